@@ -1,0 +1,44 @@
+# make demo: from a fresh clone to a DPO checkpoint. make test: the same set-up, then the tests.
+SHELL := bash
+PYTHON ?= python3.11
+SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
+BIN := .venv/bin
+
+.PHONY: setup demo check test format reference clean help
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## the pinned environment in .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(SYSTEM_PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## the embedded default, from prompts to a checkpoint and a summary
+	$(BIN)/snakemake dpo_checkpoint
+	$(BIN)/snakemake
+
+check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python tests/lint.py
+	$(BIN)/mypy
+	$(BIN)/python -m wim.reference --check
+
+test: setup ## all tests
+	$(BIN)/python -m pytest
+
+format: setup ## put the code in its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+reference: setup ## config/config.yaml, config/schema.json and docs/configuration.md from the models
+	$(BIN)/python -m wim.reference
+
+clean: ## results, logs and benchmarks; the environment stays
+	rm -rf results logs benchmarks .snakemake

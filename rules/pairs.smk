@@ -1,0 +1,31 @@
+"""Pairs: preferences between candidates of one context, per arm.
+
+Reads prompts, dialogues and the arm's reward.
+Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what was left out.
+"""
+
+
+rule pair_candidates:
+    """Set candidates against each other by the arm's reward."""
+    input:
+        prompts=rules.ingest_prompts.output.prompts,
+        dialogues=shards_of_dialogues,
+        rewards=rewards_of_arm,
+    output:
+        pairs="results/pairs/{arm}/round{round}.parquet",
+        exclusions="results/pairs/{arm}/round{round}.exclusions.json",
+    log:
+        "logs/pair_candidates/{arm}/round{round}.log",
+    params:
+        spec=spec_of_pairs,
+        code=code_of("pair_candidates"),
+    message:
+        "Making the preference pairs of the arm {wildcards.arm}"
+    script:
+        "../workflow/scripts/pair_candidates.py"
+
+
+rule pairs:
+    """All arms' pairs."""
+    input:
+        expand("results/pairs/{arm}/round1.parquet", arm=CONFIG.arms),

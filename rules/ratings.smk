@@ -1,0 +1,39 @@
+"""Ratings: what is missing from each candidate, and a number, by each judge.
+
+Reads results/dialogues/<policy>/<shard>.parquet, the judge's manifest and templates.
+Writes results/ratings/<policy>/<judge>/<shard>.parquet.
+"""
+
+
+rule rate_candidates:
+    """Let a judge read a shard of candidates."""
+    input:
+        dialogues=rules.generate_dialogues.output.dialogues,
+        manifest=manifest_of_judge,
+        templates=templates_of_judge,
+    output:
+        ratings="results/ratings/{policy}/{judge}/{shard}.parquet",
+    log:
+        "logs/rate_candidates/{policy}/{judge}/{shard}.log",
+    benchmark:
+        "benchmarks/rate_candidates/{policy}/{judge}/{shard}.tsv"
+    threads: threads_of_shard
+    resources:
+        batch_size=64,
+    params:
+        spec=spec_of_judge,
+        code=code_of("rate_candidates"),
+    message:
+        "{wildcards.judge} judges the candidates of shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/rate_candidates.py"
+
+
+rule ratings:
+    """All judges' ratings of the first round."""
+    input:
+        expand(
+            "results/ratings/base/{judge}/{shard}.parquet",
+            judge=CONFIG.judges,
+            shard=SHARDS,
+        ),

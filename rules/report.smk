@@ -1,0 +1,39 @@
+"""The summary: what the judges and rewards did, and how training went.
+
+Reads dialogues, ratings, rewards, pairs' exclusions and training metrics of the first round.
+Writes results/report/: summary.json, summary.md and two figures.
+"""
+
+
+rule summary:
+    """Compare the rewards, and show the course of training."""
+    input:
+        dialogues=shards_of_dialogues,
+        ratings=rules.ratings.input,
+        rewards=rules.rewards.input,
+        exclusions=expand("results/pairs/{arm}/round1.exclusions.json", arm=CONFIG.arms),
+        metrics=expand(
+            "results/checkpoints/{arm}/round1/metrics.jsonl", arm=CONFIG.arms
+        ),
+    output:
+        table="results/report/summary.json",
+        text="results/report/summary.md",
+        rewards="results/report/rewards.svg",
+        training="results/report/training.svg",
+    log:
+        "logs/summary.log",
+    params:
+        spec=spec(
+            rewards={
+                name: reward.model_dump(mode="json")
+                for name, reward in CONFIG.rewards.items()
+            },
+            arms={
+                name: arm.model_dump(mode="json") for name, arm in CONFIG.arms.items()
+            },
+        ),
+        code=code_of("summary"),
+    message:
+        "Writing the summary"
+    script:
+        "../workflow/scripts/summary.py"

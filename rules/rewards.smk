@@ -1,0 +1,30 @@
+"""Rewards: each candidate's score, by name. No model is loaded.
+
+Reads dialogues, ratings and embeddings of all shards.
+Writes results/rewards/<policy>/<reward>.parquet.
+"""
+
+
+rule score_candidates:
+    """Compute a reward for every candidate."""
+    input:
+        dialogues=shards_of_dialogues,
+        ratings=shards_behind_reward("ratings"),
+        embeddings=shards_behind_reward("embeddings"),
+    output:
+        rewards="results/rewards/{policy}/{reward}.parquet",
+    log:
+        "logs/score_candidates/{policy}/{reward}.log",
+    params:
+        spec=lambda wildcards: spec(reward=CONFIG.rewards[wildcards.reward]),
+        code=code_of("score_candidates"),
+    message:
+        "Scoring all candidates by the reward {wildcards.reward}"
+    script:
+        "../workflow/scripts/score_candidates.py"
+
+
+rule rewards:
+    """All rewards of the first round."""
+    input:
+        expand("results/rewards/base/{reward}.parquet", reward=CONFIG.rewards),

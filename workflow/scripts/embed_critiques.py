@@ -1,0 +1,16 @@
+"""Encode a shard's responses and critiques."""
+
+from pathlib import Path
+
+from wim.embeddings import write_embeddings
+from wim.scripting import job
+
+with job(snakemake):
+    write_embeddings(
+        dialogues=Path(snakemake.input.dialogues),
+        ratings=Path(snakemake.input.ratings),
+        manifest=Path(snakemake.input.manifest),
+        judge=snakemake.wildcards.judge,
+        batch_size=snakemake.resources.batch_size,
+        output=Path(snakemake.output.embeddings),
+    )

@@ -1,0 +1,18 @@
+"""Draw completions for a shard of prompts."""
+
+from pathlib import Path
+
+from wim.dialogues import write_dialogues
+from wim.scripting import job
+from wim.settings.dialogues import DialogueSettings
+
+with job(snakemake) as spec:
+    write_dialogues(
+        prompts=Path(snakemake.input.prompts),
+        manifest=Path(snakemake.input.manifest),
+        settings=DialogueSettings.model_validate(spec["dialogues"]),
+        seed=spec["seed"],
+        dtype=spec["dtype"],
+        batch_size=snakemake.resources.batch_size,
+        output=Path(snakemake.output.dialogues),
+    )

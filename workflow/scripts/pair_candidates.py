@@ -1,0 +1,19 @@
+"""Set candidates against each other by an arm's reward."""
+
+from pathlib import Path
+
+from wim.pairs import write_pairs
+from wim.scripting import job
+from wim.settings.pairs import PairSettings
+
+with job(snakemake) as spec:
+    write_pairs(
+        prompts=Path(snakemake.input.prompts),
+        dialogues=[Path(path) for path in snakemake.input.dialogues],
+        rewards=Path(snakemake.input.rewards),
+        settings=PairSettings.model_validate(spec["pairs"]),
+        names=spec["names"],
+        seed=spec["seed"],
+        output=Path(snakemake.output.pairs),
+        exclusions=Path(snakemake.output.exclusions),
+    )

@@ -1,0 +1,20 @@
+"""Let a judge read a shard of candidates."""
+
+from pathlib import Path
+
+from wim.judging.rating import write_ratings
+from wim.scripting import job
+from wim.settings.judging import JudgeSettings
+
+with job(snakemake) as spec:
+    write_ratings(
+        dialogues=Path(snakemake.input.dialogues),
+        manifest=Path(snakemake.input.manifest),
+        templates=[Path(path) for path in snakemake.input.templates],
+        judge=snakemake.wildcards.judge,
+        settings=JudgeSettings.model_validate(spec["judge"]),
+        seed=spec["seed"],
+        dtype=spec["dtype"],
+        batch_size=snakemake.resources.batch_size,
+        output=Path(snakemake.output.ratings),
+    )

@@ -1,0 +1,16 @@
+"""Compute a reward for every candidate."""
+
+from pathlib import Path
+
+from wim.rewards import write_rewards
+from wim.scripting import job
+from wim.settings.rewards import RewardSettings
+
+with job(snakemake) as spec:
+    write_rewards(
+        dialogues=[Path(path) for path in snakemake.input.dialogues],
+        ratings=[Path(path) for path in snakemake.input.ratings],
+        embeddings=[Path(path) for path in snakemake.input.embeddings],
+        settings=RewardSettings.model_validate(spec["reward"]),
+        output=Path(snakemake.output.rewards),
+    )

@@ -1,0 +1,19 @@
+"""Train the actor on an arm's pairs."""
+
+from pathlib import Path
+
+from wim.scripting import job
+from wim.settings.training import TrainingSettings
+from wim.training.dpo import write_checkpoint
+
+with job(snakemake) as spec:
+    write_checkpoint(
+        pairs=Path(snakemake.input.pairs),
+        manifest=Path(snakemake.input.manifest),
+        settings=TrainingSettings.model_validate(spec["training"]),
+        seed=spec["seed"],
+        names=spec["names"],
+        behind=spec["behind"],
+        per_device=snakemake.resources.batch_size,
+        folder=Path(snakemake.output.manifest).parent,
+    )

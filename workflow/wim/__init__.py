@@ -1,0 +1,1 @@
+"""Align a language model with AI feedback: the library behind the workflow's rules."""

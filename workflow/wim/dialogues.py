@@ -1,0 +1,115 @@
+"""Candidate completions: what the actor answers to each prompt, several times."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wim.digest import digest_of, row_id
+from wim.engines.base import Completion, Engine, Request
+from wim.errors import UserError
+from wim.progress import progress
+from wim.settings.dialogues import DialogueSettings
+from wim.tables import Candidate, Message, Prompt
+
+logger = logging.getLogger(__name__)
+SPEAKER = "actor"
+
+
+def generate_candidates(
+    prompts: Sequence[Prompt],
+    engine: Engine,
+    settings: DialogueSettings,
+    seed: int,
+    model_digest: str,
+) -> Iterator[Candidate]:
+    """`settings.candidates` completions of each prompt, in order of finishing.
+
+    A prompt is a dialogue of one turn; its candidates share the context exactly. Raises
+    UserError for a prompt that leaves no room in the model's context.
+    """
+    pending = {}
+    for prompt in prompts:
+        context = conversation(prompt.messages, settings.system)
+        for sample in range(settings.candidates):
+            row_seed = seed_of(seed, prompt.prompt_id, sample)
+            key = row_id(
+                {
+                    "model": model_digest,
+                    "context": context,
+                    "sampling": settings.sampling.model_dump(),
+                    "seed": row_seed,
+                    "sample": sample,
+                }
+            )
+            pending[key] = prompt, sample, Request(key, tuple(context), row_seed)
+    requests = [request for _, _, request in pending.values()]
+    answers = engine.generate(requests, settings.sampling)
+    for answer in progress(answers, len(requests), "dialogues", "row"):
+        prompt, sample, request = pending[answer.key]
+        yield _candidate(prompt, sample, request, answer, model_digest)
+
+
+def conversation(messages: Sequence[Message], system: str | None) -> list[Message]:
+    """The messages that the actor sees: the prompt's, behind the system message if one is set."""
+    opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
+    return [*opening, *messages]
+
+
+def seed_of(seed: int, *place: object) -> int:
+    """A row's own seed (60 bits), from the run's seed and the row's place in it."""
+    return int(digest_of([seed, *place])[:15], 16)
+
+
+def _candidate(
+    prompt: Prompt, sample: int, request: Request, answer: Completion, model_digest: str
+) -> Candidate:
+    if answer.finish_reason == "context":
+        raise UserError(
+            f"prompt {prompt.prompt_id} of {prompt.source} has {answer.prompt_tokens} tokens, which "
+            "leaves no room for a completion in the model's context; lower prompts.max_chars or "
+            "dialogues.sampling.max_new_tokens."
+        )
+    return Candidate(
+        candidate_id=answer.key,
+        prompt_id=prompt.prompt_id,
+        dialogue_id=row_id([prompt.prompt_id, "completions"]),
+        turn=1,
+        speaker=SPEAKER,
+        sample=sample,
+        context=list(request.messages),
+        completion=answer.text,
+        continued=False,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        seed=request.seed,
+        model_digest=model_digest,
+    )
+
+
+def write_dialogues(
+    prompts: Path,
+    manifest: Path,
+    settings: DialogueSettings,
+    seed: int,
+    dtype: str,
+    batch_size: int,
+    output: Path,
+) -> None:
+    """The dialogues table of one shard of prompts, by the model of a manifest."""
+    from wim.models import read_manifest
+    from wim.tables import DIALOGUES, PROMPTS, as_arrow, read_table, write_table
+
+    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
+    candidates: list[Candidate] = []
+    if rows:
+        from wim.engines.local import LocalEngine
+
+        engine = LocalEngine(Path(manifest).parent, dtype, batch_size)
+        digest = read_manifest(manifest).digest
+        candidates += generate_candidates(rows, engine, settings, seed, digest)
+    tokens = sum(row.completion_tokens for row in candidates)
+    logger.info(
+        "dialogues: %d prompts, %d rows generated, %d tokens", len(rows), len(candidates), tokens
+    )
+    write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))

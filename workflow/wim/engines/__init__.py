@@ -1,0 +1,1 @@
+"""Engines answer requests: one interface, however the model is run."""

@@ -1,0 +1,62 @@
+"""What every engine takes and gives."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from wim.settings.sampling import Sampling
+from wim.tables import Message
+
+FinishReason = Literal["stop", "length", "context"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A conversation to go on with.
+
+    `key` names the request in the answers. `opening` is text that the answer is made to
+    begin with; it is not part of the completion. `seed` alone decides what is sampled.
+    """
+
+    key: str
+    messages: tuple[Message, ...]
+    seed: int = 0
+    opening: str = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The answer to a request.
+
+    finish_reason: `stop` (the model ended it), `length` (cut at max_new_tokens), or
+    `context` (the prompt leaves no room in the model's context; the text is empty).
+    """
+
+    key: str
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class ChoiceLogprobs:
+    """Log-probabilities (nats) of each choice, or None where the prompt exceeds the context."""
+
+    key: str
+    logprobs: tuple[float, ...] | None
+    prompt_tokens: int
+
+
+class Engine(Protocol):
+    """Something that holds a model open."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Completions in order of finishing, so that the caller can keep what is done."""
+        ...
+
+    def choice_logprobs(
+        self, requests: Sequence[Request], choices: Sequence[str]
+    ) -> Iterator[ChoiceLogprobs]:
+        """How likely the answer begins with each choice, and with no longer one of them."""
+        ...

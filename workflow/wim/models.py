@@ -1,0 +1,115 @@
+"""Models as folders that from_pretrained opens, with a manifest of what is in them."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wim.digest import digest_file, digest_of
+from wim.errors import UserError
+from wim.gguf_weights import convert_gguf
+from wim.model_files import all_files, model_files
+from wim.model_sources import Fetched, fetch
+from wim.settings.models import ModelSource
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a staged model is and came from; `digest` is its identity in all tables.
+
+    `files` maps the folder's files, by relative POSIX name, to their SHA-256 (64 hex digits);
+    `digest` is the digest of that mapping. `revision` is the hub's commit or the wheel's version.
+    """
+
+    source: str
+    revision: str | None
+    source_sha256: str
+    files: dict[str, str]
+    digest: str
+
+
+def stage_model(settings: ModelSource, folder: Path) -> None:
+    """Put the model that the settings name into `folder`, with its manifest.json.
+
+    The folder appears whole or not at all, in the place of one that is there already, and the
+    same source always gives the same bytes. A GGUF file is dequantised to float32 safetensors.
+
+    Raises UserError for a source that cannot be had, that has another digest than the settings
+    ask for, or that has no safetensors or GGUF weights.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.partial."
+    # Beside the folder and so on its filesystem, where a rename is one step.
+    with TemporaryDirectory(prefix=prefix, dir=folder.parent) as temporary:
+        scratch, staged = Path(temporary), Path(temporary, "staged")
+        fetched = fetch(settings.source, scratch)
+        source_sha256 = fetched.sha256()
+        _check_sha256(settings, source_sha256)
+        staged.mkdir()
+        _fill(staged, fetched, scratch, settings.source)
+        files = {name: digest_file(staged / name) for name in all_files(staged)}
+        manifest = Manifest(
+            settings.source, fetched.revision, source_sha256, files, digest_of(files)
+        )
+        _write_manifest(staged / "manifest.json", manifest)
+        if folder.exists():
+            # A folder that has files in it cannot be renamed over.
+            folder.rename(scratch / "replaced")
+        staged.rename(folder)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a staged model's manifest.json.
+
+    Raises UserError for a file that is missing, is not a manifest, or contradicts itself.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    remedy = f"Delete {path.parent} and run again, which stages the model anew."
+    try:
+        manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{path}: no manifest of a staged model here ({error.strerror}); expected the "
+            f"manifest.json that staging writes. {remedy}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"]) or "the file"
+        raise UserError(
+            f"{path}: not the manifest of a staged model: {where}: {first['msg']}. {remedy}"
+        ) from None
+    if manifest.digest != digest_of(manifest.files):
+        raise UserError(
+            f"{path}: found the digest {manifest.digest}, but its files have "
+            f"{digest_of(manifest.files)}: the file was edited. {remedy}"
+        )
+    return manifest
+
+
+def _check_sha256(settings: ModelSource, found: str) -> None:
+    if settings.sha256 is not None and settings.sha256 != found:
+        raise UserError(
+            f"{settings.source}: the source is not the one that was asked for.\n"
+            f"expected sha256: {settings.sha256}\n"
+            f"found sha256:    {found}\n"
+            "If what was found is what you want, write the found value as this model's sha256; "
+            "otherwise correct the source."
+        )
+
+
+def _fill(staged: Path, fetched: Fetched, scratch: Path, source: str) -> None:
+    """Write the model's files: converted from a GGUF file, or copied from a folder."""
+    if fetched.path.is_file():
+        convert_gguf(fetched.path, staged, scratch, source)
+        return
+    for name in model_files(fetched.path, source):
+        (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        # Copied and not linked: a link would change when the user's file does.
+        shutil.copyfile(fetched.path / name, staged / name)
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    text = json.dumps(asdict(manifest), sort_keys=True, indent=2)
+    path.write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,107 @@
+"""Rewards: functions of a rating and its embeddings. No model is loaded here."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.settings.rewards import RewardSettings
+from wim.tables import DIALOGUES, RATINGS, REWARDS, read_embeddings, read_table, write_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+LOWEST, HIGHEST = 1, 10
+
+
+def scaled_rating(rating: "pd.Series[float]") -> "pd.Series[float]":
+    """A rating of 1 to 10 on the scale of a cosine, -1 to 1."""
+    return (2 * rating - (LOWEST + HIGHEST)) / (HIGHEST - LOWEST)
+
+
+def mixed_reward(
+    rating: "pd.Series[float]", cosine: "pd.Series[float]", zeta: float
+) -> "pd.Series[float]":
+    """(1 - zeta) * scaled rating + zeta * cosine (Stranges and Yang 2026, arXiv 2603.04429).
+
+    A term whose weight is zero is not needed, so its value may be missing.
+    """
+    if zeta == 0:
+        return rating
+    if zeta == 1:
+        return cosine
+    return (1 - zeta) * rating + zeta * cosine
+
+
+def cosines(
+    response: "np.ndarray[Any, Any]", critique: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
+    """Cosine of each row of two arrays (rows, dimension) of unit vectors, float64."""
+    import numpy as np
+
+    return np.asarray((response.astype(np.float64) * critique.astype(np.float64)).sum(axis=1))
+
+
+def shard_rewards(
+    dialogues: "pa.Table", ratings: "pa.Table", embeddings: "pa.Table", settings: RewardSettings
+) -> "pd.DataFrame":
+    """The rewards of a shard's candidates; the columns of the rewards table.
+
+    Only the statuses ok and nothing_missing carry a reward. Where nothing is missing the
+    cosine is 1, as published.
+    """
+    frame: pd.DataFrame = ratings.to_pandas().merge(
+        dialogues.to_pandas(), on="candidate_id", validate="1:1"
+    )
+    similar = _cosine_by_candidate(embeddings)
+    frame["cosine"] = frame["candidate_id"].map(similar)
+    frame.loc[frame["status"] == "nothing_missing", "cosine"] = 1.0
+    frame["rating_scaled"] = scaled_rating(frame[settings.rating].astype("float64"))
+    usable = frame["status"].isin(["ok", "nothing_missing"])
+    reward = mixed_reward(frame["rating_scaled"], frame["cosine"], settings.zeta)
+    frame["reward"] = reward.where(usable)
+    rewards: pd.DataFrame = frame[REWARDS.schema.names]
+    return rewards
+
+
+def _cosine_by_candidate(embeddings: "pa.Table") -> "pd.Series[float]":
+    import numpy as np
+    import pandas as pd
+
+    present = embeddings.filter(embeddings["wim_embedding"].is_valid())
+    dimension = embeddings.schema.field("response_embedding").type.list_size
+    response, critique = (
+        np.asarray(present[name].combine_chunks().flatten()).reshape(-1, dimension)
+        for name in ("response_embedding", "wim_embedding")
+    )
+    return pd.Series(cosines(response, critique), index=present["candidate_id"].to_pandas())
+
+
+def write_rewards(
+    dialogues: Sequence[Path],
+    ratings: Sequence[Path],
+    embeddings: Sequence[Path],
+    settings: RewardSettings,
+    output: Path,
+) -> None:
+    """The rewards table over all shards, a shard at a time."""
+    import pyarrow as pa
+
+    parts = []
+    for shard in zip(dialogues, ratings, embeddings, strict=True):
+        rows = shard_rewards(
+            read_table(shard[0], DIALOGUES, ["candidate_id", "prompt_id", "turn"]),
+            read_table(
+                shard[1], RATINGS, ["candidate_id", "judge", "status", "rating", "rating_expected"]
+            ),
+            read_embeddings(shard[2], ["candidate_id", "response_embedding", "wim_embedding"]),
+            settings,
+        )
+        parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))
+    table = pa.concat_tables(parts)
+    with_reward = len(table) - table["reward"].null_count
+    logger.info("rewards: %d rows, %d with a reward", len(table), with_reward)
+    write_table(output, REWARDS, table)

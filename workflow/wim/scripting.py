@@ -1,0 +1,61 @@
+"""What every stub needs: its settings, a log, and failures that speak to the user."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wim.errors import UserError
+
+logger = logging.getLogger("wim")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Run a rule's work: yields its `spec`, logs to its log file and to the terminal.
+
+    A UserError ends the job with its message, any other error with one line that names the
+    log, which has the traceback. The libraries see the rule's threads and nothing of the hub.
+    """
+    log = Path(snakemake.log[0])
+    _configure_environment(snakemake.threads)
+    _configure_logging(log)
+    try:
+        yield json.loads(snakemake.params.spec)
+    except UserError as error:
+        logger.error("error: %s", error)
+        sys.exit(f"(rule {snakemake.rule}, log: {log})")
+    except Exception as error:
+        logger.debug("traceback", exc_info=True)
+        logger.error("error: rule %s failed: %s: %s", snakemake.rule, type(error).__name__, error)
+        sys.exit(f"The traceback is in {log}")
+
+
+def _configure_environment(threads: int) -> None:
+    """Set before torch is imported, which reads the thread count once."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _configure_logging(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setLevel(logging.DEBUG)
+    to_terminal = logging.StreamHandler()
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    to_terminal.setLevel(logging.INFO)
+    # Other libraries' notes and warnings go to the log alone.
+    to_terminal.addFilter(lambda record: record.name.startswith("wim"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_file, to_terminal], force=True)
+    logger.setLevel(logging.DEBUG)
+    logging.captureWarnings(True)

@@ -1,0 +1,49 @@
+"""Settings of the prompts: what is read, kept, split and sharded."""
+
+from pydantic import Field, model_validator
+
+from wim.settings.section import Section
+
+
+class PromptSettings(Section):
+    """The prompts that the run begins with."""
+
+    files: list[str] = Field(default=["config/prompts/demo.jsonl"], min_length=1)
+    """Files to read: .jsonl, .json, .csv, .parquet, or a folder saved by `datasets`. Unit: paths,
+    from the working directory."""
+
+    column: str | None = None
+    """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or
+    of {from, value}, whose prompt is what comes before the first answer (under the name prompt, a
+    list that ends with a user message is kept whole). None tries prompt, messages, conversations
+    and instruction, in this order. Unit: column name."""
+
+    reference_column: str | None = None
+    """Column that holds a reference answer; none keeps the answer that follows the prompt in a
+    conversation, where there is one. Unit: column name."""
+
+    limit: int | None = Field(default=None, ge=1)
+    """At most so many prompts are kept, those that come first by the hash of their content; none
+    keeps all. A prompt added to the file may push out another one. Unit: prompts."""
+
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    """Share of the prompts that is kept, chosen by the hash of their content. Unit: share."""
+
+    min_chars: int = Field(default=3, ge=1)
+    """Shorter prompts are left out. Unit: characters, over all messages."""
+
+    max_chars: int = Field(default=4000, ge=1)
+    """Longer prompts are left out. Unit: characters, over all messages."""
+
+    eval_fraction: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the prompts held out from training, chosen by the hash of their content. Unit: share."""
+
+    shards: int = Field(default=2, ge=1, le=999)
+    """Number of hash buckets; each is one job per stage, and an edited prompt reruns its bucket
+    only. Unit: shards."""
+
+    @model_validator(mode="after")
+    def _range(self) -> "PromptSettings":
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars ({self.min_chars}) is above max_chars ({self.max_chars})")
+        return self

@@ -1,0 +1,309 @@
+"""The tables between the stages: one schema each, enforced on write and on read.
+
+The same rows always give the same bytes: rows are ordered by the table's key, the
+compression is fixed, and nothing of the clock or the machine is stored.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from wim.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Message(TypedDict):
+    """One message of a conversation, as chat templates take it."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt: the messages before the first completion. Split is `train` or `eval`."""
+
+    prompt_id: str
+    messages: list[Message]
+    split: str
+    source: str
+    reference: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A completion in its context. Candidates of one dialogue and turn share their context."""
+
+    candidate_id: str
+    prompt_id: str
+    dialogue_id: str
+    turn: int
+    speaker: str
+    sample: int
+    context: list[Message]
+    completion: str
+    continued: bool
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    seed: int
+    model_digest: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A judge's view of a candidate. `raw` holds the judge's own words, whatever the status."""
+
+    candidate_id: str
+    judge: str
+    status: str
+    rating: int | None
+    rating_expected: float | None
+    wim: str | None
+    nothing_missing_logprob: float | None
+    raw: str
+    attempts: int
+    tokens: int
+    judge_digest: str
+
+
+Row = Prompt | Candidate | Rating
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, its columns as (name, type) with `?` for nullable, and its order."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...]
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """The Arrow schema, with the table's name as its only metadata."""
+        import pyarrow as pa
+
+        fields = [
+            pa.field(name, _arrow_type(kind.rstrip("?")), nullable=kind.endswith("?"))
+            for name, kind in self.columns
+        ]
+        return pa.schema(fields, metadata={"wim.table": self.name})
+
+
+def _arrow_type(kind: str) -> "pa.DataType":
+    import pyarrow as pa
+
+    message = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+    types = {
+        "text": pa.string(),
+        "bool": pa.bool_(),
+        "int": pa.int32(),
+        "seed": pa.int64(),
+        "float": pa.float64(),
+        "messages": pa.list_(message),
+    }
+    if kind.startswith("vector:"):
+        return pa.list_(pa.float32(), int(kind.removeprefix("vector:")))
+    return types[kind]
+
+
+PROMPTS = Table(
+    "prompts",
+    (
+        ("prompt_id", "text"),
+        ("messages", "messages"),
+        ("split", "text"),
+        ("source", "text"),
+        ("reference", "text?"),
+        ("metadata", "text?"),
+    ),
+    key=("prompt_id",),
+)
+DIALOGUES = Table(
+    "dialogues",
+    (
+        ("candidate_id", "text"),
+        ("prompt_id", "text"),
+        ("dialogue_id", "text"),
+        ("turn", "int"),
+        ("speaker", "text"),
+        ("sample", "int"),
+        ("context", "messages"),
+        ("completion", "text"),
+        ("continued", "bool"),
+        ("finish_reason", "text"),
+        ("prompt_tokens", "int"),
+        ("completion_tokens", "int"),
+        ("seed", "seed"),
+        ("model_digest", "text"),
+    ),
+    key=("prompt_id", "dialogue_id", "turn", "speaker", "sample"),
+)
+RATINGS = Table(
+    "ratings",
+    (
+        ("candidate_id", "text"),
+        ("judge", "text"),
+        ("status", "text"),
+        ("rating", "int?"),
+        ("rating_expected", "float?"),
+        ("wim", "text?"),
+        ("nothing_missing_logprob", "float?"),
+        ("raw", "text"),
+        ("attempts", "int"),
+        ("tokens", "int"),
+        ("judge_digest", "text"),
+    ),
+    key=("candidate_id",),
+)
+REWARDS = Table(
+    "rewards",
+    (
+        ("candidate_id", "text"),
+        ("prompt_id", "text"),
+        ("turn", "int"),
+        ("judge", "text"),
+        ("status", "text"),
+        ("cosine", "float?"),
+        ("rating_scaled", "float?"),
+        ("reward", "float?"),
+    ),
+    key=("candidate_id",),
+)
+PAIRS = Table(
+    "pairs",
+    (
+        ("prompt", "messages"),
+        ("chosen", "messages"),
+        ("rejected", "messages"),
+        ("prompt_id", "text"),
+        ("split", "text"),
+        ("score_chosen", "float"),
+        ("score_rejected", "float"),
+        ("margin", "float"),
+        ("chosen_id", "text"),
+        ("rejected_id", "text"),
+        ("chosen_model", "text"),
+        ("rejected_model", "text"),
+        ("judge", "text"),
+        ("reward", "text"),
+    ),
+    key=("prompt_id", "chosen_id", "rejected_id"),
+)
+
+
+def embeddings_table(dimension: int) -> Table:
+    """The embeddings table of an encoder whose vectors have `dimension` components."""
+    return Table(
+        "embeddings",
+        (
+            ("candidate_id", "text"),
+            ("judge", "text"),
+            ("response_embedding", f"vector:{dimension}"),
+            ("wim_embedding", f"vector:{dimension}?"),
+            ("response_truncated", "bool"),
+            ("wim_truncated", "bool"),
+            ("encoder_digest", "text"),
+        ),
+        key=("candidate_id",),
+    )
+
+
+def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
+    """Rows as an Arrow table of the table's schema."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([vars(row) for row in rows], schema=table.schema)
+
+
+def write_table(path: str | Path, table: Table, content: "pa.Table") -> None:
+    """Write a table whole or not at all: under a temporary name in its folder, then renamed."""
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    content = _checked(content, table, path)
+    content = content.sort_by([(column, "ascending") for column in table.key])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(content, partial, compression="zstd", row_group_size=2**16)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = None) -> "pa.Table":
+    """Read a table, or the named columns of it.
+
+    Raises UserError, naming file, column and expectation, for a file that does not fit.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    try:
+        content = pq.read_table(path, columns=list(columns) if columns else None)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected the table '{table.name}'.") from None
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path}: not a readable Parquet file ({error}); expected the table "
+            f"'{table.name}'. Delete the file and run again."
+        ) from None
+    return _checked(content, table, path, columns)
+
+
+def read_tables(
+    paths: Iterable[str | Path], table: Table, columns: Sequence[str] | None = None
+) -> "pa.Table":
+    """The rows of several files of one table, in the files' order."""
+    import pyarrow as pa
+
+    return pa.concat_tables([read_table(path, table, columns) for path in paths])
+
+
+def read_embeddings(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """An embeddings table of any dimension, which is read from the file itself."""
+    import pyarrow.parquet as pq
+
+    try:
+        kind = pq.read_schema(path).field("response_embedding").type
+        dimension = kind.list_size
+    except (OSError, ValueError, LookupError, AttributeError):
+        # Not such a table: reading it says in what way.
+        dimension = 1
+    return read_table(path, embeddings_table(dimension), columns)
+
+
+def _checked(
+    content: "pa.Table", table: Table, path: Path, columns: Sequence[str] | None = None
+) -> "pa.Table":
+    for field in table.schema:
+        if columns is not None and field.name not in columns:
+            continue
+        if field.name not in content.column_names:
+            raise UserError(
+                f"{path}: column '{field.name}' is missing from the table '{table.name}'; "
+                f"expected {field.type}, found the columns {', '.join(content.column_names)}."
+            )
+        column = content.column(field.name)
+        if column.type != field.type:
+            raise UserError(
+                f"{path}: column '{field.name}' of the table '{table.name}' has type "
+                f"{column.type}; expected {field.type}."
+            )
+        if not field.nullable and column.null_count:
+            raise UserError(
+                f"{path}: column '{field.name}' of the table '{table.name}' has "
+                f"{column.null_count} empty values; expected none."
+            )
+    names = [name for name in table.schema.names if columns is None or name in columns]
+    schema = table.schema
+    return content.select(names).cast(
+        schema if columns is None else schema.empty_table().select(names).schema
+    )

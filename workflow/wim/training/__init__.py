@@ -1,0 +1,1 @@
+"""Training: from preference pairs to a checkpoint."""

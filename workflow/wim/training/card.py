@@ -1,0 +1,64 @@
+"""The model card of a checkpoint: what it is, and everything that made it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CARD = """---
+base_model: {base}
+library_name: transformers
+pipeline_tag: text-generation
+tags: [dpo, trl, wim, ai-feedback]
+---
+
+# {arm}, round {round}
+
+A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv 2305.18290)
+on preference pairs made from AI feedback: a judge's critiques and ratings.
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
+tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+```
+
+`adapter/` holds the low-rank adapter alone, where one was trained.
+
+## Training
+
+{figures}
+
+The course of every metric is in `metrics.jsonl`.
+
+## What made it
+
+| input | digest (SHA-256) |
+|---|---|
+{digests}
+
+The settings, as read:
+
+```json
+{settings}
+```
+"""
+
+
+def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+    """The card's text. provenance: names, base, settings and digests; history: the logged metrics."""
+    steps = [row for row in history if "loss" in row]
+    figures = ["| metric | first step | last step |", "|---|---|---|"]
+    for name in ("loss", "rewards/margins", "rewards/accuracies"):
+        values = [row[name] for row in steps if row.get(name) is not None]
+        if values:
+            figures.append(f"| {name} | {float(values[0]):.4f} | {float(values[-1]):.4f} |")
+    digests = [f"| {name} | `{value}` |" for name, value in provenance["digests"].items()]
+    return CARD.format(
+        base=json.dumps(provenance["base"]),
+        arm=provenance["arm"],
+        round=provenance["round"],
+        figures="\n".join(figures),
+        digests="\n".join(digests),
+        settings=json.dumps(provenance["settings"], indent=2, sort_keys=True),
+    )

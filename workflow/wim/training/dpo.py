@@ -1,0 +1,168 @@
+"""Direct preference optimisation with TRL's trainer (Rafailov et al. 2023, arXiv 2305.18290)."""
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.settings.training import TrainingSettings
+from wim.tables import PAIRS, read_table
+from wim.training.card import model_card
+from wim.training.common import (
+    accumulation_steps,
+    autocast_bf16,
+    unclocked,
+    whole_folder,
+    write_json_lines,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+def write_checkpoint(
+    pairs: Path,
+    manifest: Path,
+    settings: TrainingSettings,
+    seed: int,
+    names: dict[str, Any],
+    behind: dict[str, Any],
+    per_device: int,
+    folder: Path,
+) -> None:
+    """Train on the pairs' train split, evaluate on its eval split, and write the checkpoint.
+
+    names: the `arm`, `round` and `reward`. behind: settings that made the pairs, for the card.
+    The folder holds the merged model (safetensors), the tokenizer with its chat template, the
+    adapter, the model card (README.md), trainer_state.json, metrics.jsonl, provenance.json and
+    manifest.json. It appears whole or not at all.
+    """
+    from wim.digest import digest_file
+    from wim.models import read_manifest
+
+    base = read_manifest(manifest)
+    story = {
+        **names,
+        "base": base.source,
+        "settings": {**behind, "training": settings.model_dump(mode="json"), "seed": seed},
+        "digests": {"base model": base.digest, "pairs": digest_file(pairs)},
+    }
+    with whole_folder(folder) as partial:
+        trainer = _trained(pairs, Path(manifest).parent, settings, seed, per_device)
+        _save_model(trainer, settings, partial)
+        history = [unclocked(row) for row in trainer.state.log_history]
+        write_json_lines(partial / "metrics.jsonl", history)
+        state = {
+            "global_step": trainer.state.global_step,
+            "epoch": trainer.state.epoch,
+            "max_steps": trainer.state.max_steps,
+            "log_history": history,
+        }
+        _write_json(partial / "trainer_state.json", state)
+        _write_json(partial / "provenance.json", story)
+        (partial / "README.md").write_text(model_card(story, history), encoding="utf-8")
+        write_manifest(partial, f"arm {names['arm']}, round {names['round']}")
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def preference_dataset(pairs: Path, split: str) -> "Dataset":
+    """The pairs of a split, with TRL's columns alone: prompt, chosen, rejected."""
+    import pyarrow.compute as pc
+    from datasets import Dataset
+
+    table = read_table(pairs, PAIRS, ["prompt", "chosen", "rejected", "split"])
+    rows = table.filter(pc.equal(table["split"], split)).drop(["split"])
+    return Dataset.from_list(rows.to_pylist())
+
+
+def _trained(
+    pairs: Path, base: Path, settings: TrainingSettings, seed: int, per_device: int
+) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from trl import DPOConfig, DPOTrainer
+
+    from wim.training.callbacks import ProgressLog
+
+    train, held_out = (preference_dataset(pairs, split) for split in ("train", "eval"))
+    if not len(train):
+        raise UserError(f"{pairs}: no row has the split 'train'; nothing to train on.")
+    devices = max(1, torch.cuda.device_count())
+    micro, accumulation = accumulation_steps(settings.batch_size, per_device, devices)
+    with tempfile.TemporaryDirectory() as working:
+        trainer = DPOTrainer(
+            model=AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
+            processing_class=AutoTokenizer.from_pretrained(base),
+            args=DPOConfig(
+                output_dir=working,
+                seed=seed,
+                beta=settings.beta,
+                loss_type=[settings.loss],
+                learning_rate=settings.learning_rate,
+                lr_scheduler_type=settings.scheduler,
+                warmup_steps=settings.warmup,
+                num_train_epochs=settings.epochs,
+                per_device_train_batch_size=micro,
+                per_device_eval_batch_size=micro,
+                gradient_accumulation_steps=accumulation,
+                max_length=settings.max_length,
+                max_grad_norm=settings.max_grad_norm,
+                weight_decay=settings.weight_decay,
+                bf16=autocast_bf16(settings.precision),
+                gradient_checkpointing=settings.gradient_checkpointing,
+                use_cpu=not torch.cuda.is_available(),
+                logging_steps=1,
+                eval_strategy="epoch" if len(held_out) else "no",
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                dataloader_pin_memory=torch.cuda.is_available(),
+            ),
+            train_dataset=train,
+            eval_dataset=held_out if len(held_out) else None,
+            peft_config=_lora(settings),
+            callbacks=[ProgressLog()],
+        )
+        trainer.remove_callback(PrinterCallback)
+        logger.info(
+            "dpo: %d pairs, %d held out, batches of %d x %d x %d",
+            len(train),
+            len(held_out),
+            devices,
+            accumulation,
+            micro,
+        )
+        trainer.train()
+    return trainer
+
+
+def _lora(settings: TrainingSettings) -> Any:
+    from peft import LoraConfig
+
+    if settings.lora is None:
+        return None
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.lora.rank,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=settings.lora.target_modules,
+    )
+
+
+def _save_model(trainer: Any, settings: TrainingSettings, folder: Path) -> None:
+    """The adapter beside the merged model, which opens without peft."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if settings.lora is not None:
+        model.save_pretrained(folder / "adapter", safe_serialization=True)
+        model = model.merge_and_unload()
+    model.save_pretrained(folder, safe_serialization=True)
+    trainer.processing_class.save_pretrained(folder)
