@@ -29,7 +29,8 @@ rule summary:
                 for name, reward in CONFIG.rewards.items()
             },
             arms={
-                name: arm.model_dump(mode="json") for name, arm in CONFIG.arms.items()
+                name: {"reward": arm.reward, "loss": CONFIG.arm_training(name).loss}
+                for name, arm in CONFIG.arms.items()
             },
         ),
         code=code_of("summary"),

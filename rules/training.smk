@@ -20,7 +20,7 @@ rule train_dpo:
         "benchmarks/train_dpo/{arm}/round{round}.tsv"
     threads: workflow.cores
     resources:
-        batch_size=4,
+        batch_size=8,
     params:
         spec=spec_of_training,
         code=code_of("train_dpo"),

@@ -1,12 +1,24 @@
 """Models that the tests share: the two of the demo, staged once, and one small enough to train."""
 
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wim.config import DEMO_MODELS
 from wim.models import stage_model
 
+SENTENCES = [
+    "It gives no date.",
+    "The second step is left out.",
+    "Nothing is said about the cost.",
+    "A source should be named.",
+    "The answer stops before the end.",
+    "Rain falls on the hills.",
+    "Bread needs water, flour and time.",
+    "The train leaves at noon.",
+]
 STAGED = Path(__file__).parent.parent / ".cache" / "models"
 
 
@@ -24,7 +36,10 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a random Llama of 2 layers and width 64 with SmolLM2's tokenizer (13 MB)."""
+    """Folder of a Llama of 2 layers and width 64 with SmolLM2's tokenizer (13 MB).
+
+    It has learnt a few sentences, in seconds, so that what it says can be judged and judges.
+    """
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -44,9 +59,35 @@ def tiny_model(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    _teach(model, tokenizer)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _teach(model: Any, tokenizer: Any, steps: int = 60) -> None:
+    """Train a model on SENTENCES as answers, in random pairs."""
+    import torch
+
+    draw = random.Random(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(steps):
+        texts = [
+            tokenizer.apply_chat_template(
+                [
+                    {"role": "user", "content": draw.choice(SENTENCES)},
+                    {"role": "assistant", "content": " ".join(draw.sample(SENTENCES, 2))},
+                ],
+                tokenize=False,
+            )
+            for _ in range(8)
+        ]
+        batch = tokenizer(texts, return_tensors="pt", padding=True)
+        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+        model(**batch, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def _staged(name: str) -> Path:

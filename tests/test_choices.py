@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,22 @@ UNLIKE = [
         "s", ({"role": "system", "content": "You are terse."}, {"role": "user", "content": "Hi"})
     ),
     ask("u", "Why does bread go stale faster in the fridge than on the counter?"),
-    ask("o", "Rate bread.", opening="Rating:"),
+    ask("o", "Rate bread."),
 ]
-
-
-@pytest.fixture(scope="module", params=["tiny_model", "smollm2"])
-def engine(request: pytest.FixtureRequest) -> LocalEngine:
-    return LocalEngine(request.getfixturevalue(request.param), "float32")
+RATED = [
+    ask("r", "Rate bread.", opening="Rating:"),
+    ask("s", "Why does bread go stale faster in the fridge?", opening="Rating:"),
+]
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: Path) -> LocalEngine:
-    return LocalEngine(tiny_model, "float32", 8)
+    return LocalEngine(tiny_model, "float32")
+
+
+@pytest.fixture(scope="module")
+def smol(smollm2: Path) -> LocalEngine:
+    return LocalEngine(smollm2, "float32")
 
 
 def begins(model: Any, prompt: list[int], choice: list[int]) -> float:
@@ -85,18 +90,7 @@ def by_key(
     return {answer.key: list(answer.logprobs or ()) for answer in answers}
 
 
-@pytest.mark.parametrize(
-    "choices",
-    [
-        pytest.param(["Yes", "No"], id="one token"),
-        pytest.param(["Nothing is missing"], id="several tokens"),
-        pytest.param(["1", "10"], id="one the beginning of another"),
-        pytest.param(NUMBERS, id="the ratings"),
-        pytest.param(["Nothing", "Nothing is missing", "No", "Paris is"], id="of all lengths"),
-    ],
-)
-@pytest.mark.parametrize("requests", [ALIKE, UNLIKE, ALIKE[:1]], ids=["alike", "unlike", "single"])
-def test_choices_have_the_probabilities_of_a_plain_forward_pass(engine, requests, choices) -> None:
+def check(engine: LocalEngine, requests: Sequence[Request], choices: Sequence[str]) -> None:
     found = by_key(engine, requests, choices)
     assert sorted(found) == sorted(request.key for request in requests)
     for request in requests:
@@ -104,10 +98,44 @@ def test_choices_have_the_probabilities_of_a_plain_forward_pass(engine, requests
         assert found[request.key] == pytest.approx(expected, abs=TOLERANCE)
 
 
+MIXED = ["Nothing", "Nothing is missing", "Nothing is", "No", "Paris is"]
+
+
+@pytest.mark.parametrize(
+    ("requests", "choices"),
+    [
+        pytest.param(ALIKE, ["Yes", "No"], id="one token"),
+        pytest.param(ALIKE, ["Nothing is missing"], id="several tokens"),
+        pytest.param(ALIKE, ["1", "10"], id="one the beginning of another"),
+        pytest.param(ALIKE, MIXED, id="of all lengths"),
+        pytest.param(UNLIKE, MIXED, id="of all lengths, prompts with nothing in common"),
+        pytest.param(ALIKE[:1], MIXED, id="of all lengths, one prompt"),
+        pytest.param(RATED, NUMBERS, id="the ratings"),
+        pytest.param(RATED[:1], NUMBERS, id="the ratings, one prompt"),
+    ],
+)
+def test_choices_have_the_probabilities_of_a_plain_forward_pass(tiny, requests, choices) -> None:
+    check(tiny, requests, choices)
+
+
+@pytest.mark.parametrize(
+    ("requests", "choices"),
+    [
+        pytest.param(ALIKE[:2], ["Paris", "Nothing is missing"], id="alike"),
+        pytest.param(UNLIKE, ["No", "Nothing is missing"], id="nothing in common"),
+        pytest.param(RATED, [" 1", " 7", " 10"], id="ratings"),
+    ],
+)
+def test_choices_of_a_real_model_have_the_probabilities_of_a_plain_forward_pass(
+    smol, requests, choices
+) -> None:
+    check(smol, requests, choices)
+
+
 def test_the_neighbours_in_a_batch_do_not_matter(tiny: LocalEngine) -> None:
-    together = by_key(tiny, [*ALIKE, *UNLIKE], NUMBERS)
+    together = by_key(tiny, [*ALIKE, *UNLIKE], MIXED)
     for request in [*ALIKE, *UNLIKE]:
-        alone = by_key(tiny, [request], NUMBERS)
+        alone = by_key(tiny, [request], MIXED)
         assert together[request.key] == pytest.approx(alone[request.key], abs=TOLERANCE)
 
 
@@ -151,7 +179,7 @@ class Chain:
 
     def chance(self, row: int, choice: Sequence[int]) -> float:
         value = self.root[row].softmax(-1)[choice[0]].item()
-        for before, token in zip(choice, choice[1:], strict=False):
+        for before, token in pairwise(choice):
             value *= self.step[row, before].softmax(-1)[token].item()
         return value
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.dialogues import seed_of
 from wim.errors import UserError
+from wim.judging.verdict import Status
 from wim.settings.pairs import PairSettings
 from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, read_table, write_table
 
@@ -134,6 +135,8 @@ def write_pairs(
     splits = dict(zip(split["prompt_id"], split["split"], strict=True))
     excluded: Counter[str] = Counter(
         f"candidates with status {status}"
+        if not Status(status).usable
+        else "candidates whose reward is undefined"
         for status, reward in zip(scored["status"], scored["reward"], strict=True)
         if reward is None
     )

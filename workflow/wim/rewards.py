@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.errors import UserError
 from wim.settings.rewards import RewardSettings
 from wim.tables import DIALOGUES, RATINGS, REWARDS, read_embeddings, read_table, write_table
 
@@ -53,11 +54,12 @@ def shard_rewards(
     Only the statuses ok and nothing_missing carry a reward. Where nothing is missing the
     cosine is 1, as published.
     """
+    _check_rows(ratings, dialogues, embeddings)
     frame: pd.DataFrame = ratings.to_pandas().merge(
         dialogues.to_pandas(), on="candidate_id", validate="1:1"
     )
     similar = _cosine_by_candidate(embeddings)
-    frame["cosine"] = frame["candidate_id"].map(similar)
+    frame["cosine"] = frame["candidate_id"].map(similar).astype("float64")
     frame.loc[frame["status"] == "nothing_missing", "cosine"] = 1.0
     frame["rating_scaled"] = scaled_rating(frame[settings.rating].astype("float64"))
     usable = frame["status"].isin(["ok", "nothing_missing"])
@@ -65,6 +67,18 @@ def shard_rewards(
     frame["reward"] = reward.where(usable)
     rewards: pd.DataFrame = frame[REWARDS.schema.names]
     return rewards
+
+
+def _check_rows(ratings: "pa.Table", *others: "pa.Table") -> None:
+    """Every table of a shard has the same candidates; a row without its partner is an error."""
+    rated = set(ratings["candidate_id"].to_pylist())
+    for other in others:
+        odd = rated.symmetric_difference(other["candidate_id"].to_pylist())
+        if odd:
+            raise UserError(
+                f"rewards: {len(odd)} candidates stand in only one of a shard's tables (dialogues, "
+                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run again."
+            )
 
 
 def _cosine_by_candidate(embeddings: "pa.Table") -> "pd.Series[float]":

@@ -50,14 +50,26 @@ class ChoiceTree:
             for length in range(1, len(branch) + 1):
                 after[branch[:length]] = ahead[:, length - 1]
         begins = torch.stack([self._begins(choice, after) for choice in self.choices], dim=-1)
-        longer = [
-            [len(other) > len(choice) and other[: len(choice)] == choice for other in self.choices]
-            for choice in self.choices
+        next_longer = [
+            [self._goes_on(one, other) for other in self.choices] for one in self.choices
         ]
-        taken = torch.tensor(longer, dtype=torch.float64, device=root.device)
+        taken = torch.tensor(next_longer, dtype=torch.float64, device=root.device)
         probability = begins.double().exp()
         return torch.where(
             taken.any(-1), (probability - probability @ taken.T).clamp(min=0).log(), begins.double()
+        )
+
+    def _goes_on(self, choice: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        """Whether the other goes on from the choice, and from no longer one that does."""
+        between = [
+            one
+            for one in self.choices
+            if len(choice) < len(one) < len(other) and one[: len(choice)] == choice
+        ]
+        return (
+            len(choice) < len(other)
+            and other[: len(choice)] == choice
+            and not any(other[: len(one)] == one for one in between)
         )
 
     @staticmethod

@@ -1,6 +1,7 @@
 """The local engine: a causal language model run by transformers in this process."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class LocalEngine:
         ).eval()
         self.context = int(self.model.config.max_position_embeddings)
         self.ends = _end_tokens(self.model, self.tokenizer)
+        self.special = _special_tokens(self.tokenizer)
         logger.info("model: %s on %s, batches of %d", self.dtype, self.device, batch_size)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -75,10 +77,21 @@ class LocalEngine:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _text(self, request: Request) -> str:
+        messages = [
+            {"role": message["role"], "content": self._inert(message["content"])}
+            for message in request.messages
+        ]
         conversation = self.tokenizer.apply_chat_template(
-            list(request.messages), tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=True
         )
         return str(conversation) + request.opening
+
+    def _inert(self, text: str) -> str:
+        """Text in which no special token stands: a word joiner (U+2060) is put into each.
+
+        Without it a response could end its own turn and answer in the judge's place.
+        """
+        return self.special.sub(lambda found: found[0][0] + "\u2060" + found[0][1:], text)
 
     def _after(self, request: Request, choices: Sequence[str]) -> list[list[int]]:
         """The choices' tokens where the answer to a request goes on; some tokenizers join them."""
@@ -233,6 +246,13 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     ends = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)
+
+
+def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Matches the text of any token that means more than its characters."""
+    added = tokenizer.added_tokens_decoder.values()
+    texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)))
 
 
 def _shared_prefix(rows: list[list[int]]) -> int:

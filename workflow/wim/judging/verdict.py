@@ -98,21 +98,21 @@ def plain(text: str) -> str:
 def overlap(text: str, other: str) -> float:
     """Share of the text's five-word sequences that the other text has, 0..1.
 
-    A text of fewer words is one sequence.
+    A text of fewer words has none, and repeats only what it equals.
     """
-    sequences, others = _sequences(text, ECHO_WORDS), _words(other)
-    length = min(ECHO_WORDS, len(_words(text)))
-    known = {tuple(others[place : place + length]) for place in range(len(others) - length + 1)}
-    return sum(sequence in known for sequence in sequences) / len(sequences) if sequences else 0.0
+    words, others = _words(text), _words(other)
+    if len(words) < ECHO_WORDS:
+        return float(bool(words) and words == others)
+    known = set(_sequences(others))
+    sequences = _sequences(words)
+    return sum(sequence in known for sequence in sequences) / len(sequences)
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", plain(text))
 
 
-def _sequences(text: str, length: int) -> list[tuple[str, ...]]:
-    words = _words(text)
-    if not words:
-        return []
-    length = min(length, len(words))
-    return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
+def _sequences(words: list[str]) -> list[tuple[str, ...]]:
+    return [
+        tuple(words[start : start + ECHO_WORDS]) for start in range(len(words) - ECHO_WORDS + 1)
+    ]

@@ -24,7 +24,7 @@ class JudgeSettings(Section):
     sampling: Sampling = Sampling(max_new_tokens=40, temperature=0.0)
     """How the critique is drawn."""
 
-    nothing_missing: str = "Nothing is missing"
+    nothing_missing: str = Field(default="Nothing is missing", min_length=1)
     """The words with which a critique says that nothing is missing: the template asks for them, a
     critique that opens with them has the status nothing_missing, and their log-probability is
     recorded. Unit: text."""

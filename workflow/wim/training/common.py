@@ -12,6 +12,8 @@ from typing import Any
 logger = logging.getLogger(__name__)
 # Figures of the machine and the hour, which are no property of the checkpoint.
 CLOCKED = ("runtime", "per_second", "total_flos")
+# Files of a checkpoint that say how it came about, not what it is.
+NOT_WEIGHTS = ("manifest.json", "trainer_state.json", "provenance.json")
 
 
 @contextmanager
@@ -88,7 +90,7 @@ def write_manifest(folder: Path, source: str) -> None:
         for path in folder.rglob("*")
         if path.is_file() and path.suffix in {".safetensors", ".json", ".jinja", ".txt", ".model"}
     )
-    model_files = [name for name in names if name not in ("trainer_state.json", "provenance.json")]
+    model_files = [name for name in names if name not in NOT_WEIGHTS]
     files = {name: digest_file(folder / name) for name in model_files}
     manifest = {
         "source": source,

@@ -54,7 +54,7 @@ def write_checkpoint(
     }
     with whole_folder(folder) as partial:
         trainer = _trained(pairs, Path(manifest).parent, settings, seed, per_device)
-        _save_model(trainer, settings, partial)
+        _save_model(trainer, Path(manifest).parent, settings, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
         state = {
@@ -96,10 +96,13 @@ def _trained(
     if not len(train):
         raise UserError(f"{pairs}: no row has the split 'train'; nothing to train on.")
     devices = max(1, torch.cuda.device_count())
+    half = autocast_bf16(settings.precision)
+    # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
+    dtype = torch.bfloat16 if half and settings.lora else torch.float32
     micro, accumulation = accumulation_steps(settings.batch_size, per_device, devices)
     with tempfile.TemporaryDirectory() as working:
         trainer = DPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
+            model=AutoModelForCausalLM.from_pretrained(base, dtype=dtype),
             processing_class=AutoTokenizer.from_pretrained(base),
             args=DPOConfig(
                 output_dir=working,
@@ -116,7 +119,7 @@ def _trained(
                 max_length=settings.max_length,
                 max_grad_norm=settings.max_grad_norm,
                 weight_decay=settings.weight_decay,
-                bf16=autocast_bf16(settings.precision),
+                bf16=half,
                 gradient_checkpointing=settings.gradient_checkpointing,
                 use_cpu=not torch.cuda.is_available(),
                 logging_steps=1,
@@ -158,11 +161,18 @@ def _lora(settings: TrainingSettings) -> Any:
     )
 
 
-def _save_model(trainer: Any, settings: TrainingSettings, folder: Path) -> None:
-    """The adapter beside the merged model, which opens without peft."""
+def _save_model(trainer: Any, base: Path, settings: TrainingSettings, folder: Path) -> None:
+    """The adapter beside the merged model, which opens without peft.
+
+    The adapter is merged into the base model's own weights, not into those rounded for training.
+    """
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
     model = trainer.accelerator.unwrap_model(trainer.model)
     if settings.lora is not None:
-        model.save_pretrained(folder / "adapter", safe_serialization=True)
-        model = model.merge_and_unload()
-    model.save_pretrained(folder, safe_serialization=True)
+        model.save_pretrained(folder / "adapter")
+        whole = AutoModelForCausalLM.from_pretrained(base)
+        model = PeftModel.from_pretrained(whole, folder / "adapter").merge_and_unload()
+    model.save_pretrained(folder)
     trainer.processing_class.save_pretrained(folder)

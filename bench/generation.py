@@ -1,0 +1,116 @@
+"""Generation: this project's engine against plain transformers, in turn, on the same prompts.
+
+    python bench/generation.py results/models/smollm2 [--prompts 48] [--rounds 2]
+
+Plain is what a first script does: `generate` in float32, batches of 8, in the file's order, a
+global seed. Prints useful tokens a second of each round (tokens up to and with the end token; the
+wall time is that of generating, without loading) and the ratio of the medians.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from wim.engines.base import Request
+from wim.engines.local import LocalEngine
+from wim.settings.sampling import Sampling
+
+PROMPTS = Path(__file__).parents[1] / "config/prompts/demo.jsonl"
+SAMPLES = 2
+
+
+def requests_of(count: int) -> list[Request]:
+    """Two requests for each of the first prompts, in the file's order."""
+    lines = PROMPTS.read_text(encoding="utf-8").splitlines()[:count]
+    prompts = [json.loads(line)["prompt"] for line in lines]
+    return [
+        Request(f"{place}-{sample}", ({"role": "user", "content": text},), seed=place * 10 + sample)
+        for place, text in enumerate(prompts)
+        for sample in range(SAMPLES)
+    ]
+
+
+class Plain:
+    """transformers' generate in float32."""
+
+    def __init__(self, folder: Path, batch_size: int) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self.batch_size = batch_size
+
+    def tokens(self, requests: list[Request], sampling: Sampling) -> int:
+        """Generate, and count the useful tokens."""
+        import torch
+
+        torch.manual_seed(0)
+        end, count = self.tokenizer.eos_token_id, 0
+        texts = [
+            self.tokenizer.apply_chat_template(
+                list(request.messages), tokenize=False, add_generation_prompt=True
+            )
+            for request in requests
+        ]
+        for start in range(0, len(texts), self.batch_size):
+            batch = self.tokenizer(
+                texts[start : start + self.batch_size], return_tensors="pt", padding=True
+            )
+            with torch.inference_mode():
+                output = self.model.generate(
+                    **batch,
+                    do_sample=True,
+                    temperature=sampling.temperature,
+                    top_k=sampling.top_k,
+                    max_new_tokens=sampling.max_new_tokens,
+                    pad_token_id=end,
+                )
+            for row in output[:, batch["input_ids"].shape[1] :].tolist():
+                count += row.index(end) + 1 if end in row else len(row)
+        return count
+
+
+class Ours:
+    """The local engine with its defaults."""
+
+    def __init__(self, folder: Path, batch_size: int) -> None:
+        self.engine = LocalEngine(folder, "auto", batch_size)
+
+    def tokens(self, requests: list[Request], sampling: Sampling) -> int:
+        """Generate, and count the useful tokens."""
+        answers = self.engine.generate(requests, sampling)
+        return sum(answer.completion_tokens for answer in answers)
+
+
+def main() -> None:
+    """Measure in turn, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", type=Path, help="a staged model's folder")
+    parser.add_argument("--prompts", type=int, default=48)
+    parser.add_argument("--new-tokens", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    requests = requests_of(options.prompts)
+    sampling = Sampling(max_new_tokens=options.new_tokens, temperature=0.9, top_k=50)
+    contestants = {
+        "plain float32, batch 8": Plain(options.model, 8),
+        "ours": Ours(options.model, 96),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for one in contestants.values():
+        one.tokens(requests[:8], Sampling(max_new_tokens=4))
+    for _ in range(options.rounds):
+        for name, one in contestants.items():
+            start = time.perf_counter()
+            count = one.tokens(requests, sampling)
+            rates[name].append(count / (time.perf_counter() - start))
+            print(f"{name}: {count} tokens, {rates[name][-1]:.0f} tokens/s", flush=True)
+    plain, ours = (statistics.median(rates[name]) for name in contestants)
+    print(f"ratio of medians, ours to plain: {ours / plain:.2f}")
+
+
+if __name__ == "__main__":
+    main()

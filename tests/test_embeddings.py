@@ -1,0 +1,138 @@
+"""Responses and critiques as vectors: those of sentence_transformers, each text once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wim.embeddings import Encoder, write_embeddings
+from wim.models import read_manifest
+from wim.tables import DIALOGUES, RATINGS, Candidate, Rating, as_arrow, read_embeddings, write_table
+
+TEXTS = [
+    "The response does not say when the printing press was invented.",
+    "Paris.",
+    "",
+    "Starch in bread crystallises faster near freezing point, so it goes stale. " * 4,
+    "Das Brot wird im Kühlschrank schneller alt. 🍞",
+    "[[10]] [[[nothing]]]",
+]
+LONG = "bread " * 600
+
+
+@pytest.fixture(scope="module")
+def encoder(minilm: Path) -> Encoder:
+    return Encoder(minilm, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def alone(minilm: Path) -> dict[str, Any]:
+    """Each text by sentence_transformers itself, one at a time."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(minilm))
+    return {text: model.encode([text], normalize_embeddings=True)[0] for text in [*TEXTS, LONG]}
+
+
+def test_vectors_are_those_of_sentence_transformers_one_at_a_time(encoder, alone) -> None:
+    texts = [*TEXTS, LONG]
+    vectors = encoder.encode(texts).vectors
+    assert vectors.shape == (len(texts), encoder.dimension)
+    assert vectors.dtype == np.float32
+    for text, vector in zip(texts, vectors, strict=True):
+        np.testing.assert_allclose(vector, alone[text], atol=1e-5)
+
+
+def test_vectors_have_unit_length(encoder) -> None:
+    norms = np.linalg.norm(encoder.encode(TEXTS).vectors, axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-5)
+
+
+def test_a_text_that_occurs_twice_is_embedded_once(encoder, monkeypatch) -> None:
+    seen: list[str] = []
+    encode = encoder.model.encode
+
+    def counted(texts: list[str], **options: Any) -> Any:
+        seen.extend(texts)
+        return encode(texts, **options)
+
+    monkeypatch.setattr(encoder.model, "encode", counted)
+    vectors = encoder.encode([*TEXTS, *reversed(TEXTS)]).vectors
+    assert sorted(seen) == sorted(TEXTS)
+    np.testing.assert_array_equal(vectors, vectors[::-1])
+
+
+def test_a_text_longer_than_the_encoder_reads_is_flagged(encoder) -> None:
+    assert encoder.encode([LONG, "bread", LONG]).truncated == [True, False, True]
+
+
+def test_exactly_the_texts_whose_end_does_not_matter_are_flagged(encoder) -> None:
+    # Two of the tokens that the encoder reads mark beginning and end.
+    room = encoder.model.max_seq_length - 2
+    full, over = " ".join(["bread"] * room), " ".join(["bread"] * (room + 1))
+    assert encoder.encode([full, over]).truncated == [False, True]
+    vectors = encoder.encode(
+        [over, f"{over} cheese", full, full.removesuffix("bread") + "cheese"]
+    ).vectors
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+    assert np.abs(vectors[2] - vectors[3]).max() > 1e-3
+
+
+def test_no_texts_have_no_vectors(encoder) -> None:
+    found = encoder.encode([])
+    assert found.vectors.shape == (0, encoder.dimension)
+    assert found.truncated == []
+
+
+STATUSES = ["ok", "nothing_missing", "echo", "truncated", "unparsable", "refused", "error", "ok"]
+
+
+def shard(folder: Path) -> tuple[Path, Path]:
+    """Dialogues and ratings of one candidate of each status, the last one with a long critique."""
+    candidates, ratings = [], []
+    for number, status in enumerate(STATUSES):
+        key = f"{9 - number:032x}"
+        candidates.append(
+            Candidate(
+                key, "p", "d", 1, "actor", number, [{"role": "user", "content": "Hi"}],
+                f"answer {number}" if status != "echo" else LONG, False, "stop", 3, 2, number, "m",
+            )
+        )  # fmt: skip
+        wim = (LONG if number else "The year is missing.") if status == "ok" else None
+        wim = "None." if status == "nothing_missing" else wim
+        ratings.append(Rating(key, "tiny", status, None, None, wim, None, "raw words", 1, 2, "j"))
+    write_table(folder / "dialogues.parquet", DIALOGUES, as_arrow(DIALOGUES, candidates))
+    write_table(folder / "ratings.parquet", RATINGS, as_arrow(RATINGS, ratings))
+    return folder / "dialogues.parquet", folder / "ratings.parquet"
+
+
+def test_every_response_and_only_critiques_of_status_ok_are_embedded(
+    minilm, encoder, tmp_path
+) -> None:
+    output = tmp_path / "embeddings.parquet"
+    dialogues, ratings = shard(tmp_path)
+    write_embeddings(dialogues, ratings, minilm / "manifest.json", "tiny", 4, output)
+    rows = {row["candidate_id"]: row for row in read_embeddings(output).to_pylist()}
+    found = [rows[f"{9 - number:032x}"] for number in range(len(STATUSES))]
+    assert [row["wim_embedding"] is not None for row in found] == [s == "ok" for s in STATUSES]
+    assert [row["wim_truncated"] for row in found] == [False] * 7 + [True]
+    assert [row["response_truncated"] for row in found] == [s == "echo" for s in STATUSES]
+    expected = encoder.encode(["answer 0", "The year is missing.", "answer 1"]).vectors
+    np.testing.assert_allclose(found[0]["response_embedding"], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[0]["wim_embedding"], expected[1], atol=1e-5)
+    np.testing.assert_allclose(found[1]["response_embedding"], expected[2], atol=1e-5)
+    assert {row["encoder_digest"] for row in found} == {
+        read_manifest(minilm / "manifest.json").digest
+    }
+    assert {row["judge"] for row in found} == {"tiny"}
+
+
+def test_a_shard_without_candidates_has_an_empty_table(minilm, tmp_path) -> None:
+    for name, table in {"d": DIALOGUES, "r": RATINGS}.items():
+        write_table(tmp_path / name, table, table.schema.empty_table())
+    output = tmp_path / "embeddings.parquet"
+    write_embeddings(tmp_path / "d", tmp_path / "r", minilm / "manifest.json", "tiny", 4, output)
+    found = read_embeddings(output)
+    assert found.num_rows == 0
+    assert found.schema.field("response_embedding").type.list_size == 384
