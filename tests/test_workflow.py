@@ -231,3 +231,39 @@ def test_a_failed_job_names_its_log_and_writes_nothing(
     assert "logs/stage_model/minilm.log" in output
     assert "Traceback" not in output
     assert not (tmp_path / "results/models/minilm").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "prompts", "parts"),
+    [
+        ({"dialogs": {}}, "", ["dialogs", "did you mean 'dialogues'?"]),
+        ({"prompts": {"shards": 0}}, "", ["prompts.shards", "found 0", "1 to 999"]),
+        (
+            {"rewards": {"wim": {"judge": "smollm2", "zeta": 2}}},
+            "",
+            ["rewards.wim.zeta", "found 2"],
+        ),
+        ({"judges": {"one": {"templates": "x"}}}, "", ["judges.one.model"]),
+        ({"seed": "x"}, "", ["seed", "'x'"]),
+        ({"prompts": {"files": ["none.jsonl"]}}, "", ["prompts.files", "none.jsonl"]),
+        ({}, "", ["prompts.jsonl", "no rows"]),
+        ({}, '{"prompt": "One."}\n{"prompt"\n', ["prompts.jsonl:2", "not JSON"]),
+        ({}, '{"text": "One."}\n', ["prompts.jsonl:1", "text", "prompts.column"]),
+        ({}, '{"prompt": 3}\n', ["prompts.jsonl:1", "column 'prompt'", "3"]),
+        ({}, b'{"prompt": "\xff"}\n', ["prompts.jsonl", "UTF-8"]),
+    ],
+)
+def test_bad_input_ends_with_exit_1_and_a_message_that_names_it(
+    tmp_path: Path, settings: dict[str, object], prompts: str | bytes, parts: list[str]
+) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_bytes(prompts if isinstance(prompts, bytes) else prompts.encode())
+    config = tmp_path / "mine.yaml"
+    config.write_text(json.dumps({"prompts": {"files": ["prompts.jsonl"]}, **settings}))
+    result = run(tmp_path, "results/prompts/prompts.parquet", config=config)
+    output = result.stdout + result.stderr
+    assert result.returncode == 1, output
+    assert "Traceback" not in output
+    for part in parts:
+        assert part in output
+    assert not (tmp_path / "results/prompts/prompts.parquet").exists()

@@ -252,7 +252,8 @@ def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
     """Matches the text of any token that means more than its characters."""
     added = tokenizer.added_tokens_decoder.values()
     texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
-    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)))
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
 def _shared_prefix(rows: list[list[int]]) -> int:

@@ -1,0 +1,282 @@
+"""The files of a row store: Parquet parts that appear whole, under names that nobody else has.
+
+A part's first column is `key` (32 bytes), the rest is the stored row. Nothing of the clock or
+the machine is inside. Parts are never changed: they are written, merged into a new part, deleted.
+"""
+
+import errno
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wim.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+KEY_BYTES = 32
+KEY = pa.field("key", pa.binary(KEY_BYTES), nullable=False)
+PART_BYTES = 256 * 10**6
+# A look-up reads whole row groups, so that they bound its memory and what it reads in vain.
+GROUP_ROWS = 1024
+GROUP_BYTES = 8 * 2**20
+
+
+class UnreadablePart(Exception):
+    """A file that is damaged or is no part of this store; the message names it and says why."""
+
+
+def list_files(folder: Path) -> list[Path]:
+    """The visible files of a stage's folder, by name: its parts, and what else was put there."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the row store cannot be read ({error.strerror}); make the folder readable "
+            "or set `store:` to another one."
+        ) from None
+    return [folder / name for name in sorted(names)]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file has the name of a part."""
+    return path.name.startswith("part-") and path.suffix == ".parquet"
+
+
+class Part:
+    """A part opened for reading, one row group at a time.
+
+    Every method raises FileNotFoundError if the part is gone (merged or pruned by someone
+    else), and UnreadablePart if it is damaged or not of the schema.
+    """
+
+    def __init__(self, path: Path, schema: "pa.Schema | None" = None) -> None:
+        """Open a part, whose schema (with the key) must be the given one if one is given."""
+        self.path = path
+        if not is_part(path):
+            raise UnreadablePart(f"{path}: not a part of the row store, by its name.")
+        with _reading(path):
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self.schema = self._file.schema_arrow.remove_metadata()
+        if not self.schema.names or not self.schema.field(0).equals(KEY):
+            raise UnreadablePart(
+                f"{path}: not a part of the row store: its first column is not a key."
+            )
+        if schema is not None and not self.schema.equals(schema):
+            raise UnreadablePart(
+                f"{path}: not of this version of the table: it has the columns "
+                f"{_columns(self.schema)}; expected {_columns(schema)}."
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def groups(self) -> range:
+        """The numbers of the row groups."""
+        return range(self._file.num_row_groups)
+
+    def keys(self, group: int) -> bytes:
+        """The keys of a row group, end to end (rows x 32 bytes); no other column is read."""
+        with _reading(self.path):
+            table = self._file.read_row_group(group, columns=["key"], use_threads=False)
+            column = table.column("key").combine_chunks()
+            start = column.offset * KEY_BYTES
+            raw: bytes = column.buffers()[1].to_pybytes()
+        return raw[start : start + len(column) * KEY_BYTES]
+
+    def rows(self, group: int, places: Sequence[int]) -> "pa.Table":
+        """Rows of a row group, by their places in it."""
+        with _reading(self.path):
+            return self._file.read_row_group(group, use_threads=False).take(list(places))
+
+
+class PartWriter:
+    """Writes rows as one part after another; each appears in the folder whole, by `finish`.
+
+    Raises UserError, naming the folder, where it cannot be created or written.
+    """
+
+    def __init__(self, folder: Path, schema: "pa.Schema") -> None:
+        self.folder = folder
+        self.schema = schema
+        self._pending: list[pa.Table] = []
+        self._partial: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """What was not finished is removed."""
+        if self._partial:
+            self._sink.close()
+            self._partial.unlink(missing_ok=True)
+            self._partial = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the part so far, those still in memory counted as if uncompressed."""
+        written = self._sink.tell() if self._partial else 0
+        return int(written + sum(table.nbytes for table in self._pending))
+
+    def write(self, rows: "pa.Table") -> None:
+        """Append rows; they are gathered to row groups of up to GROUP_ROWS or GROUP_BYTES."""
+        self._pending.append(rows)
+        gathered = sum(len(table) for table in self._pending)
+        if gathered >= GROUP_ROWS or sum(t.nbytes for t in self._pending) >= GROUP_BYTES:
+            self._write_group()
+
+    def finish(self, modified: float | None = None) -> Path | None:
+        """Put the part in its place, of this modification time; None if it has no rows."""
+        if self._pending:
+            self._write_group()
+        if self._partial is None:
+            return None
+        path = self.folder / f"part-{uuid.uuid4().hex}.parquet"
+        with writing(self.folder):
+            self._parquet.close()
+            self._sink.close()
+            if modified is not None:
+                os.utime(self._partial, (modified, modified))
+            _synchronise(self._partial)
+            self._partial.rename(path)
+            self._partial = None
+            _synchronise(self.folder)
+        return path
+
+    def _write_group(self) -> None:
+        rows = pa.concat_tables(self._pending).combine_chunks()
+        with writing(self.folder):
+            if self._partial is None:
+                self._open()
+            self._parquet.write_table(rows, row_group_size=len(rows))
+        self._pending.clear()
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".part-{uuid.uuid4().hex}.partial"
+        self._sink = pa.OSFile(str(partial), "wb")
+        self._partial = partial
+        # Values hardly repeat, and statistics of texts would swell the footers of small parts.
+        self._parquet = pq.ParquetWriter(
+            self._sink,
+            self.schema,
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
+
+
+def merge(
+    folder: Path, schema: "pa.Schema", parts: Sequence[Path], part_bytes: int = PART_BYTES
+) -> list[Path]:
+    """Merge parts of one schema into as few as `part_bytes` allows; of equal keys the first stays.
+
+    A part is deleted only when all its rows are in new parts that are on the disk, so that
+    whoever else writes, reads, merges or is killed meanwhile, no row is lost. Parts that are
+    gone are passed over, damaged ones are left where they are. Returns the new parts.
+    """
+    written: list[Path] = []
+    copied: list[Path] = []
+    seen: set[bytes] = set()
+    newest = 0.0
+
+    def finish() -> None:
+        written.extend(filter(None, [writer.finish(newest)]))
+        with writing(folder):
+            for part in copied:
+                part.unlink(missing_ok=True)
+        copied.clear()
+
+    with PartWriter(folder, schema) as writer:
+        for path in parts:
+            try:
+                modified = path.stat().st_mtime
+                for rows in _unseen_rows(path, schema, seen):
+                    if writer.size and writer.size + rows.nbytes > part_bytes:
+                        finish()
+                        newest = 0.0
+                    newest = max(newest, modified)
+                    writer.write(rows)
+            except FileNotFoundError:
+                continue
+            except UnreadablePart as problem:
+                logger.warning("%s It is left as it is.", problem)
+                continue
+            copied.append(path)
+        finish()
+    return written
+
+
+def keys_of(raw: bytes) -> list[bytes]:
+    """The single keys of a row group's."""
+    return [raw[start : start + KEY_BYTES] for start in range(0, len(raw), KEY_BYTES)]
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns the file system's errors into the user's, naming the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the row store cannot be written ({error.strerror or error}); make the "
+            "folder writable, make room on its disk, or set `store:` to another folder."
+        ) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        # A file deleted by another machine is a stale handle on a network file system.
+        if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ESTALE):
+            raise FileNotFoundError(errno.ENOENT, "merged or pruned meanwhile", str(path)) from None
+        raise UnreadablePart(f"{path}: not a readable part of the row store ({error}).") from None
+
+
+def _unseen_rows(path: Path, schema: "pa.Schema", seen: set[bytes]) -> Iterator["pa.Table"]:
+    """A part's rows, a row group at a time, without those whose keys were seen before."""
+    with Part(path, schema) as part:
+        for group in part.groups:
+            fresh: dict[bytes, int] = {}
+            for place, key in enumerate(keys_of(part.keys(group))):
+                if key not in seen:
+                    fresh.setdefault(key, place)
+            if fresh:
+                rows = part.rows(group, list(fresh.values()))
+                seen.update(fresh)
+                yield rows
+
+
+def _columns(schema: "pa.Schema") -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema if field.name != "key")
+
+
+def _synchronise(path: Path) -> None:
+    """Have a file, or a folder's list of names, on the disk before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
