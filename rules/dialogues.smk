@@ -1,6 +1,6 @@
 """Dialogues: the candidates that the judges will see.
 
-Reads results/prompts/shards/<shard>.parquet and the policy's manifest.
+Reads results/prompts/shards/<shard>.parquet and the policy's manifest; asks the row store first.
 Writes results/dialogues/<policy>/<shard>.parquet.
 """
 
@@ -8,7 +8,7 @@ Writes results/dialogues/<policy>/<shard>.parquet.
 rule generate_dialogues:
     """Draw completions for a shard of prompts."""
     input:
-        prompts=shard_of_prompts,
+        prompts=behind_shards("results/prompts/shards/{shard}.parquet"),
         manifest=manifest_of_policy,
     output:
         dialogues="results/dialogues/{policy}/{shard}.parquet",

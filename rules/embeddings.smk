@@ -8,8 +8,8 @@ Writes results/embeddings/<policy>/<judge>/<shard>.parquet.
 rule embed_critiques:
     """Encode a shard's responses and critiques."""
     input:
-        dialogues=rules.generate_dialogues.output.dialogues,
-        ratings=rules.rate_candidates.output.ratings,
+        dialogues=behind_shards("results/dialogues/{policy}/{shard}.parquet"),
+        ratings=behind_shards("results/ratings/{policy}/{judge}/{shard}.parquet"),
         manifest=manifest_of_model(CONFIG.embeddings.encoder),
     output:
         embeddings="results/embeddings/{policy}/{judge}/{shard}.parquet",

@@ -22,16 +22,24 @@ def threads_of_shard(wildcards):
     return max(1, (workflow.cores or 1) // len(SHARDS))
 
 
-def shard_of_prompts(wildcards):
-    """A shard's prompts.
+def behind_shards(paths):
+    """Inputs behind the shards: a path with wildcards, paths, or a function of the wildcards.
 
     Asked for through the checkpoint once the shards exist, so that jobs of a shard that came
-    out unchanged are not run; before that by name, so that a first dry run shows every job.
+    out unchanged are left out of the plan made after it; what is planned before stays planned,
+    so every stage asks. Before that by name, so that a first dry run shows every job.
     """
-    shard = f"results/prompts/shards/{wildcards.shard}.parquet"
-    if os.path.exists(shard):
-        checkpoints.shard_prompts.get()
-    return shard
+
+    def files(wildcards):
+        if os.path.exists(f"results/prompts/shards/{SHARDS[0]}.parquet"):
+            checkpoints.shard_prompts.get()
+        if callable(paths):
+            return paths(wildcards)
+        if isinstance(paths, str):
+            return paths.format(**dict(wildcards.items()))
+        return paths
+
+    return files
 
 
 def manifest_of_judge(wildcards):
@@ -71,6 +79,16 @@ def shards_of_dialogues(wildcards):
     """The policy's dialogues, all shards."""
     policy = getattr(wildcards, "policy", "base")
     return [f"results/dialogues/{policy}/{shard}.parquet" for shard in SHARDS]
+
+
+def shards_of_prompts(wildcards):
+    """The prompts, all shards."""
+    return [f"results/prompts/shards/{shard}.parquet" for shard in SHARDS]
+
+
+def of_arms(path):
+    """A file of every arm, whose name the path leaves open."""
+    return [path.format(arm=arm) for arm in CONFIG.arms]
 
 
 def rewards_of_arm(wildcards):

@@ -1,6 +1,6 @@
 """Pairs: preferences between candidates of one context, per arm.
 
-Reads prompts, dialogues and the arm's reward.
+Reads the prompts' shards, dialogues and the arm's reward.
 Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what was left out.
 """
 
@@ -8,9 +8,9 @@ Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what w
 rule pair_candidates:
     """Set candidates against each other by the arm's reward."""
     input:
-        prompts=rules.ingest_prompts.output.prompts,
-        dialogues=shards_of_dialogues,
-        rewards=rewards_of_arm,
+        prompts=behind_shards(shards_of_prompts),
+        dialogues=behind_shards(shards_of_dialogues),
+        rewards=behind_shards(rewards_of_arm),
     output:
         pairs="results/pairs/{arm}/round{round}.parquet",
         exclusions="results/pairs/{arm}/round{round}.exclusions.json",

@@ -8,7 +8,7 @@ Writes results/ratings/<policy>/<judge>/<shard>.parquet.
 rule rate_candidates:
     """Let a judge read a shard of candidates."""
     input:
-        dialogues=rules.generate_dialogues.output.dialogues,
+        dialogues=behind_shards("results/dialogues/{policy}/{shard}.parquet"),
         manifest=manifest_of_judge,
         templates=templates_of_judge,
     output:

@@ -8,13 +8,11 @@ Writes results/report/: summary.json, summary.md and two figures.
 rule summary:
     """Compare the rewards, and show the course of training."""
     input:
-        dialogues=shards_of_dialogues,
-        ratings=rules.ratings.input,
-        rewards=rules.rewards.input,
-        exclusions=expand("results/pairs/{arm}/round1.exclusions.json", arm=CONFIG.arms),
-        metrics=expand(
-            "results/checkpoints/{arm}/round1/metrics.jsonl", arm=CONFIG.arms
-        ),
+        dialogues=behind_shards(shards_of_dialogues),
+        ratings=behind_shards(rules.ratings.input),
+        rewards=behind_shards(rules.rewards.input),
+        exclusions=behind_shards(of_arms("results/pairs/{arm}/round1.exclusions.json")),
+        metrics=behind_shards(of_arms("results/checkpoints/{arm}/round1/metrics.jsonl")),
     output:
         table="results/report/summary.json",
         text="results/report/summary.md",

@@ -8,9 +8,9 @@ Writes results/rewards/<policy>/<reward>.parquet.
 rule score_candidates:
     """Compute a reward for every candidate."""
     input:
-        dialogues=shards_of_dialogues,
-        ratings=shards_behind_reward("ratings"),
-        embeddings=shards_behind_reward("embeddings"),
+        dialogues=behind_shards(shards_of_dialogues),
+        ratings=behind_shards(shards_behind_reward("ratings")),
+        embeddings=behind_shards(shards_behind_reward("embeddings")),
     output:
         rewards="results/rewards/{policy}/{reward}.parquet",
     log:

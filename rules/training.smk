@@ -8,7 +8,7 @@ Writes results/checkpoints/<arm>/round<r>/.
 rule train_dpo:
     """Train the actor on an arm's pairs."""
     input:
-        pairs=rules.pair_candidates.output.pairs,
+        pairs=behind_shards("results/pairs/{arm}/round{round}.parquet"),
         manifest=manifest_of_model(CONFIG.dialogues.actor),
     output:
         manifest="results/checkpoints/{arm}/round{round}/manifest.json",

@@ -211,7 +211,7 @@ FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>=
         # Unknown keys, at each nesting
         ("sead: 3", ["sead: unknown key", "did you mean 'seed'?"]),
         ("prompts: {shard: 3}", ["prompts.shard: unknown key", "'shards'?"]),
-        ("xyz: 3", ["xyz: unknown key", "known keys: seed, models, prompts"]),
+        ("xyz: 3", ["xyz: unknown key", "known keys: seed, store, models, prompts"]),
         ("1: 3", ["1: unknown key", "known keys: seed"]),
         ("dialogues: {sampling: {topk: 3}}", ["dialogues.sampling.topk: unknown", "'top_k'?"]),
         ("training: {lora: {rnk: 3}}", ["training.lora.rnk: unknown key", "'rank'?"]),
@@ -324,7 +324,7 @@ FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>=
         ("judges: {a: }", ["judges.a: empty; write below it, indented, its keys (model, method"]),
         ("arms: {a: {reward: wim, pairs: }}", ["arms.a.pairs: empty; write keys and values"]),
         ("seed:", ["seed: empty; write an integer", "leave the line out."]),
-        ("[1, 2]", ["found [1, 2]; write", "its keys (seed, models"]),
+        ("[1, 2]", ["found [1, 2]; write", "its keys (seed, store, models"]),
     ],
 )
 def test_refusal_says_key_finding_and_remedy(text: str, parts: list[str]) -> None:

@@ -310,7 +310,7 @@ def make_pairs(
     output = folder / f"{name}.parquet"
     options = PairSettings.model_validate(settings)
     write_pairs(
-        folder / "prompts",
+        [folder / "prompts"],
         shards,
         folder / "rewards",
         options,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.embeddings import write_embeddings
-from wim.scripting import job
+from wim.scripting import job, store_folder
 
 with job(snakemake):
     write_embeddings(
@@ -12,5 +12,6 @@ with job(snakemake):
         manifest=Path(snakemake.input.manifest),
         judge=snakemake.wildcards.judge,
         batch_size=snakemake.resources.batch_size,
+        store=store_folder(snakemake),
         output=Path(snakemake.output.embeddings),
     )

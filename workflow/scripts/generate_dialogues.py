@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.dialogues import write_dialogues
-from wim.scripting import job
+from wim.scripting import job, store_folder
 from wim.settings.dialogues import DialogueSettings
 
 with job(snakemake) as spec:
@@ -14,5 +14,6 @@ with job(snakemake) as spec:
         seed=spec["seed"],
         dtype=spec["dtype"],
         batch_size=snakemake.resources.batch_size,
+        store=store_folder(snakemake),
         output=Path(snakemake.output.dialogues),
     )

@@ -8,7 +8,7 @@ from wim.settings.pairs import PairSettings
 
 with job(snakemake) as spec:
     write_pairs(
-        prompts=Path(snakemake.input.prompts),
+        prompts=[Path(path) for path in snakemake.input.prompts],
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         rewards=Path(snakemake.input.rewards),
         settings=PairSettings.model_validate(spec["pairs"]),

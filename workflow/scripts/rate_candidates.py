@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.judging.rating import write_ratings
-from wim.scripting import job
+from wim.scripting import job, store_folder
 from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:
@@ -16,5 +16,6 @@ with job(snakemake) as spec:
         seed=spec["seed"],
         dtype=spec["dtype"],
         batch_size=snakemake.resources.batch_size,
+        store=store_folder(snakemake),
         output=Path(snakemake.output.ratings),
     )

@@ -70,11 +70,12 @@ def _store_stats(arguments: argparse.Namespace) -> None:
     from wim.store_tending import stages, survey
 
     store = _store_folder(arguments)
+    folders = stages(store, arguments.stage)
     print(f"store: {store}")
     columns = ("stage", "rows", "keys", "duplicates", "parts", "MB", "unreadable")
     print("{:<16}{:>12}{:>12}{:>12}{:>8}{:>12}{:>12}".format(*columns))
     unreadable = []
-    for folder in stages(store, arguments.stage):
+    for folder in folders:
         found = survey(folder)
         print(
             f"{found.stage:<16}{found.rows:>12}{found.keys:>12}{found.duplicates:>12}"
@@ -132,9 +133,12 @@ def _store_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _days(text: str) -> float:
-    days = float(text)
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
     if not 0 <= days < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"found {text!r}; write a number of days, 0 or more")
     return days
 
 

@@ -53,6 +53,10 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of sampling, of random tie-breaking and of training. Unit: none."""
 
+    store: Annotated[str, Field(min_length=1)] = "store"
+    """Folder of the rows that were computed once and for all; several runs and users may share
+    one. Unit: path, from the working directory."""
+
     models: dict[Name, ModelSource] = DEMO_MODELS
     """Language models and sentence encoders, by a name of your choice. The embedded smollm2 and
     minilm are always known. Unit: none."""

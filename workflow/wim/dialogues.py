@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from wim.digest import digest_of, row_id
+from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
 from wim.errors import UserError
 from wim.progress import progress
@@ -55,11 +55,6 @@ def conversation(messages: Sequence[Message], system: str | None) -> list[Messag
     return [*opening, *messages]
 
 
-def seed_of(seed: int, *place: object) -> int:
-    """A row's own seed (60 bits), from the run's seed and the row's place in it."""
-    return int(digest_of([seed, *place])[:15], 16)
-
-
 def _candidate(
     prompt: Prompt, sample: int, request: Request, answer: Completion, model_digest: str
 ) -> Candidate:
@@ -94,22 +89,25 @@ def write_dialogues(
     seed: int,
     dtype: str,
     batch_size: int,
+    store: Path,
     output: Path,
 ) -> None:
-    """The dialogues table of one shard of prompts, by the model of a manifest."""
+    """The dialogues table of one shard of prompts, by the model of a manifest.
+
+    Completions that the store knows are not drawn again; without any other no model is loaded.
+    """
+    from wim.engines.stored import local_engine
     from wim.models import read_manifest
     from wim.tables import DIALOGUES, PROMPTS, as_arrow, read_table, write_table
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    candidates: list[Candidate] = []
-    if rows:
-        from wim.engines.local import LocalEngine
-
-        engine = LocalEngine(Path(manifest).parent, dtype, batch_size)
-        digest = read_manifest(manifest).digest
-        candidates += generate_candidates(rows, engine, settings, seed, digest)
-    tokens = sum(row.completion_tokens for row in candidates)
+    digest = read_manifest(manifest).digest
+    with local_engine(manifest, dtype, batch_size, store) as engine:
+        candidates = list(generate_candidates(rows, engine, settings, seed, digest))
+    new = [row for row in candidates if row.candidate_id in engine.computed]
     logger.info(
-        "dialogues: %d prompts, %d rows generated, %d tokens", len(rows), len(candidates), tokens
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
+        *(len(candidates), len(candidates) - len(new), len(new)),
+        sum(row.completion_tokens for row in new),
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))

@@ -31,19 +31,25 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_digest(*entries: Path) -> str:
+def seed_of(seed: int, *place: object) -> int:
+    """A row's own seed (60 bits), from the run's seed and the row's place in it."""
+    return int(digest_of([seed, *place])[:15], 16)
+
+
+def code_digest(*entries: Path, without: tuple[str, ...] = ()) -> str:
     """Digest of the code that running the entry files would execute.
 
-    Covers the entries and every module of this package that they import, directly or not.
-    Comments, docstrings (of attributes too) and formatting leave it unchanged, and so do
-    imports made for type checking only. The text is that of the syntax tree, so the
-    digest does not depend on a file's path or time.
+    Covers the entries and every module of this package that they import, directly or not, but
+    for the modules named in `without` and what only those import. Comments, docstrings (of
+    attributes too) and formatting leave it unchanged, and so do imports made for type checking
+    only. The text is that of the syntax tree, so the digest does not depend on a file's path or
+    time.
     """
     modules: dict[str, str] = {}
     pending = [(path.name, path) for path in entries]
     while pending:
         name, path = pending.pop()
-        if name not in modules:
+        if name not in modules and name not in without:
             modules[name], imported = _parsed(path)
             pending += imported
     return digest_of(modules)

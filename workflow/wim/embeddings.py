@@ -1,17 +1,24 @@
 """Responses and critiques as vectors of a sentence encoder."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.digest import code_digest, digest_of
 from wim.tables import RATINGS, embeddings_table, read_table, write_table
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
+
+    from wim.rowstore import RowStore
 
 logger = logging.getLogger(__name__)
+TEXTS_AT_A_TIME = 512
+# What does not decide a vector: an edit there leaves stored vectors valid.
+PLUMBING = ("wim.tables", "wim.errors", "wim.digest", "wim.rowstore", "wim.models")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,6 @@ class Encoder:
             )
         too_long = self._truncated(distinct)
         order = [place[text] for text in texts]
-        logger.info("encoder: %d texts, %d distinct ones embedded", len(texts), len(distinct))
         return Encoded(vectors[order].astype(np.float32), [too_long[number] for number in order])
 
     def _truncated(self, texts: Sequence[str]) -> list[bool]:
@@ -65,45 +71,125 @@ class Encoder:
         return [len(tokens) > self.model.max_seq_length for tokens in lengths]
 
 
+class StoredEncoder:
+    """Vectors from a store where they are known, else from an encoder, and then kept.
+
+    A vector is known by the encoder's digest, the text, and the code of this module.
+    `computed` counts the distinct texts that the store did not know.
+    """
+
+    def __init__(self, open_encoder: Callable[[], Encoder], store: "RowStore", digest: str) -> None:
+        self._open_encoder = open_encoder
+        self._encoder: Encoder | None = None
+        self._store = store
+        self._identity = {"encoder": digest, "code": code_digest(Path(__file__), without=PLUMBING)}
+        self.computed = 0
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder behind, opened when it is first needed."""
+        if self._encoder is None:
+            self._encoder = self._open_encoder()
+        return self._encoder
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """See Encoder.encode. Missing texts are embedded and kept some at a time."""
+        import numpy as np
+
+        keys = {text: digest_of({**self._identity, "text": text}) for text in sorted(set(texts))}
+        found = self._store.find_table(set(keys.values())).to_pydict()
+        known = {
+            key: (np.asarray(vector, dtype=np.float32), truncated)
+            for key, vector, truncated in zip(*found.values(), strict=True)
+        }
+        missing = [text for text, key in keys.items() if key not in known]
+        # Those of like length together, as the encoder would batch them itself.
+        missing.sort(key=lambda text: (len(text), text))
+        self.computed = len(missing)
+        for start in range(0, len(missing), TEXTS_AT_A_TIME):
+            some = missing[start : start + TEXTS_AT_A_TIME]
+            encoded = self.encoder.encode(some)
+            for text, vector, cut in zip(some, encoded.vectors, encoded.truncated, strict=True):
+                known[keys[text]] = vector, cut
+                self._store.add(keys[text], {"vector": vector, "truncated": cut})
+        if not texts:
+            return Encoded(np.zeros((0, self.encoder.dimension), dtype=np.float32), [])
+        rows = [known[keys[text]] for text in texts]
+        return Encoded(np.stack([vector for vector, _ in rows]), [cut for _, cut in rows])
+
+
+def vector_schema() -> "pa.Schema":
+    """The columns of a stored vector."""
+    import pyarrow as pa
+
+    return pa.schema([("vector", pa.list_(pa.float32())), ("truncated", pa.bool_())])
+
+
 def write_embeddings(
-    dialogues: Path, ratings: Path, manifest: Path, judge: str, batch_size: int, output: Path
+    dialogues: Path,
+    ratings: Path,
+    manifest: Path,
+    judge: str,
+    batch_size: int,
+    store: Path,
+    output: Path,
 ) -> None:
     """The embeddings table of one shard: each rated candidate's response and critique.
 
     Only critiques that name something missing are embedded; where nothing is missing, or
     the judgement failed, the vector is empty.
     """
-    import pyarrow as pa
-
     from wim.models import read_manifest
+    from wim.rowstore import RowStore
     from wim.tables import DIALOGUES
 
     judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
     texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
     rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
-    encoder = Encoder(Path(manifest).parent, batch_size)
     named = [row for row in rows if row["status"] == "ok"]
-    encoded = encoder.encode([row["completion"] for row in rows] + [row["wim"] for row in named])
-    vectors = list(encoded.vectors)
+    digest = read_manifest(manifest).digest
+    with RowStore(store, vector_schema()) as vectors:
+        encoder = StoredEncoder(lambda: Encoder(manifest.parent, batch_size), vectors, digest)
+        wanted = [row["completion"] for row in rows] + [row["wim"] for row in named]
+        encoded = encoder.encode(wanted)
+    distinct = len(set(wanted))
+    logger.info(
+        "embeddings: %d rows of %d distinct texts, %d from the store, %d embedded; "
+        "%d longer than the encoder reads",
+        *(len(rows), distinct, distinct - encoder.computed, encoder.computed),
+        sum(encoded.truncated),
+    )
+    content = _columns(rows, [row["candidate_id"] for row in named], encoded, judge, digest)
+    write_table(output, embeddings_table(encoded.vectors.shape[1]), content)
+
+
+def _columns(
+    rows: Sequence[Mapping[str, Any]],
+    named: Sequence[str],
+    encoded: Encoded,
+    judge: str,
+    digest: str,
+) -> "pa.Table":
+    """The embeddings table: `encoded` has the rows' responses, then the named ones' critiques."""
+    import pyarrow as pa
+
+    count = len(rows)
     critique = {
-        row["candidate_id"]: (vectors[len(rows) + number], encoded.truncated[len(rows) + number])
-        for number, row in enumerate(named)
+        name: (encoded.vectors[count + place], encoded.truncated[count + place])
+        for place, name in enumerate(named)
     }
-    table = embeddings_table(encoder.dimension)
     found = [critique.get(row["candidate_id"], (None, False)) for row in rows]
     columns = [
         [row["candidate_id"] for row in rows],
-        [judge] * len(rows),
-        vectors[: len(rows)],
+        [judge] * count,
+        list(encoded.vectors[:count]),
         [vector for vector, _ in found],
-        encoded.truncated[: len(rows)],
+        encoded.truncated[:count],
         [truncated for _, truncated in found],
-        [read_manifest(manifest).digest] * len(rows),
+        [digest] * count,
     ]
+    schema = embeddings_table(encoded.vectors.shape[1]).schema
     arrays = [
-        pa.array(column, type=field.type)
-        for column, field in zip(columns, table.schema, strict=True)
+        pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
     ]
-    cut = sum(encoded.truncated)
-    logger.info("embeddings: %d rows, %d texts longer than the encoder reads", len(rows), cut)
-    write_table(output, table, pa.table(arrays, schema=table.schema))
+    return pa.table(arrays, schema=schema)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wim.dialogues import seed_of
+from wim.digest import seed_of
 from wim.errors import UserError
 from wim.judging.verdict import Status
 from wim.settings.pairs import PairSettings
-from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, read_table, write_table
+from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, read_table, read_tables, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,7 +113,7 @@ def shard_pairs(
 
 
 def write_pairs(
-    prompts: Path,
+    prompts: Sequence[Path],
     dialogues: Sequence[Path],
     rewards: Path,
     settings: PairSettings,
@@ -131,7 +131,7 @@ def write_pairs(
 
     scored = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"]).to_pydict()
     known = dict(zip(scored["candidate_id"], scored["reward"], strict=True))
-    split = read_table(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
+    split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
     splits = dict(zip(split["prompt_id"], split["split"], strict=True))
     excluded: Counter[str] = Counter(
         f"candidates with status {status}"

@@ -1,7 +1,7 @@
 """An append-only store of finished rows, so that no row is computed twice.
 
 A stage keeps its rows in a folder of its own, as Parquet parts (`part-<uuid>.parquet`), under
-keys that the caller makes of everything that decides a row (docs of `wim.digest.digest_of`).
+keys that the caller makes of everything that decides a row (see `wim.digest.digest_of`).
 Any number of jobs on any number of machines may read and write a folder at once, without locks.
 """
 
@@ -125,7 +125,7 @@ class RowStore:
         self.flush()
         if len(self._own_parts) > 1:
             try:
-                merge(self.folder, self.schema, sorted(self._own_parts))
+                merge(self.folder, self.schema, self._own_parts)
             except UserError as problem:
                 # The rows are safe as they are.
                 logger.warning("%s The parts stay unmerged.", problem)

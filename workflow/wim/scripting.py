@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     log = Path(snakemake.log[0])
     _configure_environment(snakemake.threads)
     _configure_logging(log)
+    _leave_orderly_on_signals()
     try:
         yield json.loads(snakemake.params.spec)
     except UserError as error:
@@ -33,6 +35,23 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         logger.debug("traceback", exc_info=True)
         logger.error("error: rule %s failed: %s: %s", snakemake.rule, type(error).__name__, error)
         sys.exit(f"The traceback is in {log}")
+
+
+def store_folder(snakemake: Any) -> Path:
+    """The rule's folder in the row store. It is no param: moving the store reruns nothing."""
+    return Path(snakemake.config.get("store", "store")) / str(snakemake.rule)
+
+
+def _leave_orderly_on_signals() -> None:
+    """Let SIGTERM and SIGUSR1 (a cluster's warning) unwind, so that open stores are flushed."""
+
+    def leave(number: int, _frame: object) -> None:
+        name = signal.Signals(number).name
+        logger.warning("%s: stopping; what is done is kept, run again to go on", name)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGUSR1, leave)
 
 
 def _configure_environment(threads: int) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -127,7 +127,11 @@ class PartWriter:
     ) -> None:
         """What was not finished is removed."""
         if self._partial:
-            self._sink.close()
+            # On a full disk closing fails too, which is of no interest any more.
+            with suppress(OSError, pa.ArrowException):
+                self._parquet.close()
+            with suppress(OSError, pa.ArrowException):
+                self._sink.close()
             self._partial.unlink(missing_ok=True)
             self._partial = None
 
@@ -174,7 +178,6 @@ class PartWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f".part-{uuid.uuid4().hex}.partial"
         self._sink = pa.OSFile(str(partial), "wb")
-        self._partial = partial
         # Values hardly repeat, and statistics of texts would swell the footers of small parts.
         self._parquet = pq.ParquetWriter(
             self._sink,
@@ -184,6 +187,7 @@ class PartWriter:
             write_statistics=False,
             write_page_checksum=True,
         )
+        self._partial = partial
 
 
 def merge(
@@ -248,7 +252,7 @@ def writing(folder: Path) -> Iterator[None]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         # A file deleted by another machine is a stale handle on a network file system.
         if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ESTALE):
             raise FileNotFoundError(errno.ENOENT, "merged or pruned meanwhile", str(path)) from None

@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from wim.dialogues import seed_of
-from wim.digest import digest_of
+from wim.digest import digest_of, seed_of
 from wim.engines.base import Completion, Engine, Request
 from wim.judging.templates import Templates, read_templates
 from wim.judging.verdict import Status, read_critique
@@ -173,22 +172,27 @@ def write_ratings(
     seed: int,
     dtype: str,
     batch_size: int,
+    store: Path,
     output: Path,
 ) -> None:
-    """The ratings table of one shard of dialogues, by one judge."""
+    """The ratings table of one shard of dialogues, by one judge.
+
+    The store keeps what the judge's model said, not what was read from it: an edit of the
+    reading asks the model nothing again.
+    """
+    from wim.engines.stored import local_engine
     from wim.models import read_manifest
     from wim.tables import DIALOGUES, RATINGS, as_arrow, read_table, write_table
 
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
-    ratings: list[Rating] = []
-    if candidates:
-        from wim.engines.local import LocalEngine
-
-        engine = LocalEngine(Path(manifest).parent, dtype, batch_size)
-        digest = read_manifest(manifest).digest
-        texts = read_templates(templates)
+    texts, digest = read_templates(templates), read_manifest(manifest).digest
+    with local_engine(manifest, dtype, batch_size, store) as engine:
         ratings = StructuredJudge(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    logger.info("ratings by %s: %d rows judged: %s", judge, len(ratings), found or "none")
+    new = len(engine.computed)
+    logger.info(
+        "ratings by %s: %d rows, %d from the store, %d judged: %s",
+        *(judge, len(ratings), len(ratings) - new, new, found or "none"),
+    )
     write_table(output, RATINGS, as_arrow(RATINGS, ratings))
