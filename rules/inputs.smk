@@ -9,6 +9,17 @@ def manifest_of_model(name):
     return f"results/models/{name}/manifest.json"
 
 
+def files_of_source(wildcards):
+    """The files of a model that lies on this machine, so that other weights are noticed."""
+    kind, _, place = CONFIG.models[wildcards.model].source.partition(":")
+    if kind != "path":
+        return []
+    path = Path(file_at(place, f"models.{wildcards.model}.source"))
+    if path.is_file():
+        return str(path)
+    return sorted(str(file) for file in path.rglob("*") if file.is_file())
+
+
 def manifest_of_policy(wildcards):
     """The manifest of whoever speaks: the actor, or an arm's checkpoint."""
     if wildcards.policy == "base":

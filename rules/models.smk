@@ -7,6 +7,8 @@ Writes results/models/<model>/: files that from_pretrained opens, and manifest.j
 
 rule stage_model:
     """Fetch a model, check it, and write its manifest."""
+    input:
+        files=files_of_source,
     output:
         manifest="results/models/{model}/manifest.json",
     log:

@@ -21,6 +21,7 @@ rule train_dpo:
     threads: workflow.cores
     resources:
         batch_size=8,
+        save_seconds=300,
     params:
         spec=spec_of_training,
         code=code_of("train_dpo"),

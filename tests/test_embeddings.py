@@ -112,7 +112,9 @@ def test_every_response_and_only_critiques_of_status_ok_are_embedded(
 ) -> None:
     output = tmp_path / "embeddings.parquet"
     dialogues, ratings = shard(tmp_path)
-    write_embeddings(dialogues, ratings, minilm / "manifest.json", "tiny", 4, tmp_path / "store", output)
+    write_embeddings(
+        dialogues, ratings, minilm / "manifest.json", "tiny", 4, tmp_path / "store", output
+    )
     rows = {row["candidate_id"]: row for row in read_embeddings(output).to_pylist()}
     found = [rows[f"{9 - number:032x}"] for number in range(len(STATUSES))]
     assert [row["wim_embedding"] is not None for row in found] == [s == "ok" for s in STATUSES]
@@ -132,7 +134,15 @@ def test_a_shard_without_candidates_has_an_empty_table(minilm, tmp_path) -> None
     for name, table in {"d": DIALOGUES, "r": RATINGS}.items():
         write_table(tmp_path / name, table, table.schema.empty_table())
     output = tmp_path / "embeddings.parquet"
-    write_embeddings(tmp_path / "d", tmp_path / "r", minilm / "manifest.json", "tiny", 4, tmp_path / "store", output)
+    write_embeddings(
+        tmp_path / "d",
+        tmp_path / "r",
+        minilm / "manifest.json",
+        "tiny",
+        4,
+        tmp_path / "store",
+        output,
+    )
     found = read_embeddings(output)
     assert found.num_rows == 0
     assert found.schema.field("response_embedding").type.list_size == 384

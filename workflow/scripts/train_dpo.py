@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wim.scripting import job
+from wim.scripting import job, store_folder
 from wim.settings.training import TrainingSettings
 from wim.training.dpo import write_checkpoint
 
@@ -15,5 +15,7 @@ with job(snakemake) as spec:
         names=spec["names"],
         behind=spec["behind"],
         per_device=snakemake.resources.batch_size,
+        store=store_folder(snakemake),
+        save_seconds=snakemake.resources.save_seconds,
         folder=Path(snakemake.output.manifest).parent,
     )

@@ -1,7 +1,10 @@
 """Callbacks of the trainers. Importing this module loads transformers."""
 
 import logging
+import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -40,3 +43,53 @@ class ProgressLog(TrainerCallback):  # type: ignore[misc]
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+COMPLETE = "complete"
+
+
+class Resumable(TrainerCallback):  # type: ignore[misc]
+    """Saves the trainer every so many seconds, and once more when the job is asked to stop.
+
+    SIGTERM and SIGUSR1 end training after the step in hand; `stopped_by` then has the signal's
+    number. A saved state that is whole has a file `complete`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.saved = time.monotonic()
+        self.stopped_by: int | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the signals over for the time of training."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGUSR1, self._stop)
+        self.saved = time.monotonic()
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self.stopped_by = number
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a save when it is time, and for the end when the job must stop."""
+        if self.stopped_by is not None:
+            control.should_save = control.should_training_stop = True
+        elif state.global_step < state.max_steps and self._due():
+            control.should_save = True
+
+    def _due(self) -> bool:
+        return time.monotonic() - self.saved >= self.seconds
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Mark the saved state as whole."""
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        self.saved = time.monotonic()
+        logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
+
+
+def last_saved(working: Path) -> Path | None:
+    """The newest whole saved state of a working directory."""
+    steps = {
+        int(path.parent.name.removeprefix("checkpoint-")): path.parent
+        for path in working.glob(f"checkpoint-*/{COMPLETE}")
+    }
+    return steps[max(steps)] if steps else None

@@ -2,7 +2,8 @@
 
 import json
 import logging
-import tempfile
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
+# What does not decide the outcome of a training.
+PLUMBING = ("wim.tables", "wim.errors", "wim.digest", "wim.training.card", "wim.models")
 
 
 def write_checkpoint(
@@ -33,6 +36,8 @@ def write_checkpoint(
     names: dict[str, Any],
     behind: dict[str, Any],
     per_device: int,
+    store: Path,
+    save_seconds: float,
     folder: Path,
 ) -> None:
     """Train on the pairs' train split, evaluate on its eval split, and write the checkpoint.
@@ -41,8 +46,11 @@ def write_checkpoint(
     The folder holds the merged model (safetensors), the tokenizer with its chat template, the
     adapter, the model card (README.md), trainer_state.json, metrics.jsonl, provenance.json and
     manifest.json. It appears whole or not at all.
+
+    The trainer saves itself under `store`, in a directory named by everything that decides the
+    outcome, so that a killed job goes on and no other ever takes its state.
     """
-    from wim.digest import digest_file
+    from wim.digest import code_digest, digest_file, row_id
     from wim.models import read_manifest
 
     base = read_manifest(manifest)
@@ -52,8 +60,18 @@ def write_checkpoint(
         "settings": {**behind, "training": settings.model_dump(mode="json"), "seed": seed},
         "digests": {"base model": base.digest, "pairs": digest_file(pairs)},
     }
+    code = code_digest(Path(__file__), without=PLUMBING)
+    decided_by = {
+        "training": settings.model_dump(mode="json"),
+        "seed": seed,
+        "digests": story["digests"],
+        "code": code,
+    }
+    working = store / row_id(decided_by)
     with whole_folder(folder) as partial:
-        trainer = _trained(pairs, Path(manifest).parent, settings, seed, per_device)
+        trainer = _trained(
+            pairs, manifest.parent, settings, seed, per_device, working, save_seconds
+        )
         _save_model(trainer, Path(manifest).parent, settings, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
@@ -67,6 +85,7 @@ def write_checkpoint(
         _write_json(partial / "provenance.json", story)
         (partial / "README.md").write_text(model_card(story, history), encoding="utf-8")
         write_manifest(partial, f"arm {names['arm']}, round {names['round']}")
+    shutil.rmtree(working, ignore_errors=True)
 
 
 def _write_json(path: Path, value: object) -> None:
@@ -84,13 +103,19 @@ def preference_dataset(pairs: Path, split: str) -> "Dataset":
 
 
 def _trained(
-    pairs: Path, base: Path, settings: TrainingSettings, seed: int, per_device: int
+    pairs: Path,
+    base: Path,
+    settings: TrainingSettings,
+    seed: int,
+    per_device: int,
+    working: Path,
+    save_seconds: float,
 ) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
-    from wim.training.callbacks import ProgressLog
+    from wim.training.callbacks import ProgressLog, Resumable, last_saved
 
     train, held_out = (preference_dataset(pairs, split) for split in ("train", "eval"))
     if not len(train):
@@ -100,50 +125,57 @@ def _trained(
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
     micro, accumulation = accumulation_steps(settings.batch_size, per_device, devices)
-    with tempfile.TemporaryDirectory() as working:
-        trainer = DPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(base, dtype=dtype),
-            processing_class=AutoTokenizer.from_pretrained(base),
-            args=DPOConfig(
-                output_dir=working,
-                seed=seed,
-                beta=settings.beta,
-                loss_type=[settings.loss],
-                learning_rate=settings.learning_rate,
-                lr_scheduler_type=settings.scheduler,
-                warmup_steps=settings.warmup,
-                num_train_epochs=settings.epochs,
-                per_device_train_batch_size=micro,
-                per_device_eval_batch_size=micro,
-                gradient_accumulation_steps=accumulation,
-                max_length=settings.max_length,
-                max_grad_norm=settings.max_grad_norm,
-                weight_decay=settings.weight_decay,
-                bf16=half,
-                gradient_checkpointing=settings.gradient_checkpointing,
-                use_cpu=not torch.cuda.is_available(),
-                logging_steps=1,
-                eval_strategy="epoch" if len(held_out) else "no",
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                dataloader_pin_memory=torch.cuda.is_available(),
-            ),
-            train_dataset=train,
-            eval_dataset=held_out if len(held_out) else None,
-            peft_config=_lora(settings),
-            callbacks=[ProgressLog()],
-        )
-        trainer.remove_callback(PrinterCallback)
-        logger.info(
-            "dpo: %d pairs, %d held out, batches of %d x %d x %d",
-            len(train),
-            len(held_out),
-            devices,
-            accumulation,
-            micro,
-        )
-        trainer.train()
+    resumable = Resumable(save_seconds)
+    trainer = DPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base, dtype=dtype),
+        processing_class=AutoTokenizer.from_pretrained(base),
+        args=DPOConfig(
+            output_dir=str(working),
+            seed=seed,
+            beta=settings.beta,
+            loss_type=[settings.loss],
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type=settings.scheduler,
+            warmup_steps=settings.warmup,
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=micro,
+            per_device_eval_batch_size=micro,
+            gradient_accumulation_steps=accumulation,
+            max_length=settings.max_length,
+            max_grad_norm=settings.max_grad_norm,
+            weight_decay=settings.weight_decay,
+            bf16=half,
+            gradient_checkpointing=settings.gradient_checkpointing,
+            use_cpu=not torch.cuda.is_available(),
+            logging_steps=1,
+            eval_strategy="epoch" if len(held_out) else "no",
+            save_strategy="no",
+            save_total_limit=2,
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_pin_memory=torch.cuda.is_available(),
+        ),
+        train_dataset=train,
+        eval_dataset=held_out if len(held_out) else None,
+        peft_config=_lora(settings),
+        callbacks=[ProgressLog(), resumable],
+    )
+    trainer.remove_callback(PrinterCallback)
+    logger.info(
+        "dpo: %d pairs, %d held out, batches of %d x %d x %d",
+        len(train),
+        len(held_out),
+        devices,
+        accumulation,
+        micro,
+    )
+    saved = last_saved(working)
+    if saved:
+        logger.info("dpo: going on from %s", saved.name)
+    trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    if resumable.stopped_by is not None:
+        logger.warning("dpo: stopped by a signal and saved; run again to go on")
+        sys.exit(128 + resumable.stopped_by)
     return trainer
 
 
