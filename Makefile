@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup demo check test format reference clean help
+.PHONY: setup demo plan check test format reference clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup: .venv/installed ## the pinned environment in .venv
 demo: setup ## the embedded default, from prompts to a checkpoint and a summary
 	$(BIN)/snakemake dpo_checkpoint
 	$(BIN)/snakemake
+
+plan: setup ## what a run would do, why, and at what cost; before it is run
+	$(BIN)/wim plan
 
 check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/ruff check .

@@ -44,5 +44,9 @@ rule all:
         rules.summary.output,
 
 
+onstart:
+    hold_directory()
+
+
 onerror:
     print("A job failed. Its message stands above, the rest in its log under logs/.")

@@ -3,13 +3,15 @@
 Reads the merged configuration; writes nothing.
 """
 
+import fcntl
 import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from wim.code_changes import effective_code, script_code
 from wim.config import load_config
-from wim.digest import canonical_json, code_digest
+from wim.digest import canonical_json
 from wim.errors import UserError
 
 GIVEN = ["--config"] if workflow.config_settings.config else []
@@ -21,7 +23,6 @@ try:
 except UserError as error:
     raise WorkflowError(error) from None
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 
 
@@ -45,8 +46,30 @@ def spec(**settings):
 
 
 def code_of(script):
-    """The digest of the code that a script really executes."""
-    return code_digest(SCRIPTS / f"{script}.py")
+    """The digest of the code that a script really executes, or what it is accepted as."""
+    try:
+        return effective_code(script, script_code(script))
+    except UserError as error:
+        raise WorkflowError(error) from None
+
+
+HELD = []
+
+
+def hold_directory():
+    """Keep a second run out of the working directory while this process lives.
+
+    In place of Snakemake's own lock, which a killed run leaves behind.
+    """
+    file = open(".snakemake/run.lock", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(
+            f"Another snakemake is running in {os.getcwd()}; wait for it, or run in another "
+            "directory (--directory)."
+        ) from None
+    HELD.append(file)
 
 
 def file_at(path, key):

@@ -9,15 +9,14 @@ def manifest_of_model(name):
     return f"results/models/{name}/manifest.json"
 
 
-def files_of_source(wildcards):
+def files_of_source(model):
     """The files of a model that lies on this machine, so that other weights are noticed."""
-    kind, _, place = CONFIG.models[wildcards.model].source.partition(":")
+    kind, _, place = CONFIG.models[model].source.partition(":")
     if kind != "path":
         return []
-    path = Path(file_at(place, f"models.{wildcards.model}.source"))
-    if path.is_file():
-        return str(path)
-    return sorted(str(file) for file in path.rglob("*") if file.is_file())
+    path = Path(file_at(place, f"models.{model}.source"))
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sorted(str(file) for file in files if file.is_file())
 
 
 def manifest_of_policy(wildcards):
@@ -33,6 +32,11 @@ def threads_of_shard(wildcards):
     return max(1, (workflow.cores or 1) // len(SHARDS))
 
 
+SHARDED = all(
+    os.path.exists(f"results/prompts/shards/{each}.parquet") for each in SHARDS
+)
+
+
 def behind_shards(paths):
     """Inputs behind the shards: a path with wildcards, paths, or a function of the wildcards.
 
@@ -42,7 +46,7 @@ def behind_shards(paths):
     """
 
     def files(wildcards):
-        if os.path.exists(f"results/prompts/shards/{SHARDS[0]}.parquet"):
+        if SHARDED:
             checkpoints.shard_prompts.get()
         if callable(paths):
             return paths(wildcards)

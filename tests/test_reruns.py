@@ -326,6 +326,13 @@ def test_code_of_the_engine_generates_and_judges_every_row(project: Project) -> 
 
 def test_another_shard_count_computes_no_row(project: Project) -> None:
     project.set("prompts.shards", 3)
+    jobs, rows = run_to_rewards(project)
+    assert jobs["generate_dialogues"] == 3
+    assert rows == {"generated": 0, "judged": 0, "embedded": 0}
+
+
+def test_without_snakemakes_memory_no_row_is_computed_twice(project: Project) -> None:
+    shutil.rmtree(project.folder / ".snakemake")
     _, rows = run_to_rewards(project)
     assert rows == {"generated": 0, "judged": 0, "embedded": 0}
 
@@ -333,10 +340,9 @@ def test_another_shard_count_computes_no_row(project: Project) -> None:
 def test_without_results_and_memory_no_row_is_computed_twice(project: Project) -> None:
     before = dialogues_of(project)
     shutil.rmtree(project.folder / ".snakemake")
-    shutil.rmtree(project.folder / "results/dialogues")
-    shutil.rmtree(project.folder / "results/ratings")
-    shutil.rmtree(project.folder / "results/embeddings")
-    _, rows = run_to_rewards(project)
+    shutil.rmtree(project.folder / "results")
+    jobs, rows = run_to_rewards(project)
+    assert jobs == {"stage_model": 2, **READ, **GENERATE, **RATE, **EMBED, **SCORE}
     assert rows == {"generated": 0, "judged": 0, "embedded": 0}
     pd.testing.assert_frame_equal(before, dialogues_of(project))
 

@@ -1,7 +1,6 @@
 """The workflow as its user types it: real rules, real Snakemake, a small model."""
 
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from workflow_runs import REPOSITORY, SNAKEMAKE, job_counts
 
-REPOSITORY = Path(__file__).parents[1]
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 DEMO_JOBS = {
     "ingest_prompts": 1,
     "shard_prompts": 1,
@@ -24,7 +22,6 @@ DEMO_JOBS = {
     "pair_candidates": 1,
     "train_dpo": 1,
 }
-JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
 
 def run(
@@ -46,16 +43,7 @@ def planned(directory: Path, *targets: str, config: Path | None = None) -> dict[
     """The jobs that a dry run shows, by rule, without the target rules."""
     result = run(directory, "-n", *targets, config=config)
     assert result.returncode == 0, result.stdout + result.stderr
-    return _job_counts(result.stdout + result.stderr)
-
-
-def _job_counts(output: str) -> dict[str, int]:
-    if "Job stats:" not in output:
-        return {}
-    stats = output.split("Job stats:")[1].split("Reasons:")[0]
-    counts = {rule: int(count) for rule, count in JOB_COUNT.findall(stats)}
-    targets_of_user = {"total", "all", "dialogues", "ratings", "rewards", "pairs", "dpo_checkpoint"}
-    return {rule: count for rule, count in counts.items() if rule not in targets_of_user}
+    return job_counts(result.stdout + result.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +118,7 @@ def test_the_slurm_profile_plans_the_same_jobs(tmp_path: Path) -> None:
     command += ["--profile", REPOSITORY / "profiles/slurm", "-n", "dpo_checkpoint"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert _job_counts(result.stdout + result.stderr) == DEMO_JOBS
+    assert job_counts(result.stdout + result.stderr) == DEMO_JOBS
 
 
 def test_the_checkpoint_opens_without_this_project(

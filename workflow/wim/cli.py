@@ -34,6 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _add_plan(commands: "Commands") -> None:
+    plan = commands.add_parser("plan", help="what a run would do, why, and at what cost")
+    plan.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="-- ARGUMENT",
+        help="snakemake's, behind a --, such as: -- --configfile mine.yaml -- dpo_checkpoint",
+    )
+    plan.set_defaults(run=_plan)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from wim.plan import show_plan
+
+    if status := show_plan(arguments.arguments):
+        sys.exit(status)
+
+
 def _add_store(commands: "Commands") -> None:
     store = commands.add_parser("store", help="look after the store of finished rows")
     actions = store.add_subparsers(required=True, metavar="ACTION")
@@ -119,6 +137,102 @@ def _store_prune(arguments: argparse.Namespace) -> None:
     print(f"{len(doomed)} files {verb}")
 
 
+def _add_accept(commands: "Commands") -> None:
+    accept = commands.add_parser(
+        "accept", help="let a change of code count as cosmetic: a stage's outputs stay current"
+    )
+    accept.add_argument("stage", nargs="*", metavar="STAGE", help="name of a rule")
+    accept.add_argument("--list", action="store_true", help="show what is accepted and forced")
+    accept.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help=f"the store of rows; without it `store:` of {CONFIG}, else `store`",
+    )
+    accept.set_defaults(run=_accept)
+
+
+def _accept(arguments: argparse.Namespace) -> None:
+    from wim.code_changes import FILE, accept, changed_stages, check_stage
+
+    if arguments.list:
+        _list_changes()
+        return
+    if not arguments.stage:
+        raise UserError("write the stage to accept, as `wim accept rate_candidates`, or --list.")
+    for stage in arguments.stage:
+        check_stage(stage)
+    store, accepted = _store_folder(arguments), False
+    for stage in arguments.stage:
+        done = accept(stage, store)
+        if done.code is None:
+            made = (
+                f"its {done.outputs} outputs are by the code of now"
+                if done.outputs
+                else ("no output of it is recorded in this folder")
+            )
+            print(f"{stage}: nothing to accept: {made}")
+            continue
+        accepted = True
+        print(f"{stage}: {done.outputs} outputs count as made by the code of now")
+        print("  code: before {}, now {}".format(*(code[:12] for code in done.code)))
+        if done.rows:
+            print("  stored rows: before {}, now {}".format(*(code[:12] for code in done.rows)))
+        elif done.rows_unknown:
+            print(
+                f"  stored rows: {store / stage} does not say which code they were made by; "
+                "a job that runs computes its rows again"
+            )
+        else:
+            print("  stored rows: not needed, what decides them has not changed")
+    if others := changed_stages():
+        print(f"Also of changed code, and not accepted: {', '.join(others)}")
+    if accepted:
+        print(f"Written to {FILE}; keep it with results/. Look at the plan: snakemake -n")
+
+
+def _list_changes() -> None:
+    from wim.code_changes import read_changes, standing
+
+    changes, relied_on = read_changes(), standing()
+    if not changes.accepted and not changes.forced:
+        print("nothing is accepted or forced in this folder")
+    for stage, codes in sorted(changes.accepted.items()):
+        for now, former in sorted(codes.items()):
+            state = "" if now in relied_on.get(stage, {}) else " (not of the code of now)"
+            print(f"{stage}: accepted: {now[:12]} counts as {former[:12]}{state}")
+    for stage, tokens in sorted(changes.forced.items()):
+        print(f"{stage}: forced: {len(tokens)} times")
+
+
+def _add_force(commands: "Commands") -> None:
+    force = commands.add_parser(
+        "force", help="make a stage and what follows run again, and compute its rows again"
+    )
+    force.add_argument("stage", metavar="STAGE", help="name of a rule")
+    force.add_argument("--undo", action="store_true", help="take the last forcing back")
+    force.set_defaults(run=_force)
+
+
+def _force(arguments: argparse.Namespace) -> None:
+    from wim.code_changes import force, unforce
+
+    stage = arguments.stage
+    if not arguments.undo:
+        force(stage)
+        print(
+            f"{stage}: it and what follows run again, and its rows are computed again. The rows "
+            "stored so far stay. Look at the plan: snakemake -n"
+        )
+    elif unforce(stage):
+        print(
+            f"{stage}: no longer forced; outputs made meanwhile run again, from the rows stored "
+            "before. Look at the plan: snakemake -n"
+        )
+    else:
+        print(f"{stage}: nothing to undo, it is not forced")
+
+
 def _store_folder(arguments: argparse.Namespace) -> Path:
     """The store that is asked for, else the configuration's, else `store`."""
     if arguments.store is not None:
@@ -142,7 +256,7 @@ def _days(text: str) -> float:
     return days
 
 
-COMMANDS = (_add_store,)
+COMMANDS = (_add_plan, _add_store, _add_accept, _add_force)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -54,12 +54,10 @@ class Config(Section):
     """Seed of sampling, of random tie-breaking and of training. Unit: none."""
 
     store: Annotated[str, Field(min_length=1)] = "store"
-    """Folder of the rows that were computed once and for all; several runs and users may share
-    one. Unit: path, from the working directory."""
+    """Folder of rows computed once and for all; runs and users may share one. Unit: path."""
 
     models: dict[Name, ModelSource] = DEMO_MODELS
-    """Language models and sentence encoders, by a name of your choice. The embedded smollm2 and
-    minilm are always known. Unit: none."""
+    """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""
 
     prompts: PromptSettings = PromptSettings()
     """The prompts that the run begins with. Unit: none."""
@@ -81,12 +79,10 @@ class Config(Section):
     """The rewards, by a name of your choice. Unit: none."""
 
     pairs: PairSettings = PairSettings()
-    """Which candidates of one context are set against each other, in every arm that does not say
-    otherwise. Unit: none."""
+    """Which candidates are set against each other, in arms that do not say otherwise. Unit: none."""
 
     training: TrainingSettings = TrainingSettings()
     """The DPO run of every arm that does not say otherwise. Unit: none."""
-
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""
 

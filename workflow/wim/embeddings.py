@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
 from wim.tables import RATINGS, embeddings_table, read_table, write_table
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 TEXTS_AT_A_TIME = 512
 # What does not decide a vector: an edit there leaves stored vectors valid.
-PLUMBING = ("wim.tables", "wim.errors", "wim.digest", "wim.rowstore", "wim.models")
+PLUMBING = (
+    "wim.tables",
+    "wim.errors",
+    "wim.digest",
+    "wim.rowstore",
+    "wim.models",
+    "wim.code_changes",
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class StoredEncoder:
         self._open_encoder = open_encoder
         self._encoder: Encoder | None = None
         self._store = store
-        self._identity = {"encoder": digest, "code": code_digest(Path(__file__), without=PLUMBING)}
+        self._identity = {"encoder": digest, "code": stored_code(store.folder, encoder_code())}
         self.computed = 0
 
     @property
@@ -116,6 +124,11 @@ class StoredEncoder:
             return Encoded(np.zeros((0, self.encoder.dimension), dtype=np.float32), [])
         rows = [known[keys[text]] for text in texts]
         return Encoded(np.stack([vector for vector, _ in rows]), [cut for _, cut in rows])
+
+
+def encoder_code() -> str:
+    """The digest of the code that decides a vector."""
+    return code_digest(Path(__file__), without=PLUMBING)
 
 
 def vector_schema() -> "pa.Schema":

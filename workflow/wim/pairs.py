@@ -4,21 +4,33 @@ import itertools
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wim.digest import seed_of
 from wim.errors import UserError
 from wim.judging.verdict import Status
 from wim.settings.pairs import PairSettings
-from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, read_table, read_tables, write_table
+from wim.tables import (
+    DIALOGUES,
+    PAIRS,
+    PROMPTS,
+    REWARDS,
+    ROW_GROUP,
+    Message,
+    read_table,
+    read_tables,
+    write_sorted,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
+CONTEXT = ["prompt_id", "dialogue_id", "turn", "speaker"]
+TEXTS = ["candidate_id", "prompt_id", "context", "completion"]
 
 
 @dataclass(frozen=True)
@@ -78,38 +90,83 @@ def _in_order(
 
 def shard_pairs(
     dialogues: "pa.Table",
-    rewards: dict[str, float],
-    splits: dict[str, str],
+    rewards: Mapping[str, float],
     settings: PairSettings,
     seed: int,
     excluded: Counter[str],
-) -> Iterator[dict[str, Any]]:
-    """Pairs of one shard, as rows of the pairs table but for model, judge and reward names."""
-    rows = dialogues.to_pylist()
-    contexts: dict[tuple[object, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        key = (row["prompt_id"], row["dialogue_id"], row["turn"], row["speaker"])
+) -> list[tuple[int, int]]:
+    """Pairs of one shard as (chosen, rejected) rows of its dialogues."""
+    ids, samples = (dialogues[name].to_pylist() for name in ("candidate_id", "sample"))
+    contexts: dict[tuple[object, ...], list[int]] = {}
+    keys = (dialogues[name].to_pylist() for name in CONTEXT)
+    for row, key in enumerate(zip(*keys, strict=True)):
         contexts.setdefault(key, []).append(row)
-    for context in contexts.values():
+    completions = dialogues["completion"].combine_chunks()
+    found = []
+    for rows in contexts.values():
+        rows_by_id = {ids[row]: row for row in rows}
         scored = [
-            Scored(row["candidate_id"], row["sample"], reward, row["completion"])
-            for row in context
-            if (reward := rewards.get(row["candidate_id"])) is not None
+            Scored(name, samples[row], rewards[name], completions[row].as_py())
+            for name, row in rows_by_id.items()
+            if name in rewards
         ]
         for chosen, rejected in candidate_pairs(scored, settings, seed, excluded):
-            prompt_id = context[0]["prompt_id"]
-            yield {
-                "prompt": context[0]["context"],
-                "chosen": [{"role": "assistant", "content": chosen.completion}],
-                "rejected": [{"role": "assistant", "content": rejected.completion}],
-                "prompt_id": prompt_id,
-                "split": splits[prompt_id],
-                "score_chosen": chosen.reward,
-                "score_rejected": rejected.reward,
-                "margin": chosen.reward - rejected.reward,
-                "chosen_id": chosen.candidate_id,
-                "rejected_id": rejected.candidate_id,
-            }
+            found.append((rows_by_id[chosen.candidate_id], rows_by_id[rejected.candidate_id]))
+    return found
+
+
+def _in_table_order(texts: "pa.Table", found: Sequence[tuple[int, int]]) -> "pa.Table":
+    """The rows `chosen` and `rejected` of each pair, in the order of the pairs table."""
+    import numpy as np
+    import pyarrow as pa
+
+    chosen, rejected = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    keys = pa.table(
+        {
+            "prompt_id": texts["prompt_id"].take(pa.array(chosen)),
+            "chosen_id": texts["candidate_id"].take(pa.array(chosen)),
+            "rejected_id": texts["candidate_id"].take(pa.array(rejected)),
+            "chosen": chosen,
+            "rejected": rejected,
+        }
+    )
+    return keys.sort_by([(name, "ascending") for name in PAIRS.key])
+
+
+def _pieces(
+    ordered: "pa.Table",
+    texts: "pa.Table",
+    rewards: Mapping[str, float],
+    splits: Mapping[str, str],
+    names: Mapping[str, str],
+) -> "Iterator[pa.Table]":
+    """The pairs table in pieces: texts are copied for one piece at a time."""
+    import pyarrow as pa
+
+    def answers(rows: "pa.Array") -> list[list[Message]]:
+        completions = texts["completion"].take(rows).to_pylist()
+        return [[{"role": "assistant", "content": text}] for text in completions]
+
+    for start in range(0, max(1, len(ordered)), ROW_GROUP):
+        piece = ordered.slice(start, ROW_GROUP)
+        sides = {name: piece[name].to_pylist() for name in PAIRS.key}
+        higher, lower = (
+            [rewards[name] for name in sides[side]] for side in ("chosen_id", "rejected_id")
+        )
+        columns = sides | {
+            "prompt": texts["context"].take(piece["chosen"]).combine_chunks(),
+            "chosen": answers(piece["chosen"]),
+            "rejected": answers(piece["rejected"]),
+            "split": [splits[name] for name in sides["prompt_id"]],
+            "score_chosen": higher,
+            "score_rejected": lower,
+            "margin": [one - other for one, other in zip(higher, lower, strict=True)],
+            "chosen_model": [names["policy"]] * len(piece),
+            "rejected_model": [names["policy"]] * len(piece),
+            "judge": [names["judge"]] * len(piece),
+            "reward": [names["reward"]] * len(piece),
+        }
+        yield pa.Table.from_pydict(columns, schema=PAIRS.schema)
 
 
 def write_pairs(
@@ -130,7 +187,12 @@ def write_pairs(
     import pyarrow as pa
 
     scored = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"]).to_pydict()
-    known = dict(zip(scored["candidate_id"], scored["reward"], strict=True))
+    known = {
+        name: reward
+        for name, reward in zip(scored["candidate_id"], scored["reward"], strict=True)
+        if reward is not None
+    }
+    candidates = len(scored["reward"])
     split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
     splits = dict(zip(split["prompt_id"], split["split"], strict=True))
     excluded: Counter[str] = Counter(
@@ -140,25 +202,25 @@ def write_pairs(
         for status, reward in zip(scored["status"], scored["reward"], strict=True)
         if reward is None
     )
-    common = {
-        "chosen_model": names["policy"],
-        "rejected_model": names["policy"],
-        "judge": names["judge"],
-        "reward": names["reward"],
-    }
-    columns = ["candidate_id", "prompt_id", "dialogue_id", "turn", "speaker", "sample"]
-    parts = [PAIRS.schema.empty_table()]
+    del scored
+    found: list[tuple[int, int]] = []
+    parts = [DIALOGUES.schema.empty_table().select(TEXTS)]
+    before = 0
     for path in dialogues:
-        table = read_table(path, DIALOGUES, [*columns, "context", "completion"])
-        found = shard_pairs(table, known, splits, settings, seed, excluded)
-        rows = [{**row, **common} for row in found]
-        parts.append(pa.Table.from_pylist(rows, schema=PAIRS.schema))
-    pairs = pa.concat_tables(parts)
-    kept = Counter(pairs["split"].to_pylist())
+        table = read_table(
+            path, DIALOGUES, [*CONTEXT, "sample", "candidate_id", "context", "completion"]
+        )
+        rows = shard_pairs(table, known, settings, seed, excluded)
+        found += [(before + chosen, before + rejected) for chosen, rejected in rows]
+        parts.append(table.select(TEXTS))
+        before += len(table)
+    texts = pa.concat_tables(parts)
+    ordered = _in_table_order(texts, found)
+    kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
     if not kept["train"]:
         raise UserError(
-            f"{rewards}: no training pair is left of {len(known)} candidates; left out: "
+            f"{rewards}: no training pair is left of {candidates} candidates; left out: "
             f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "
             "judge's words in the ratings tables, or set pairs.ties, pairs.min_margin, "
             "dialogues.candidates or the arm's reward otherwise."
@@ -167,10 +229,10 @@ def write_pairs(
         "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
     )
     counts = {
-        "candidates": len(known),
+        "candidates": candidates,
         "pairs": {"train": kept["train"], "eval": kept["eval"]},
         "excluded": dict(sorted(excluded.items())),
     }
-    write_table(output, PAIRS, pairs)
+    write_sorted(output, PAIRS, _pieces(ordered, texts, known, splits, names))
     exclusions.parent.mkdir(parents=True, exist_ok=True)
     exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
 from wim.settings.rewards import RewardSettings
-from wim.tables import DIALOGUES, RATINGS, REWARDS, read_embeddings, read_table, write_table
+from wim.tables import (
+    DIALOGUES,
+    RATINGS,
+    REWARDS,
+    read_embeddings_in_pieces,
+    read_table,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 LOWEST, HIGHEST = 1, 10
+PIECE = 2**13
 
 
 def scaled_rating(rating: "pd.Series[float]") -> "pd.Series[float]":
@@ -47,19 +55,22 @@ def cosines(
 
 
 def shard_rewards(
-    dialogues: "pa.Table", ratings: "pa.Table", embeddings: "pa.Table", settings: RewardSettings
+    dialogues: "pa.Table",
+    ratings: "pa.Table",
+    cosine: "pd.Series[float]",
+    settings: RewardSettings,
 ) -> "pd.DataFrame":
     """The rewards of a shard's candidates; the columns of the rewards table.
 
-    Only the statuses ok and nothing_missing carry a reward. Where nothing is missing the
+    cosine: by candidate_id, NaN where there is no critique. Only the statuses ok and nothing_missing carry a reward. Where nothing is missing the
     cosine is 1, as published.
     """
-    _check_rows(ratings, dialogues, embeddings)
+    rated = ratings["candidate_id"].to_pylist()
+    _check_rows(rated, dialogues["candidate_id"].to_pylist(), cosine.index.tolist())
     frame: pd.DataFrame = ratings.to_pandas().merge(
         dialogues.to_pandas(), on="candidate_id", validate="1:1"
     )
-    similar = _cosine_by_candidate(embeddings)
-    frame["cosine"] = frame["candidate_id"].map(similar).astype("float64")
+    frame["cosine"] = frame["candidate_id"].map(cosine).astype("float64")
     frame.loc[frame["status"] == "nothing_missing", "cosine"] = 1.0
     frame["rating_scaled"] = scaled_rating(frame[settings.rating].astype("float64"))
     usable = frame["status"].isin(["ok", "nothing_missing"])
@@ -69,11 +80,10 @@ def shard_rewards(
     return rewards
 
 
-def _check_rows(ratings: "pa.Table", *others: "pa.Table") -> None:
+def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
     """Every table of a shard has the same candidates; a row without its partner is an error."""
-    rated = set(ratings["candidate_id"].to_pylist())
     for other in others:
-        odd = rated.symmetric_difference(other["candidate_id"].to_pylist())
+        odd = set(rated).symmetric_difference(other)
         if odd:
             raise UserError(
                 f"rewards: {len(odd)} candidates stand in only one of a shard's tables (dialogues, "
@@ -81,17 +91,31 @@ def _check_rows(ratings: "pa.Table", *others: "pa.Table") -> None:
             )
 
 
-def _cosine_by_candidate(embeddings: "pa.Table") -> "pd.Series[float]":
+def cosine_by_candidate(embeddings: Path) -> "pd.Series[float]":
+    """The cosines of a shard's responses and critiques; NaN where there is no critique.
+
+    Vectors are by far the largest of what a reward reads, so they are never all in memory.
+    """
     import numpy as np
     import pandas as pd
 
-    present = embeddings.filter(embeddings["wim_embedding"].is_valid())
-    dimension = embeddings.schema.field("response_embedding").type.list_size
-    response, critique = (
-        np.asarray(present[name].combine_chunks().flatten()).reshape(-1, dimension)
-        for name in ("response_embedding", "wim_embedding")
-    )
-    return pd.Series(cosines(response, critique), index=present["candidate_id"].to_pandas())
+    ids: list[str] = []
+    found: list[np.ndarray[Any, Any]] = []
+    for piece in read_embeddings_in_pieces(
+        embeddings, ["candidate_id", "response_embedding", "wim_embedding"], PIECE
+    ):
+        ids += piece["candidate_id"].to_pylist()
+        valid = piece["wim_embedding"].is_valid()
+        present = piece.filter(valid)
+        dimension = piece.schema.field("response_embedding").type.list_size
+        response, critique = (
+            np.asarray(present[name].combine_chunks().flatten()).reshape(-1, dimension)
+            for name in ("response_embedding", "wim_embedding")
+        )
+        values = np.full(len(piece), np.nan)
+        values[np.asarray(valid)] = cosines(response, critique)
+        found.append(values)
+    return pd.Series(np.concatenate([np.empty(0), *found]), index=pd.Index(ids, dtype="str"))
 
 
 def write_rewards(
@@ -111,7 +135,7 @@ def write_rewards(
             read_table(
                 shard[1], RATINGS, ["candidate_id", "judge", "status", "rating", "rating_expected"]
             ),
-            read_embeddings(shard[2], ["candidate_id", "response_embedding", "wim_embedding"]),
+            cosine_by_candidate(shard[2]),
             settings,
         )
         parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))

@@ -5,7 +5,8 @@ compression is fixed, and nothing of the clock or the machine is stored.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -73,6 +74,7 @@ class Rating:
 
 
 Row = Prompt | Candidate | Rating
+ROW_GROUP = 2**16
 
 
 @dataclass(frozen=True)
@@ -223,15 +225,21 @@ def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
 
 def write_table(path: str | Path, table: Table, content: "pa.Table") -> None:
     """Write a table whole or not at all: under a temporary name in its folder, then renamed."""
+    content = _checked(content, table, Path(path))
+    write_sorted(path, table, [content.sort_by([(name, "ascending") for name in table.key])])
+
+
+def write_sorted(path: str | Path, table: Table, pieces: Iterable["pa.Table"]) -> None:
+    """Write a table as `write_table` does, from pieces of ROW_GROUP rows in the table's order."""
     import pyarrow.parquet as pq
 
     path = Path(path)
-    content = _checked(content, table, path)
-    content = content.sort_by([(column, "ascending") for column in table.key])
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        pq.write_table(content, partial, compression="zstd", row_group_size=2**16)
+        with pq.ParquetWriter(partial, table.schema, compression="zstd") as writer:
+            for piece in pieces:
+                writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -242,12 +250,21 @@ def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = N
 
     Raises UserError, naming file, column and expectation, for a file that does not fit.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(path)
-    try:
+    with _told_of(path, table):
         content = pq.read_table(path, columns=list(columns) if columns else None)
+    return _checked(content, table, path, columns)
+
+
+@contextmanager
+def _told_of(path: Path, table: Table) -> Iterator[None]:
+    """Turn errors of reading a file into a UserError."""
+    import pyarrow as pa
+
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected the table '{table.name}'.") from None
     except (pa.ArrowException, OSError) as error:
@@ -255,7 +272,6 @@ def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = N
             f"{path}: not a readable Parquet file ({error}); expected the table "
             f"'{table.name}'. Delete the file and run again."
         ) from None
-    return _checked(content, table, path, columns)
 
 
 def read_tables(
@@ -269,15 +285,31 @@ def read_tables(
 
 def read_embeddings(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
     """An embeddings table of any dimension, which is read from the file itself."""
+    return read_table(path, _embeddings_table_of(path), columns)
+
+
+def read_embeddings_in_pieces(
+    path: str | Path, columns: Sequence[str], rows: int
+) -> Iterator["pa.Table"]:
+    """An embeddings table in pieces of at most so many rows; raises as `read_table` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, table = Path(path), _embeddings_table_of(path)
+    with _told_of(path, table), pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            yield _checked(pa.Table.from_batches([batch]), table, path, columns)
+
+
+def _embeddings_table_of(path: str | Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
         kind = pq.read_schema(path).field("response_embedding").type
-        dimension = kind.list_size
+        return embeddings_table(kind.list_size)
     except (OSError, ValueError, LookupError, AttributeError):
         # Not such a table: reading it says in what way.
-        dimension = 1
-    return read_table(path, embeddings_table(dimension), columns)
+        return embeddings_table(1)
 
 
 def _checked(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
 from wim.settings.sampling import Sampling
@@ -131,10 +132,12 @@ def local_engine(
 
         return LocalEngine(manifest.parent, dtype, batch_size)
 
-    identity = {
-        "model": read_manifest(manifest).digest,
-        "dtype": dtype,
-        "code": code_digest(Path(__file__).with_name("local.py"), without=PLUMBING),
-    }
+    model = read_manifest(manifest).digest
     with RowStore(store, answer_schema()) as rows:
-        yield StoredEngine(open_model, rows, identity)
+        code = stored_code(store, engine_code())
+        yield StoredEngine(open_model, rows, {"model": model, "dtype": dtype, "code": code})
+
+
+def engine_code() -> str:
+    """The digest of the code that decides an answer."""
+    return code_digest(Path(__file__).with_name("local.py"), without=PLUMBING)

@@ -36,7 +36,7 @@ The course of every metric is in `metrics.jsonl`.
 | input | digest (SHA-256) |
 |---|---|
 {digests}
-
+{accepted}
 The settings, as read:
 
 ```json
@@ -46,7 +46,11 @@ The settings, as read:
 
 
 def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
-    """The card's text. provenance: names, base, settings and digests; history: the logged metrics."""
+    """The card's text.
+
+    provenance: names, base, settings, digests and accepted changes of code; history: the logged
+    metrics.
+    """
     steps = [row for row in history if "loss" in row]
     figures = ["| metric | first step | last step |", "|---|---|---|"]
     for name in ("loss", "rewards/margins", "rewards/accuracies"):
@@ -60,5 +64,19 @@ def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any
         round=provenance["round"],
         figures="\n".join(figures),
         digests="\n".join(digests),
+        accepted=_accepted(provenance.get("accepted", {})),
         settings=json.dumps(provenance["settings"], indent=2, sort_keys=True),
     )
+
+
+def _accepted(changes: Mapping[str, Mapping[str, str]]) -> str:
+    """The part on changes of code that somebody accepted as cosmetic; empty without any."""
+    rows = [
+        f"| {stage} | `{now}` | `{former}` |"
+        for stage, codes in sorted(changes.items())
+        for now, former in sorted(codes.items())
+    ]
+    if not rows:
+        return ""
+    head = "\nChanges of code accepted as cosmetic by hand (`wim accept`):\n\n"
+    return head + "\n".join(["| stage | code | counts as |", "|---|---|---|", *rows]) + "\n"

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 # What does not decide the outcome of a training.
-PLUMBING = ("wim.tables", "wim.errors", "wim.digest", "wim.training.card", "wim.models")
+PLUMBING = (
+    "wim.tables",
+    "wim.errors",
+    "wim.digest",
+    "wim.training.card",
+    "wim.models",
+    "wim.code_changes",
+)
 
 
 def write_checkpoint(
@@ -50,7 +57,8 @@ def write_checkpoint(
     The trainer saves itself under `store`, in a directory named by everything that decides the
     outcome, so that a killed job goes on and no other ever takes its state.
     """
-    from wim.digest import code_digest, digest_file, row_id
+    from wim.code_changes import behind_checkpoint, stored_code
+    from wim.digest import digest_file, row_id
     from wim.models import read_manifest
 
     base = read_manifest(manifest)
@@ -59,13 +67,13 @@ def write_checkpoint(
         "base": base.source,
         "settings": {**behind, "training": settings.model_dump(mode="json"), "seed": seed},
         "digests": {"base model": base.digest, "pairs": digest_file(pairs)},
+        "accepted": behind_checkpoint(),
     }
-    code = code_digest(Path(__file__), without=PLUMBING)
     decided_by = {
         "training": settings.model_dump(mode="json"),
         "seed": seed,
         "digests": story["digests"],
-        "code": code,
+        "code": stored_code(store, training_code()),
     }
     working = store / row_id(decided_by)
     with whole_folder(folder) as partial:
@@ -86,6 +94,13 @@ def write_checkpoint(
         (partial / "README.md").write_text(model_card(story, history), encoding="utf-8")
         write_manifest(partial, f"arm {names['arm']}, round {names['round']}")
     shutil.rmtree(working, ignore_errors=True)
+
+
+def training_code() -> str:
+    """The digest of the code that decides the outcome of a training."""
+    from wim.digest import code_digest
+
+    return code_digest(Path(__file__), without=PLUMBING)
 
 
 def _write_json(path: Path, value: object) -> None:

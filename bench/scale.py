@@ -1,0 +1,300 @@
+"""Rewards and pairs at 10^4, 10^5 and 10^6 candidates, and the plan of 256 shards.
+
+    python bench/scale.py [--rows 10000 100000 1000000] [--shards 16] [--select best_worst]
+
+Writes synthetic prompts, dialogues, ratings and embeddings as their stages would (4 candidates a
+prompt, contexts of some 60 words, completions of some 80, unit vectors of 384 numbers, every
+status), then lets Snakemake make `results/pairs/wim/round1.parquet` of them by its own rules.
+Prints the seconds and the peak memory of each job's process, and how both grow from one size to
+the next; at last the seconds of a first dry run of the embedded default with 256 shards. Needs
+Linux, and 5 GB of disk under $TMPDIR for 10^6 candidates.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from wim.digest import digest_of, row_id
+from wim.prompts import shard_of
+from wim.tables import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table, write_table
+
+REPOSITORY = Path(__file__).parents[1]
+RULES = ("score_candidates", "pair_candidates")
+CANDIDATES, DIMENSION = 4, 384
+STATUSES = {
+    "ok": 0.80,
+    "nothing_missing": 0.08,
+    "echo": 0.03,
+    "truncated": 0.03,
+    "unparsable": 0.03,
+    "refused": 0.02,
+    "error": 0.01,
+}
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+@dataclass
+class Cost:
+    """What a job's process took: seconds of wall time, and bytes at its peak."""
+
+    seconds: float = 0.0
+    memory: int = 0
+
+
+class Texts:
+    """English-looking texts: pieces of one long text of made-up words."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        letters = np.array(list("etaoinshrdlu"))
+        words = ["".join(rng.choice(letters, size)) for size in rng.integers(2, 9, 4000)]
+        self.text = " ".join(rng.choice(np.array(words), 500_000).tolist())
+        self.rng = rng
+
+    def draw(self, number: int, words: int) -> list[str]:
+        """Texts of half to one and a half times so many words (6 characters each)."""
+        lengths = self.rng.integers(3 * words, 9 * words, number)
+        starts = self.rng.integers(0, len(self.text) - 9 * words, number)
+        return [
+            self.text[start : start + length]
+            for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
+        ]
+
+
+def write_columns(path: str | Path, table: Table, columns: Mapping[str, object]) -> None:
+    """Write a table from its columns."""
+    write_table(path, table, pa.Table.from_pydict(dict(columns), schema=table.schema))
+
+
+def write_inputs(results: Path, rows: int, shards: int) -> None:
+    """Everything that the rewards and pairs of so many candidates are made of.
+
+    In the order of the stages, so that Snakemake, which goes by the files' times, has nothing
+    to make again.
+    """
+    rng = np.random.default_rng(rows)
+    texts = Texts(rng)
+    contexts = [[{"role": "user", "content": text}] for text in texts.draw(rows // CANDIDATES, 60)]
+    prompts = {row_id(messages): messages for messages in contexts}
+    homes: list[list[str]] = [[] for _ in range(shards)]
+    for prompt_id in prompts:
+        homes[shard_of(prompt_id, shards)].append(prompt_id)
+    write_prompts(results / "prompts/prompts.parquet", prompts, list(prompts))
+    names = [f"{number:03d}.parquet" for number in range(shards)]
+    for name, ids in zip(names, homes, strict=True):
+        write_prompts(results / "prompts/shards" / name, prompts, ids)
+    for model in ("smollm2", "minilm"):
+        manifest = results / "models" / model / "manifest.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text("{}\n", encoding="utf-8")
+    candidates = []
+    for name, ids in zip(names, homes, strict=True):
+        candidates.append(write_dialogues(results / "dialogues/base" / name, prompts, ids, texts))
+    statuses = []
+    for name, ids in zip(names, candidates, strict=True):
+        statuses.append(write_ratings(results / "ratings/base/smollm2" / name, ids, texts))
+    for name, ids, status in zip(names, candidates, statuses, strict=True):
+        write_embeddings(results / "embeddings/base/smollm2" / name, ids, status, rng)
+
+
+def write_prompts(
+    path: Path, prompts: Mapping[str, list[dict[str, str]]], ids: Sequence[str]
+) -> None:
+    """A table of prompts, of which a twentieth is held out."""
+    columns = {
+        "prompt_id": ids,
+        "messages": [prompts[prompt_id] for prompt_id in ids],
+        "split": ["eval" if int(prompt_id[-4:], 16) % 20 == 0 else "train" for prompt_id in ids],
+        "source": ["scale.jsonl"] * len(ids),
+        "reference": [None] * len(ids),
+        "metadata": [None] * len(ids),
+    }
+    write_columns(path, PROMPTS, columns)
+
+
+def write_dialogues(
+    path: Path, prompts: Mapping[str, list[dict[str, str]]], ids: Sequence[str], texts: Texts
+) -> list[str]:
+    """A shard of dialogues; its candidates' ids."""
+    prompt_ids = [prompt_id for prompt_id in ids for _ in range(CANDIDATES)]
+    number = len(prompt_ids)
+    samples = list(range(CANDIDATES)) * len(ids)
+    keys = [row_id([*place]) for place in zip(prompt_ids, samples, strict=True)]
+    columns = {
+        "candidate_id": keys,
+        "prompt_id": prompt_ids,
+        "dialogue_id": prompt_ids,
+        "turn": [1] * number,
+        "speaker": ["actor"] * number,
+        "sample": samples,
+        "context": [prompts[prompt_id] for prompt_id in prompt_ids],
+        "completion": texts.draw(number, 80),
+        "continued": [False] * number,
+        "finish_reason": ["stop"] * number,
+        "prompt_tokens": [80] * number,
+        "completion_tokens": [107] * number,
+        "seed": texts.rng.integers(0, 2**60, number),
+        "model_digest": [digest_of("model")] * number,
+    }
+    write_columns(path, DIALOGUES, columns)
+    return keys
+
+
+def write_ratings(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
+    """A shard of ratings; the candidates' statuses."""
+    rng, number = texts.rng, len(ids)
+    statuses = rng.choice(list(STATUSES), number, p=list(STATUSES.values())).tolist()
+    usable = [status in ("ok", "nothing_missing") for status in statuses]
+    critiques = texts.draw(number, 30)
+    ratings = rng.integers(1, 11, number).tolist()
+    means = rng.uniform(1, 10, number).tolist()
+
+    def where_usable(values: Sequence[object]) -> list[object]:
+        return [value if use else None for value, use in zip(values, usable, strict=True)]
+
+    columns = {
+        "candidate_id": ids,
+        "judge": ["smollm2"] * number,
+        "status": statuses,
+        "rating": where_usable(ratings),
+        "rating_expected": where_usable(means),
+        "wim": where_usable(critiques),
+        "nothing_missing_logprob": rng.uniform(-30, 0, number),
+        "raw": critiques,
+        "attempts": [1] * number,
+        "tokens": [160] * number,
+        "judge_digest": [digest_of("judge")] * number,
+    }
+    write_columns(path, RATINGS, columns)
+    return statuses
+
+
+def write_embeddings(
+    path: Path, ids: Sequence[str], statuses: Sequence[str], rng: np.random.Generator
+) -> None:
+    """A shard of embeddings; a critique has a vector if its status is ok."""
+    number = len(ids)
+    missing = np.array([status != "ok" for status in statuses], dtype=bool)
+
+    def vectors(mask: np.ndarray[tuple[int], np.dtype[np.bool_]] | None) -> pa.Array:
+        values: Matrix = rng.standard_normal((number, DIMENSION), dtype=np.float32)
+        values /= np.linalg.norm(values, axis=1, keepdims=True)
+        mask = None if mask is None else pa.array(mask)
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), DIMENSION, mask=mask)
+
+    columns = {
+        "candidate_id": ids,
+        "judge": ["smollm2"] * number,
+        "response_embedding": vectors(None),
+        "wim_embedding": vectors(missing),
+        "response_truncated": [False] * number,
+        "wim_truncated": [False] * number,
+        "encoder_digest": [digest_of("encoder")] * number,
+    }
+    write_columns(path, embeddings_table(DIMENSION), columns)
+
+
+def snakemake(folder: Path, config: Mapping[str, object], *arguments: str) -> list[str]:
+    """The command line that runs the workflow in a folder of its own (JSON is YAML)."""
+    file = folder / "scale.yaml"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return [
+        *(str(Path(sys.executable).with_name("snakemake")), "--directory", str(folder)),
+        *("--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(file)),
+        *("--workflow-profile", str(REPOSITORY / "profiles/default"), "--cores", "1"),
+        *arguments,
+    ]
+
+
+def jobs_below(process: psutil.Process) -> Iterator[tuple[str, int]]:
+    """The rule and the peak memory so far (bytes) of each job's processes."""
+    for child in process.children(recursive=True):
+        try:
+            command = " ".join(child.cmdline())
+            status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+        except (psutil.Error, OSError):
+            continue
+        peak = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+        for rule in RULES:
+            if f".{rule}.py" in command and peak:
+                yield rule, 1024 * int(peak[0])
+
+
+def measured(command: Sequence[str], log: Path) -> dict[str, Cost]:
+    """Run a workflow and watch its jobs; the cost of each rule, and of the whole as `workflow`."""
+    begun: dict[str, float] = {}
+    costs: dict[str, Cost] = {}
+    start = time.perf_counter()
+    with log.open("w", encoding="utf-8") as output:
+        running = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while running.poll() is None:
+            for rule, peak in jobs_below(psutil.Process(running.pid)):
+                now = time.perf_counter()
+                cost = costs.setdefault(rule, Cost())
+                cost.seconds = now - begun.setdefault(rule, now)
+                cost.memory = max(cost.memory, peak)
+            time.sleep(0.02)
+    text = log.read_text(encoding="utf-8")
+    if running.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{text}")
+    if set(costs) != set(RULES):
+        sys.exit(f"found the jobs {sorted(costs)}; expected {', '.join(RULES)}:\n{text}")
+    costs["workflow"] = Cost(time.perf_counter() - start)
+    return costs
+
+
+def measure_rows(rows: int, shards: int, select: str) -> dict[str, Cost]:
+    """The costs of rewards and pairs of so many candidates."""
+    with tempfile.TemporaryDirectory(prefix="wim-scale-") as name:
+        folder = Path(name)
+        write_inputs(folder / "results", rows, shards)
+        config = {"prompts": {"shards": shards}, "pairs": {"select": select}}
+        command = snakemake(folder, config, "results/pairs/wim/round1.parquet")
+        return measured(command, folder / "snakemake.log")
+
+
+def plan_seconds(shards: int) -> float:
+    """Seconds of a first dry run of the embedded default."""
+    with tempfile.TemporaryDirectory(prefix="wim-scale-") as name:
+        command = snakemake(Path(name), {"prompts": {"shards": shards}}, "--dry-run", "--quiet")
+        start = time.perf_counter()
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            sys.exit(f"the dry run failed:\n{result.stdout}{result.stderr}")
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure each size in turn, then the plan."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, nargs="*", default=[10**4, 10**5, 10**6])
+    parser.add_argument("--shards", type=int, default=16)
+    parser.add_argument("--select", choices=["best_worst", "all"], default="best_worst")
+    options = parser.parse_args()
+    before: tuple[int, dict[str, Cost]] | None = None
+    for rows in options.rows:
+        costs = measure_rows(rows, options.shards, options.select)
+        for part, cost in costs.items():
+            line = f"{rows:>9,} rows  {part:<16} {cost.seconds:7.1f} s"
+            if cost.memory:
+                line += f" {cost.memory / 1e6:7,.0f} MB"
+            if before:
+                earlier = before[1][part]
+                line += f"   x{rows / before[0]:g} rows: x{cost.seconds / earlier.seconds:.1f} time"
+                line += f", x{cost.memory / earlier.memory:.1f} memory" if cost.memory else ""
+            print(line, flush=True)
+        before = rows, costs
+    print(f"first dry run of 256 shards: {plan_seconds(256):.1f} s")
+
+
+if __name__ == "__main__":
+    main()
