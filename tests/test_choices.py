@@ -95,7 +95,12 @@ def check(engine: LocalEngine, requests: Sequence[Request], choices: Sequence[st
     assert sorted(found) == sorted(request.key for request in requests)
     for request in requests:
         expected = brute_force(engine, request, choices)
-        assert found[request.key] == pytest.approx(expected, abs=TOLERANCE)
+        for choice, one, other in zip(choices, found[request.key], expected, strict=True):
+            if any(each != choice and each.startswith(choice) for each in choices):
+                # A small rest of a large probability: its logarithm magnifies rounding.
+                assert math.exp(one) == pytest.approx(math.exp(other), abs=TOLERANCE)
+            else:
+                assert one == pytest.approx(other, abs=TOLERANCE)
 
 
 MIXED = ["Nothing", "Nothing is missing", "Nothing is", "No", "Paris is"]
