@@ -139,7 +139,7 @@ def test_an_answer_ends_at_the_models_end_token_without_showing_it(
         list(QUESTIONS[0].messages), tokenize=False, add_generation_prompt=True
     )
     ids = tiny.tokenizer(chat, add_special_tokens=False, return_tensors="pt")
-    output = tiny.model.generate(**ids, do_sample=False, max_new_tokens=8)
+    output = tiny.model.generate(**ids, do_sample=False, max_new_tokens=GREEDY.max_new_tokens)
     new = output[0, ids["input_ids"].shape[1] :].tolist()
     place = max(new.index(token) for token in new)
     end = new[place]
