@@ -22,7 +22,7 @@ FOUND_CHARS = 60
 class SourceRow:
     """A row as its file has it: values by column, plain Python all through.
 
-    `source` is the file as the user named it; `place` is what an error names: `file:line`
+    `source` is the name of the file, without its folder; `place` is what an error names: `file:line`
     for JSON lines, `file, row n` (counted from 1, a header not counted) for the rest.
     """
 
