@@ -26,7 +26,8 @@ import pyarrow as pa
 
 from wim.digest import digest_of, row_id
 from wim.prompts import shard_of
-from wim.tables import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table, write_table
+from wim.table_files import write_table
+from wim.tables import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table
 
 REPOSITORY = Path(__file__).parents[1]
 RULES = ("score_candidates", "pair_candidates")

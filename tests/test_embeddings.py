@@ -8,7 +8,8 @@ import pytest
 
 from wim.embeddings import Encoder, write_embeddings
 from wim.models import read_manifest
-from wim.tables import DIALOGUES, RATINGS, Candidate, Rating, as_arrow, read_embeddings, write_table
+from wim.table_files import as_arrow, read_embeddings, write_table
+from wim.tables import DIALOGUES, RATINGS, Candidate, Rating
 
 TEXTS = [
     "The response does not say when the printing press was invented.",

@@ -15,7 +15,8 @@ from wim.judging.templates import Templates, read_templates
 from wim.judging.verdict import Status, overlap, read_critique
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
-from wim.tables import RATINGS, Candidate, Message, as_arrow
+from wim.table_files import as_arrow
+from wim.tables import RATINGS, Candidate, Message
 
 FOLDER = Path(__file__).parents[1] / "config/templates/structured"
 TEMPLATES = read_templates([FOLDER / "critique.jinja", FOLDER / "rating.jinja"])

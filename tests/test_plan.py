@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from workflow_runs import Project, rows_computed
 
-from wim.plan import Job, reasons_in_words
+from wim.plan_reasons import Job, reasons_in_words
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 ADDED = "Where do the hills end?"

@@ -20,7 +20,8 @@ from wim.digest import row_id
 from wim.errors import UserError
 from wim.prompts import clean_text, ingest_prompts, shard_of, shard_prompts, share_of
 from wim.settings.prompts import PromptSettings
-from wim.tables import PROMPTS, read_table
+from wim.table_files import read_table
+from wim.tables import PROMPTS
 
 DEMO = Path(__file__).parents[1] / "config/prompts/demo.jsonl"
 DATA = os.environ.get("WIM_TEST_DATA")

@@ -18,6 +18,7 @@ from wim.pairs import Scored, candidate_pairs, write_pairs
 from wim.rewards import mixed_reward, scaled_rating, write_rewards
 from wim.settings.pairs import PairSettings
 from wim.settings.rewards import RewardSettings
+from wim.table_files import as_arrow, read_table, write_table
 from wim.tables import (
     DIALOGUES,
     PAIRS,
@@ -27,10 +28,7 @@ from wim.tables import (
     Candidate,
     Prompt,
     Rating,
-    as_arrow,
     embeddings_table,
-    read_table,
-    write_table,
 )
 
 EMBEDDINGS = embeddings_table(2)

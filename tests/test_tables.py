@@ -15,6 +15,7 @@ import pytest
 
 from wim.digest import row_id
 from wim.errors import UserError
+from wim.table_files import as_arrow, read_embeddings, read_table, read_tables, write_table
 from wim.tables import (
     DIALOGUES,
     PAIRS,
@@ -25,12 +26,7 @@ from wim.tables import (
     Prompt,
     Rating,
     Table,
-    as_arrow,
     embeddings_table,
-    read_embeddings,
-    read_table,
-    read_tables,
-    write_table,
 )
 
 DEMO = Path(__file__).parents[1] / "config/prompts/demo.jsonl"

@@ -6,21 +6,20 @@ Rules (`params.code`) and jobs (keys of stored rows) look a stage's digest up he
 left out of all digests of code: it decides what runs, never what comes out.
 """
 
-import base64
 import difflib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from wim.digest import PACKAGE, code_digest, digest_of
 from wim.errors import UserError
+from wim.snakemake_records import recorded_codes
 
 FILE = Path("code.json")
-RECORDS = Path(".snakemake/metadata")
 SCRIPTS = PACKAGE.parent / "scripts"
 STAGES = tuple(sorted(path.stem for path in SCRIPTS.glob("*.py")))
 CHECKPOINTS = "results/checkpoints/*/round*/provenance.json"
@@ -33,7 +32,6 @@ DECIDES_ROWS = {
     "train_dpo": ("wim.training.dpo", "training_code"),
 }
 NAMED = 3
-_CODE_PARAM = re.compile(r"'([0-9a-f]{64})'")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -234,17 +232,6 @@ def check_stage(stage: str) -> None:
         )
 
 
-def recorded_codes(stage: str) -> dict[str, list[str]]:
-    """The codes that a stage's outputs were made by, as Snakemake recorded them, with the files."""
-    made_by: dict[str, list[str]] = {}
-    for output, record in _records():
-        params = record.get("params")
-        if record.get("rule") == stage and isinstance(params, list) and Path(output).exists():
-            for match in filter(None, map(_CODE_PARAM.fullmatch, map(str, params))):
-                made_by.setdefault(match[1], []).append(output)
-    return {code: sorted(files) for code, files in sorted(made_by.items())}
-
-
 def changed_stages() -> list[str]:
     """The stages with outputs that were made by another code than that of now."""
     changes = read_changes()
@@ -253,21 +240,6 @@ def changed_stages() -> list[str]:
         for stage in STAGES
         if set(recorded_codes(stage)) - {changes.effective(stage, script_code(stage))}
     ]
-
-
-def _records() -> Iterator[tuple[str, dict[str, object]]]:
-    """Snakemake's records: an output's path in URL-safe base64 (in pieces where long), and JSON."""
-    for path in RECORDS.rglob("*"):
-        if not path.is_file():
-            continue
-        name = "".join(part.removeprefix("@") for part in path.relative_to(RECORDS).parts)
-        try:
-            output = base64.urlsafe_b64decode(name).decode()
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict):
-            yield output, record
 
 
 def _several_codes(stage: str, made_by: Mapping[str, list[str]]) -> str:

@@ -98,7 +98,8 @@ def write_dialogues(
     """
     from wim.engines.stored import local_engine
     from wim.models import read_manifest
-    from wim.tables import DIALOGUES, PROMPTS, as_arrow, read_table, write_table
+    from wim.table_files import as_arrow, read_table, write_table
+    from wim.tables import DIALOGUES, PROMPTS
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digest = read_manifest(manifest).digest

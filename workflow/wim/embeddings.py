@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
-from wim.tables import RATINGS, embeddings_table, read_table, write_table
+from wim.table_files import read_table, write_table
+from wim.tables import RATINGS, embeddings_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ TEXTS_AT_A_TIME = 512
 # What does not decide a vector: an edit there leaves stored vectors valid.
 PLUMBING = (
     "wim.tables",
+    "wim.table_files",
     "wim.errors",
     "wim.digest",
     "wim.rowstore",

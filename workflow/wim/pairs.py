@@ -13,17 +13,8 @@ from wim.digest import seed_of
 from wim.errors import UserError
 from wim.judging.verdict import Status
 from wim.settings.pairs import PairSettings
-from wim.tables import (
-    DIALOGUES,
-    PAIRS,
-    PROMPTS,
-    REWARDS,
-    ROW_GROUP,
-    Message,
-    read_table,
-    read_tables,
-    write_sorted,
-)
+from wim.table_files import ROW_GROUP, read_table, read_tables, write_sorted
+from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, Message
 
 if TYPE_CHECKING:
     import pyarrow as pa

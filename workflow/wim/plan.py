@@ -4,25 +4,22 @@ Snakemake plans. Its dry run is started as `python -m wim.plan`, which also prin
 announcement as JSON, with the rule and the files that Snakemake's own text leaves out.
 """
 
-import ast
 import csv
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import chdir, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.plan_reasons import Job, reasons_in_words
+from wim.plan_rows import WANTED, rows_of, rows_wanted
 
 if TYPE_CHECKING:
     from wim.config import Config
-    from wim.engines.base import ChoiceLogprobs, Completion, Request
-    from wim.settings.sampling import Sampling
 
 MARK = "wim.plan: "
 RULES = (
@@ -37,22 +34,6 @@ BEHIND_PROMPTS = """\
 The prompts are shared out anew, and what is behind them is planned again then. The shards that
 come out changed will run in addition to the jobs above: dialogues, ratings, embeddings and what
 follows, for new rows alone. If no shard changes, the jobs behind shard_prompts do not run."""
-REASON = re.compile(
-    r"; (?=(?:Missing output|Incomplete output|Updated input|Input files|Output file|Job provides"
-    r"|Set of input|Code has|Params have|Software env))"
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of the dry run; `reason` is in Snakemake's words."""
-
-    rule: str
-    wildcards: Mapping[str, str]
-    reason: str
-    input: Sequence[str]
-    output: Sequence[str]
-    benchmark: str | None
 
 
 def show_plan(arguments: Sequence[str]) -> int:
@@ -110,99 +91,6 @@ def _shortened(jobs: Sequence[Job]) -> str:
     return ", ".join([*sorted(names)[:SHOWN], *more]) or "once for all"
 
 
-def reasons_in_words(job: Job, makers: Mapping[str, str]) -> list[str]:
-    """Why a job runs. What Snakemake says and is not known here stays in its own words.
-
-    `makers` has the rules of the files that other jobs of the plan make.
-    """
-    words: list[str] = []
-    for reason in REASON.split(job.reason):
-        start, _, rest = reason.partition(": ")
-        files = [path for path in rest.split(", ") if path]
-        if start == "Missing output files":
-            words.append("not made yet")
-        elif start == "Incomplete output files":
-            words.append("stopped before it was done, the last time")
-        elif start == "Updated input files":
-            words += [_changed_file(job.rule, path) for path in files]
-        elif start == "Input files updated by another job":
-            words += [_before(path, makers) for path in files]
-        elif start == "Params have changed since last execution":
-            words += _changed_params(rest) or [reason]
-        elif start == "Set of input files has changed since last execution":
-            words.append("it reads other files than the last time")
-        elif start == "Forced execution":
-            words.append("asked for by force")
-        else:
-            words.append(reason)
-    words = list(dict.fromkeys(words))
-    before = [each for each in words if each.startswith(BEFORE)]
-    others = [each for each in words if each not in before]
-    if others == ["not made yet"] or not before:
-        return others
-    return [*others, BEFORE + ", ".join(sorted(each.removeprefix(BEFORE) for each in before))]
-
-
-BEFORE = "something before it runs: "
-
-
-def _before(path: str, makers: Mapping[str, str]) -> str:
-    if Path(path).parent.parent == Path("results/models") and Path(path).exists():
-        return f"a model changed: {Path(path).parent.name}"
-    return BEFORE + makers.get(path, path)
-
-
-def _changed_file(rule: str, path: str) -> str:
-    if path.endswith(".jinja"):
-        return f"judge template changed: {Path(path).name}"
-    if rule == "ingest_prompts":
-        return f"prompts changed: {path}"
-    if Path(path).parent.parent == Path("results/models"):
-        return f"a model changed: {Path(path).parent.name}"
-    if rule == "stage_model":
-        return f"files of the model changed: {path}"
-    return f"a file that it reads changed: {path}"
-
-
-def _changed_params(text: str) -> list[str]:
-    """Snakemake's `before: 'a','b' now: 'c'`, sets of our canonical JSON texts and digests."""
-    told = text.partition("before: ")[2].replace("<nothing exclusive>", "")
-    for split in re.finditer(" now: ", told):
-        try:
-            old = ast.literal_eval(f"[{told[: split.start()]}]")
-            new = ast.literal_eval(f"[{told[split.end() :]}]")
-            olds, news = ([json.loads(e) for e in es if e[:1] == "{"] for es in (old, new))
-        except (SyntaxError, ValueError, TypeError):
-            continue
-        found = {line: None for a in olds for b in news for line in _differences(a, b)}
-        words = [f"settings changed: {line}" for line in found]
-        if len(new) > len(news):
-            words.append("code of this stage changed")
-        return words
-    return []
-
-
-def _differences(old: object, new: object, place: str = "") -> list[str]:
-    """Each setting that differs: `judge.sampling.max_new_tokens 16 -> 17`."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
-    found = []
-    for key in sorted({*old, *new}):
-        inner = f"{place}.{key}" if place else key
-        if key not in old:
-            found.append(f"{inner} added" + ("" if new[key] == {} else f": {_short(new[key])}"))
-        elif key not in new:
-            found.append(f"{inner} removed")
-        else:
-            found += _differences(old[key], new[key], inner)
-    return found
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _cost(
     rule: str, jobs: Sequence[Job], makers: Mapping[str, str], config: "Config"
 ) -> Iterator[str]:
@@ -213,7 +101,7 @@ def _cost(
     wanted = missing = 0
     for job in ready:
         try:
-            of_job = _wanted(job, config)
+            of_job = rows_wanted(job, config)
         except UserError as error:
             yield f"  rows  unknown: {error}"
             return
@@ -250,7 +138,7 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
             continue
         log = Path("logs", rule, place.with_suffix(".log"))
         told = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
-        computed = int(told[-1]) if told else _rows_of(str(table))
+        computed = int(told[-1]) if told else rows_of(str(table))
         with benchmark.open(encoding="utf-8") as file:
             spent = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
         # A run that found all its rows in the store says nothing of what a row costs.
@@ -262,110 +150,6 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
             values = pq.read_table(table, columns=[column]).column(column).to_pylist()
             tokens, in_tables = tokens + sum(values), in_tables + len(values)
     return seconds, rows, tokens, in_tables
-
-
-def _rows_of(table: str) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(table).num_rows)
-
-
-class _NotKnown(Exception):
-    """A row is not in the store."""
-
-
-class _NoModel:
-    """In the place of the model behind a store: it has no answer, so none is kept."""
-
-    def generate(
-        self, requests: "Sequence[Request]", sampling: "Sampling"
-    ) -> "Iterator[Completion]":
-        from wim.engines.base import Completion
-
-        yield from (Completion(request.key, "", "context", 0, 0) for request in requests)
-
-    def choice_logprobs(
-        self, requests: "Sequence[Request]", choices: Sequence[str]
-    ) -> "Iterator[ChoiceLogprobs]":
-        from wim.engines.base import ChoiceLogprobs
-
-        yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
-
-
-def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.dialogues import generate_candidates
-    from wim.engines.stored import local_engine
-    from wim.models import read_manifest
-    from wim.tables import PROMPTS, Prompt, read_table
-
-    prompts, manifest = map(Path, job.input)
-    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digest, dtype = read_manifest(manifest).digest, config.models[config.dialogues.actor].dtype
-    wanted, known = len(rows) * config.dialogues.candidates, 0
-    with local_engine(manifest, dtype, 1, store) as engine:
-        engine._model = _NoModel()
-        try:
-            for _ in generate_candidates(rows, engine, config.dialogues, config.seed, digest):
-                known += 1
-        except UserError:
-            # What is known comes first; the first row without an answer ends it.
-            pass
-    return wanted, wanted - known
-
-
-def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.engines.stored import local_engine
-    from wim.judging.rating import StructuredJudge
-    from wim.judging.templates import read_templates
-    from wim.models import read_manifest
-    from wim.tables import DIALOGUES, Candidate, read_table
-
-    dialogues, manifest, *templates = map(Path, job.input)
-    name = job.wildcards["judge"]
-    settings, digest = config.judges[name], read_manifest(manifest).digest
-    candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
-    texts, dtype = read_templates(templates), config.models[settings.model].dtype
-    with local_engine(manifest, dtype, 1, store) as engine:
-        engine._model = _NoModel()
-        StructuredJudge(name, engine, texts, settings, config.seed, digest).rate(candidates)
-    return len(candidates), len(engine.computed)
-
-
-def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.embeddings import StoredEncoder, vector_schema
-    from wim.models import read_manifest
-    from wim.rowstore import RowStore
-    from wim.tables import DIALOGUES, RATINGS, read_table
-
-    def no_encoder() -> NoReturn:
-        raise _NotKnown
-
-    dialogues, ratings, manifest = map(Path, job.input)
-    judged = read_table(ratings, RATINGS, ["status", "wim"]).to_pylist()
-    texts = set(read_table(dialogues, DIALOGUES, ["completion"]).column(0).to_pylist())
-    texts |= {row["wim"] for row in judged if row["status"] == "ok"}
-    with RowStore(store, vector_schema()) as vectors:
-        encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)
-        with suppress(_NotKnown):
-            encoder.encode(sorted(texts))
-    return len(texts), encoder.computed
-
-
-# Rows that a job of a rule wants, and those of them that its folder in the store does not have.
-WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
-    "generate_dialogues": _dialogues,
-    "rate_candidates": _ratings,
-    "embed_critiques": _texts,
-}
-
-
-def _wanted(job: Job, config: "Config") -> tuple[int, int]:
-    """Rows that a job wants and rows that it will compute; asks the store, opens no model."""
-    if job.rule not in WANTED:
-        return (_rows_of(job.input[0]),) * 2
-    store = Path(config.store, job.rule)
-    with TemporaryDirectory() as empty:
-        return WANTED[job.rule](job, config, store if store.is_dir() else Path(empty, job.rule))
 
 
 def _announce_jobs(arguments: list[str]) -> None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from wim.digest import canonical_json, digest_of, row_id
 from wim.errors import UserError
 from wim.prompt_files import SourceRow, found_text, read_rows
-from wim.tables import PROMPTS, Message, Prompt, as_arrow, read_table, write_table
+from wim.table_files import as_arrow, read_table, write_table
+from wim.tables import PROMPTS, Message, Prompt
 
 if TYPE_CHECKING:
     from wim.settings.prompts import PromptSettings

@@ -12,7 +12,8 @@ from wim.figures import Course, Distribution, draw_rewards, draw_training, histo
 from wim.judging.verdict import Status
 from wim.report_text import PUBLISHED, summary_text
 from wim.settings.rewards import RewardSettings
-from wim.tables import DIALOGUES, RATINGS, REWARDS, read_table, read_tables
+from wim.table_files import read_table, read_tables
+from wim.tables import DIALOGUES, RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import numpy as np

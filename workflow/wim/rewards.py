@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
 from wim.settings.rewards import RewardSettings
-from wim.tables import (
-    DIALOGUES,
-    RATINGS,
-    REWARDS,
-    read_embeddings_in_pieces,
-    read_table,
-    write_table,
-)
+from wim.table_files import read_embeddings_in_pieces, read_table, write_table
+from wim.tables import DIALOGUES, RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 # What does not decide an answer: an edit there leaves stored answers valid.
-PLUMBING = ("wim.tables", "wim.errors", "wim.progress", "wim.digest", "wim.settings.section")
+PLUMBING = (
+    "wim.tables",
+    "wim.table_files",
+    "wim.errors",
+    "wim.progress",
+    "wim.digest",
+    "wim.settings.section",
+)
 
 
 class StoredEngine:

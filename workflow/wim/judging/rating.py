@@ -182,7 +182,8 @@ def write_ratings(
     """
     from wim.engines.stored import local_engine
     from wim.models import read_manifest
-    from wim.tables import DIALOGUES, RATINGS, as_arrow, read_table, write_table
+    from wim.table_files import as_arrow, read_table, write_table
+    from wim.tables import DIALOGUES, RATINGS
 
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
 from wim.settings.training import TrainingSettings
-from wim.tables import PAIRS, read_table
+from wim.table_files import read_table
+from wim.tables import PAIRS
 from wim.training.card import model_card
 from wim.training.common import (
     accumulation_steps,
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 # What does not decide the outcome of a training.
 PLUMBING = (
     "wim.tables",
+    "wim.table_files",
     "wim.errors",
     "wim.digest",
     "wim.training.card",

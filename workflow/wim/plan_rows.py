@@ -1,0 +1,123 @@
+"""How many rows a planned job wants, and how many of them the row store does not know."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NoReturn
+
+from wim.errors import UserError
+from wim.plan_reasons import Job
+
+if TYPE_CHECKING:
+    from wim.config import Config
+    from wim.engines.base import ChoiceLogprobs, Completion, Request
+    from wim.settings.sampling import Sampling
+
+
+class _NotKnown(Exception):
+    """A row is not in the store."""
+
+
+class _NoModel:
+    """In the place of the model behind a store: it has no answer, so none is kept."""
+
+    def generate(
+        self, requests: "Sequence[Request]", sampling: "Sampling"
+    ) -> "Iterator[Completion]":
+        from wim.engines.base import Completion
+
+        yield from (Completion(request.key, "", "context", 0, 0) for request in requests)
+
+    def choice_logprobs(
+        self, requests: "Sequence[Request]", choices: Sequence[str]
+    ) -> "Iterator[ChoiceLogprobs]":
+        from wim.engines.base import ChoiceLogprobs
+
+        yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
+
+
+def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.dialogues import generate_candidates
+    from wim.engines.stored import local_engine
+    from wim.models import read_manifest
+    from wim.table_files import read_table
+    from wim.tables import PROMPTS, Prompt
+
+    prompts, manifest = map(Path, job.input)
+    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
+    digest, dtype = read_manifest(manifest).digest, config.models[config.dialogues.actor].dtype
+    wanted, known = len(rows) * config.dialogues.candidates, 0
+    with local_engine(manifest, dtype, 1, store) as engine:
+        engine._model = _NoModel()
+        try:
+            for _ in generate_candidates(rows, engine, config.dialogues, config.seed, digest):
+                known += 1
+        except UserError:
+            # What is known comes first; the first row without an answer ends it.
+            pass
+    return wanted, wanted - known
+
+
+def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.stored import local_engine
+    from wim.judging.rating import StructuredJudge
+    from wim.judging.templates import read_templates
+    from wim.models import read_manifest
+    from wim.table_files import read_table
+    from wim.tables import DIALOGUES, Candidate
+
+    dialogues, manifest, *templates = map(Path, job.input)
+    name = job.wildcards["judge"]
+    settings, digest = config.judges[name], read_manifest(manifest).digest
+    candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
+    texts, dtype = read_templates(templates), config.models[settings.model].dtype
+    with local_engine(manifest, dtype, 1, store) as engine:
+        engine._model = _NoModel()
+        StructuredJudge(name, engine, texts, settings, config.seed, digest).rate(candidates)
+    return len(candidates), len(engine.computed)
+
+
+def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.embeddings import StoredEncoder, vector_schema
+    from wim.models import read_manifest
+    from wim.rowstore import RowStore
+    from wim.table_files import read_table
+    from wim.tables import DIALOGUES, RATINGS
+
+    def no_encoder() -> NoReturn:
+        raise _NotKnown
+
+    dialogues, ratings, manifest = map(Path, job.input)
+    judged = read_table(ratings, RATINGS, ["status", "wim"]).to_pylist()
+    texts = set(read_table(dialogues, DIALOGUES, ["completion"]).column(0).to_pylist())
+    texts |= {row["wim"] for row in judged if row["status"] == "ok"}
+    with RowStore(store, vector_schema()) as vectors:
+        encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)
+        with suppress(_NotKnown):
+            encoder.encode(sorted(texts))
+    return len(texts), encoder.computed
+
+
+# Rows that a job of a rule wants, and those of them that its folder in the store does not have.
+WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
+    "generate_dialogues": _dialogues,
+    "rate_candidates": _ratings,
+    "embed_critiques": _texts,
+}
+
+
+def rows_wanted(job: Job, config: "Config") -> tuple[int, int]:
+    """Rows that a job wants and rows that it will compute; asks the store, opens no model."""
+    if job.rule not in WANTED:
+        return (rows_of(job.input[0]),) * 2
+    store = Path(config.store, job.rule)
+    with TemporaryDirectory() as empty:
+        return WANTED[job.rule](job, config, store if store.is_dir() else Path(empty, job.rule))
+
+
+def rows_of(table: str) -> int:
+    """The rows of a Parquet file, from its footer."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(table).num_rows)
