@@ -25,15 +25,23 @@ include: "rules/rewards.smk"
 include: "rules/pairs.smk"
 include: "rules/training.smk"
 include: "rules/report.smk"
+include: "rules/cluster.smk"
 
 
+# Without a model to run they take seconds, and stage_model needs the internet.
 localrules:
     all,
     dialogues,
+    dpo_checkpoint,
+    ingest_prompts,
+    pair_candidates,
+    pairs,
     ratings,
     rewards,
-    pairs,
-    dpo_checkpoint,
+    score_candidates,
+    shard_prompts,
+    stage_model,
+    summary,
 
 
 rule all:
@@ -46,6 +54,7 @@ rule all:
 
 onstart:
     hold_directory()
+    check_gpus_are_asked_for()
 
 
 onerror:

@@ -5,6 +5,8 @@ Reads the merged configuration; writes nothing.
 
 import fcntl
 import os
+import signal
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -51,6 +53,11 @@ def code_of(script):
         return effective_code(script, script_code(script))
     except UserError as error:
         raise WorkflowError(error) from None
+
+
+if not workflow.is_main_process:
+    # SLURM's warning reaches every process of a job; the script answers it, snakemake waits.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 HELD = []

@@ -26,8 +26,6 @@ rule generate_dialogues:
             seed=CONFIG.seed,
         ),
         code=code_of("generate_dialogues"),
-    message:
-        "{wildcards.policy} answers the prompts of shard {wildcards.shard}"
     script:
         "../workflow/scripts/generate_dialogues.py"
 

@@ -23,7 +23,5 @@ rule embed_critiques:
     params:
         spec=spec(),
         code=code_of("embed_critiques"),
-    message:
-        "Encoding the responses and critiques of shard {wildcards.shard}"
     script:
         "../workflow/scripts/embed_critiques.py"

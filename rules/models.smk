@@ -24,7 +24,5 @@ rule stage_model:
     params:
         spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model]),
         code=code_of("stage_model"),
-    message:
-        "Staging the model {wildcards.model}"
     script:
         "../workflow/scripts/stage_model.py"

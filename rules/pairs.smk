@@ -19,8 +19,6 @@ rule pair_candidates:
     params:
         spec=spec_of_pairs,
         code=code_of("pair_candidates"),
-    message:
-        "Making the preference pairs of the arm {wildcards.arm}"
     script:
         "../workflow/scripts/pair_candidates.py"
 

@@ -18,8 +18,6 @@ rule ingest_prompts:
             prompts=CONFIG.prompts.model_dump(mode="json", exclude={"files", "shards"})
         ),
         code=code_of("ingest_prompts"),
-    message:
-        "Reading the prompts"
     script:
         "../workflow/scripts/ingest_prompts.py"
 
@@ -35,7 +33,5 @@ checkpoint shard_prompts:
     params:
         spec=spec(shards=CONFIG.prompts.shards),
         code=code_of("shard_prompts"),
-    message:
-        "Sharing the prompts out to {CONFIG.prompts.shards} shards"
     script:
         "../workflow/scripts/shard_prompts.py"

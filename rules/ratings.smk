@@ -23,8 +23,6 @@ rule rate_candidates:
     params:
         spec=spec_of_judge,
         code=code_of("rate_candidates"),
-    message:
-        "{wildcards.judge} judges the candidates of shard {wildcards.shard}"
     script:
         "../workflow/scripts/rate_candidates.py"
 

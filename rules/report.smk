@@ -32,7 +32,5 @@ rule summary:
             },
         ),
         code=code_of("summary"),
-    message:
-        "Writing the summary"
     script:
         "../workflow/scripts/summary.py"

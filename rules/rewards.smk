@@ -18,8 +18,6 @@ rule score_candidates:
     params:
         spec=lambda wildcards: spec(reward=CONFIG.rewards[wildcards.reward]),
         code=code_of("score_candidates"),
-    message:
-        "Scoring all candidates by the reward {wildcards.reward}"
     script:
         "../workflow/scripts/score_candidates.py"
 

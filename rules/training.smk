@@ -25,8 +25,6 @@ rule train_dpo:
     params:
         spec=spec_of_training,
         code=code_of("train_dpo"),
-    message:
-        "Training the arm {wildcards.arm}, round {wildcards.round}"
     script:
         "../workflow/scripts/train_dpo.py"
 

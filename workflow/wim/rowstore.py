@@ -29,6 +29,7 @@ from wim.store_parts import (
     merge,
     writing,
 )
+from wim.walltime import work_was_kept
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ class RowStore:
                 part = writer.finish()
             self._waiting.clear()
             self._own_parts += [part] if part else []
+            work_was_kept()
         self._flushed = time.monotonic()
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.errors import UserError
+from wim.walltime import ask_for_another_turn
 
 logger = logging.getLogger("wim")
 
@@ -28,6 +29,10 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     _leave_orderly_on_signals()
     try:
         yield json.loads(snakemake.params.spec)
+    except SystemExit as leaving:
+        if leaving.code == 128 + signal.SIGUSR1:
+            ask_for_another_turn()
+        raise
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(f"(rule {snakemake.rule}, log: {log})")

@@ -10,6 +10,8 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from wim.walltime import work_was_kept
+
 logger = logging.getLogger("wim.training")
 SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "eval_loss", "learning_rate")
 
@@ -83,6 +85,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         """Mark the saved state as whole."""
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
         self.saved = time.monotonic()
+        work_was_kept()
         logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
 
 

@@ -34,6 +34,7 @@ PLUMBING = (
     "wim.training.card",
     "wim.models",
     "wim.code_changes",
+    "wim.walltime",
 )
 
 

@@ -1,0 +1,40 @@
+"""What a cluster needs: requests that are heard, and patience with a busy scheduler.
+
+Reads the resources of all rules, so it is included last; writes nothing.
+"""
+
+from wim.patience import use_patient_commands
+from wim.requests import refusals
+
+
+def requests_of(rule):
+    """A rule's resources by name: those of the rule, of --default-resources and --set-resources."""
+    return {
+        name: resource.raw if resource.is_evaluable() else resource.value
+        for name, resource in rule.resources.items()
+    }
+
+
+if workflow.is_main_process:
+    refused = [
+        line
+        for each in workflow.rules
+        for line in refusals(each.name, requests_of(each))
+    ]
+    if refused:
+        raise WorkflowError("\n".join(["These requests would not be heard:", *refused]))
+    use_patient_commands(Path(workflow.basedir))
+
+
+def check_gpus_are_asked_for():
+    """Keep rules that run a model from waiting in a queue for a node without a GPU."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    for each in workflow.rules:
+        asked = {"batch_size", "gpu", "gres"} & set(each.resources)
+        if asked == {"batch_size"}:
+            raise WorkflowError(
+                f"{each.name} asks for no GPU. --set-resources on the command line takes the place"
+                " of all of the profile's: write the change into a copy of the profile, or ask for"
+                f" gpu: 0 ({each.name}:gpu=0) if it shall run without."
+            )
