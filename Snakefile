@@ -16,8 +16,8 @@ if not workflow.overwrite_configfiles and os.path.exists("config/config.yaml"):
 
 include: "rules/common.smk"
 include: "rules/inputs.smk"
-include: "rules/models.smk"
 include: "rules/prompts.smk"
+include: "rules/models.smk"
 include: "rules/dialogues.smk"
 include: "rules/ratings.smk"
 include: "rules/embeddings.smk"
@@ -28,32 +28,18 @@ include: "rules/report.smk"
 include: "rules/cluster.smk"
 
 
-# Without a model to run they take seconds, and stage_model needs the internet.
-localrules:
-    all,
-    dialogues,
-    dpo_checkpoint,
-    ingest_prompts,
-    pair_candidates,
-    pairs,
-    ratings,
-    rewards,
-    score_candidates,
-    shard_prompts,
-    stage_model,
-    summary,
-
-
 rule all:
     """Every arm's checkpoint, and the summary."""
     default_target: True
     input:
         rules.dpo_checkpoint.input,
         rules.summary.output,
+    localrule: True
 
 
 onstart:
     hold_directory()
+    check_models_are_staged()
     check_gpus_are_asked_for()
 
 

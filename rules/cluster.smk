@@ -3,6 +3,7 @@
 Reads the resources of all rules, so it is included last; writes nothing.
 """
 
+from wim.model_sources import user_is_offline
 from wim.patience import use_patient_commands
 from wim.requests import refusals
 
@@ -38,3 +39,18 @@ def check_gpus_are_asked_for():
                 " of all of the profile's: write the change into a copy of the profile, or ask for"
                 f" gpu: 0 ({each.name}:gpu=0) if it shall run without."
             )
+
+
+def check_models_are_staged():
+    """Without the hub, refuse a run on a cluster that would need it, before a job is submitted."""
+    if workflow.executor_plugin.common_settings.local_exec or not user_is_offline():
+        return
+    missing = [
+        name for name in used_models() if not os.path.exists(manifest_of_model(name))
+    ]
+    if missing:
+        raise WorkflowError(
+            f"HF_HUB_OFFLINE is set, and these models are not staged: {', '.join(missing)}. Run"
+            " `make stage` first, where there is network: it fetches every model and prompt file"
+            " that the configuration names."
+        )

@@ -34,3 +34,4 @@ rule dialogues:
     """All dialogues of the first round."""
     input:
         expand("results/dialogues/base/{shard}.parquet", shard=SHARDS),
+    localrule: True

@@ -9,6 +9,12 @@ def manifest_of_model(name):
     return f"results/models/{name}/manifest.json"
 
 
+def used_models():
+    """The models that the workflow runs: the actor, the judges' and the encoder."""
+    judges = [judge.model for judge in CONFIG.judges.values()]
+    return sorted({CONFIG.dialogues.actor, CONFIG.embeddings.encoder, *judges})
+
+
 def files_of_source(model):
     """The files of a model that lies on this machine, so that other weights are noticed."""
     kind, _, place = CONFIG.models[model].source.partition(":")

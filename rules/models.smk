@@ -7,10 +7,8 @@ Writes results/models/<model>/: files that from_pretrained opens, and manifest.j
 # Asked for once before planning: an error in an input function would be passed over in silence
 # where the staged model is already there.
 if workflow.is_main_process:
-    for judge in CONFIG.judges.values():
-        files_of_source(judge.model)
-    files_of_source(CONFIG.dialogues.actor)
-    files_of_source(CONFIG.embeddings.encoder)
+    for name in used_models():
+        files_of_source(name)
 
 
 rule stage_model:
@@ -21,8 +19,17 @@ rule stage_model:
         manifest="results/models/{model}/manifest.json",
     log:
         "logs/stage_model/{model}.log",
+    localrule: True
     params:
         spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model]),
         code=code_of("stage_model"),
     script:
         "../workflow/scripts/stage_model.py"
+
+
+rule stage:
+    """All that the configuration names, fetched: on a node with internet, before a cluster's jobs."""
+    input:
+        [manifest_of_model(name) for name in used_models()],
+        rules.ingest_prompts.output.prompts,
+    localrule: True

@@ -16,6 +16,7 @@ rule pair_candidates:
         exclusions="results/pairs/{arm}/round{round}.exclusions.json",
     log:
         "logs/pair_candidates/{arm}/round{round}.log",
+    localrule: True
     params:
         spec=spec_of_pairs,
         code=code_of("pair_candidates"),
@@ -27,3 +28,4 @@ rule pairs:
     """All arms' pairs."""
     input:
         expand("results/pairs/{arm}/round1.parquet", arm=CONFIG.arms),
+    localrule: True

@@ -13,6 +13,7 @@ rule ingest_prompts:
         prompts="results/prompts/prompts.parquet",
     log:
         "logs/ingest_prompts.log",
+    localrule: True
     params:
         spec=spec(
             prompts=CONFIG.prompts.model_dump(mode="json", exclude={"files", "shards"})
@@ -30,6 +31,7 @@ checkpoint shard_prompts:
         shards=expand("results/prompts/shards/{shard}.parquet", shard=SHARDS),
     log:
         "logs/shard_prompts.log",
+    localrule: True
     params:
         spec=spec(shards=CONFIG.prompts.shards),
         code=code_of("shard_prompts"),

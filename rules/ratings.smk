@@ -35,3 +35,4 @@ rule ratings:
             judge=CONFIG.judges,
             shard=SHARDS,
         ),
+    localrule: True

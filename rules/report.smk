@@ -20,6 +20,7 @@ rule summary:
         training="results/report/training.svg",
     log:
         "logs/summary.log",
+    localrule: True
     params:
         spec=spec(
             rewards={

@@ -15,6 +15,7 @@ rule score_candidates:
         rewards="results/rewards/{policy}/{reward}.parquet",
     log:
         "logs/score_candidates/{policy}/{reward}.log",
+    localrule: True
     params:
         spec=lambda wildcards: spec(reward=CONFIG.rewards[wildcards.reward]),
         code=code_of("score_candidates"),
@@ -26,3 +27,4 @@ rule rewards:
     """All rewards of the first round."""
     input:
         expand("results/rewards/base/{reward}.parquet", reward=CONFIG.rewards),
+    localrule: True

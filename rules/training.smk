@@ -33,3 +33,4 @@ rule dpo_checkpoint:
     """Every arm's checkpoint."""
     input:
         expand("results/checkpoints/{arm}/round1/manifest.json", arm=CONFIG.arms),
+    localrule: True

@@ -52,9 +52,9 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
-AccountingStorageTRES=gres/gpu
 JobCompType=jobcomp/none
 KillWait=5
+OverTimeLimit=1
 MinJobAge=300
 NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} Gres=gpu:2
 {partitions}
@@ -93,12 +93,16 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
-        self.environment = {"PATH": PATH, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.environment = {
+            "PATH": f"{folder}/bin:{PATH}",
+            "SLURM_CONF": str(folder / "slurm.conf"),
+        }
 
     def start(self) -> None:
         """Bring munge, the controller and the node up; NoSlurm if the node does not get ready."""
-        for name in ("state", "spool"):
+        for name in ("state", "spool", "bin"):
             (self.folder / name).mkdir(parents=True)
+        self._wrap_srun()
         self._start_munge()
         names = {
             "host": socket.gethostname().split(".")[0],
@@ -120,6 +124,15 @@ class Cluster:
         self._daemon("slurmctld", "-D", "-c")
         self._daemon("slurmd", "-D", "-c", "-N", NODE)
         self._wait_for_node()
+
+    def _wrap_srun(self) -> None:
+        """Inside a job the plugin takes SLURM_CONF away, which only a usual installation can do."""
+        wrapper = self.folder / "bin/srun"
+        configuration = self.environment["SLURM_CONF"]
+        wrapper.write_text(
+            f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun", path=PATH)} "$@"\n'
+        )
+        wrapper.chmod(0o755)
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from wim.scripting import job, store_folder
 from wim.settings.training import TrainingSettings
-from wim.training.dpo import write_checkpoint
+from wim.training.launch import write_checkpoint_on
 
 with job(snakemake) as spec:
-    write_checkpoint(
+    write_checkpoint_on(
+        gpus=snakemake.resources.get("gpu"),
+        log=Path(snakemake.log[0]),
         pairs=Path(snakemake.input.pairs),
         manifest=Path(snakemake.input.manifest),
         settings=TrainingSettings.model_validate(spec["training"]),

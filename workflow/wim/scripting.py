@@ -24,9 +24,13 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     log, which has the traceback. The libraries see the rule's threads and nothing of the hub.
     """
     log = Path(snakemake.log[0])
-    _configure_environment(snakemake.threads)
-    _configure_logging(log)
+    # Of a SLURM job the cores it was given; snakemake cuts `threads` to those of its own machine.
+    _configure_environment(int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads)))
+    log_to(log)
     _leave_orderly_on_signals()
+    if turn := os.environ.get("SLURM_JOB_ID"):
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", turn, gpus)
     try:
         yield json.loads(snakemake.params.spec)
     except SystemExit as leaving:
@@ -70,14 +74,15 @@ def _configure_environment(threads: int) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def _configure_logging(log: Path) -> None:
+def log_to(log: Path, mode: str = "w", quiet: bool = False) -> None:
+    """Send all logging to a file and, unless quiet, the library's own lines to the terminal."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_file = logging.FileHandler(log, mode=mode, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_file.setLevel(logging.DEBUG)
     to_terminal = logging.StreamHandler()
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
-    to_terminal.setLevel(logging.INFO)
+    to_terminal.setLevel(logging.CRITICAL if quiet else logging.INFO)
     # Other libraries' notes and warnings go to the log alone.
     to_terminal.addFilter(lambda record: record.name.startswith("wim"))
     logging.basicConfig(level=logging.WARNING, handlers=[to_file, to_terminal], force=True)

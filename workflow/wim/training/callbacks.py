@@ -60,7 +60,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.saved = time.monotonic()
-        self.stopped_by: int | None = None
+        self.stopped_by = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the signals over for the time of training."""
@@ -73,20 +73,35 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a save when it is time, and for the end when the job must stop."""
-        if self.stopped_by is not None:
+        self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
+        if self.stopped_by:
             control.should_save = control.should_training_stop = True
-        elif state.global_step < state.max_steps and self._due():
+        elif state.global_step < state.max_steps and due:
             control.should_save = True
 
     def _due(self) -> bool:
         return time.monotonic() - self.saved >= self.seconds
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the saved state as whole."""
+        """Mark the saved state as whole, when every process has written its part of it."""
+        agreed(0, False)
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
         self.saved = time.monotonic()
         work_was_kept()
         logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
+
+
+def agreed(signal_number: int, due: bool) -> tuple[int, bool]:
+    """What any of the processes of a training has seen, so that all stop and save together."""
+    import torch
+    import torch.distributed as processes
+
+    if not (processes.is_available() and processes.is_initialized()):
+        return signal_number, due
+    device = "cuda" if processes.get_backend() == "nccl" else "cpu"
+    seen = torch.tensor([signal_number, int(due)], device=device)
+    processes.all_reduce(seen, op=processes.ReduceOp.MAX)
+    return int(seen[0]), bool(seen[1])
 
 
 def last_saved(working: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ def write_checkpoint(
     adapter, the model card (README.md), trainer_state.json, metrics.jsonl, provenance.json and
     manifest.json. It appears whole or not at all.
 
+    Of several processes (wim.training.launch) all train, and the first one writes.
+
     The trainer saves itself under `store`, in a directory named by everything that decides the
     outcome, so that a killed job goes on and no other ever takes its state.
     """
@@ -79,10 +82,10 @@ def write_checkpoint(
         "code": stored_code(store, training_code()),
     }
     working = store / row_id(decided_by)
+    trainer = _trained(pairs, manifest.parent, settings, seed, per_device, working, save_seconds)
+    if not trainer.is_world_process_zero():
+        return
     with whole_folder(folder) as partial:
-        trainer = _trained(
-            pairs, manifest.parent, settings, seed, per_device, working, save_seconds
-        )
         _save_model(trainer, Path(manifest).parent, settings, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
@@ -138,7 +141,7 @@ def _trained(
     train, held_out = (preference_dataset(pairs, split) for split in ("train", "eval"))
     if not len(train):
         raise UserError(f"{pairs}: no row has the split 'train'; nothing to train on.")
-    devices = max(1, torch.cuda.device_count())
+    devices = int(os.environ.get("WORLD_SIZE", 1))
     half = autocast_bf16(settings.precision)
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
@@ -171,6 +174,7 @@ def _trained(
             save_total_limit=2,
             report_to="none",
             disable_tqdm=True,
+            ddp_find_unused_parameters=False,
             dataloader_pin_memory=torch.cuda.is_available(),
         ),
         train_dataset=train,
@@ -191,7 +195,7 @@ def _trained(
     if saved:
         logger.info("dpo: going on from %s", saved.name)
     trainer.train(resume_from_checkpoint=str(saved) if saved else None)
-    if resumable.stopped_by is not None:
+    if resumable.stopped_by:
         logger.warning("dpo: stopped by a signal and saved; run again to go on")
         sys.exit(128 + resumable.stopped_by)
     return trainer

@@ -1,0 +1,76 @@
+"""A real SLURM for the tests of this folder, and the projects that they run on it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster import Cluster, NoSlurm, install
+from workflow_runs import Project
+
+PROMPTS = [f"Say something about the number {number}." for number in range(12)]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster of one node and two GPUs. REQUIRE_SLURM=1 makes leaving these tests out a failure."""
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        install()
+        cluster.start()
+    except NoSlurm as reason:
+        cluster.stop()
+        if os.environ.get("REQUIRE_SLURM") == "1":
+            raise
+        pytest.skip(f"no SLURM: {reason}")
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(tiny_model: Path, minilm: Path) -> dict[str, object]:
+    """A tiny configuration in float32, in which every row repeats."""
+    drawn = {"max_new_tokens": 24, "temperature": 1.0}
+    return {
+        "models": {
+            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
+            "encoder": {"source": f"path:{minilm}", "dtype": "float32"},
+        },
+        "prompts": {"files": ["prompts.jsonl"], "shards": 3, "eval_fraction": 0.0},
+        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 0.7}},
+        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
+        "embeddings": {"encoder": "encoder"},
+        "rewards": {"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
+        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 4, "precision": "float32"}}},
+    }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]) -> Project:
+    """The tiny project, run locally from the prompts to the checkpoint."""
+    folder = tmp_path_factory.mktemp("local") / "project"
+    project = Project.copied(folder, settings, PROMPTS)
+    project.run("--", "dpo_checkpoint")
+    return project
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]) -> Project:
+    """A project whose 200 dialogues take a minute or two, one at a time, and are still to be made."""
+    folder = tmp_path_factory.mktemp("slow") / "project"
+    prompts = [f"Say something about the number {number}." for number in range(100)]
+    project = Project.copied(folder, settings, prompts)
+    project.set("prompts.shards", 1)
+    project.set("dialogues.sampling.max_new_tokens", 200)
+    project.run("--until", "shard_prompts", "stage_model")
+    request(project, "generate_dialogues", batch_size=1)
+    return project
+
+
+def request(project: Project, rule: str, **resources: object) -> None:
+    """Change a rule's requests in the project's copy of the profile."""
+    path = project.folder / "profiles/slurm/profile.yaml"
+    profile = yaml.safe_load(path.read_text())
+    profile["set-resources"][rule].update(resources)
+    path.write_text(yaml.safe_dump(profile))
