@@ -18,11 +18,12 @@ class ModelSource(Section):
     """A language model or a sentence encoder."""
 
     source: str
-    """Where the files come from: `hf:<repo>@<revision>`, `path:<folder or .gguf file>`, or
+    """Where the files come from: `hf:<repo>@<revision>`, `path:<folder, .gguf file, or
+    archive of one: .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz>`, or
     `pypi:<package>==<version>/<file or folder in its wheel>`. Unit: none."""
 
     sha256: str | None = None
-    """Expected SHA-256 of the source file; of a folder, the source_sha256 that its manifest.json
+    """Expected SHA-256 of the source file, be it an archive; of a folder, the source_sha256 that its manifest.json
     names. None takes what is found and records its digest. Unit: 64 hex digits."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -34,7 +35,7 @@ class ModelSource(Section):
     def _known_form(cls, source: str) -> str:
         if not SOURCE.fullmatch(source):
             raise ValueError(
-                "expected hf:<repo>@<revision>, path:<folder or .gguf file> or "
+                "expected hf:<repo>@<revision>, path:<folder, .gguf file or archive> or "
                 "pypi:<package>==<version>/<file or folder>"
             )
         return source
