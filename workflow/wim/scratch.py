@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 HEADROOM = 2**30  # Bytes that a copy leaves free.
 BLOCK = 2**20
 MARK = ".copied.json"
-VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
+VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")  # As os.path.expandvars sees them.
 
 
 class _NotHere(Exception):
@@ -52,7 +52,7 @@ def local_copy(manifest: Path, scratch: str | None) -> Path:
 
 def _own_folder(scratch: str) -> Path:
     """The user's own folder in the scratch; what lies in it, nobody else can have put there."""
-    for name in ("".join(names) for names in VARIABLE.findall(scratch)):
+    for name in (found.strip("{}") for found in VARIABLE.findall(scratch)):
         if not os.environ.get(name):
             raise _NotHere(f"{name} is not set on this node")
     try:
