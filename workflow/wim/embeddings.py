@@ -27,6 +27,7 @@ PLUMBING = (
     "wim.digest",
     "wim.rowstore",
     "wim.models",
+    "wim.scratch",
     "wim.code_changes",
 )
 
@@ -148,6 +149,7 @@ def write_embeddings(
     batch_size: int,
     store: Path,
     output: Path,
+    scratch: str | None = None,
 ) -> None:
     """The embeddings table of one shard: each rated candidate's response and critique.
 
@@ -156,6 +158,7 @@ def write_embeddings(
     """
     from wim.models import read_manifest
     from wim.rowstore import RowStore
+    from wim.scratch import local_copy
     from wim.tables import DIALOGUES
 
     judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
@@ -164,7 +167,9 @@ def write_embeddings(
     named = [row for row in rows if row["status"] == "ok"]
     digest = read_manifest(manifest).digest
     with RowStore(store, vector_schema()) as vectors:
-        encoder = StoredEncoder(lambda: Encoder(manifest.parent, batch_size), vectors, digest)
+        encoder = StoredEncoder(
+            lambda: Encoder(local_copy(manifest, scratch).parent, batch_size), vectors, digest
+        )
         wanted = [row["completion"] for row in rows] + [row["wim"] for row in named]
         encoded = encoder.encode(wanted)
     distinct = len(set(wanted))

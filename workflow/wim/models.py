@@ -104,10 +104,11 @@ def _fill(staged: Path, fetched: Fetched, scratch: Path, source: str) -> None:
     if fetched.path.is_file():
         convert_gguf(fetched.path, staged, scratch, source)
         return
+    # The user's own files are copied and not linked: a link would change when they do.
+    put = shutil.move if fetched.path.is_relative_to(scratch) else shutil.copyfile
     for name in model_files(fetched.path, source):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
-        # Copied and not linked: a link would change when the user's file does.
-        shutil.copyfile(fetched.path / name, staged / name)
+        put(fetched.path / name, staged / name)
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:

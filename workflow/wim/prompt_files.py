@@ -3,17 +3,21 @@
 import csv
 import io
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from wim.archives import SUFFIXES, is_archive, unpack
 from wim.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
 BYTE_ORDER_MARK = "\ufeff"
 FOUND_CHARS = 60
 
@@ -23,7 +27,8 @@ class SourceRow:
     """A row as its file has it: values by column, plain Python all through.
 
     `source` is the name of the file, without its folder; `place` is what an error names: `file:line`
-    for JSON lines, `file, row n` (counted from 1, a header not counted) for the rest.
+    for JSON lines, `file, row n` (counted from 1, a header not counted) for the rest. A file in an
+    archive is named `archive/file` there.
     """
 
     source: str
@@ -32,7 +37,8 @@ class SourceRow:
 
 
 def read_rows(source: str) -> Iterator[SourceRow]:
-    """The rows of a .jsonl, .json, .csv or .parquet file, or of a folder saved by `datasets`.
+    """The rows of a .jsonl, .json, .csv or .parquet file, of a folder saved by `datasets`, or of
+    an archive's members of these kinds, by name; other members are left out with a warning.
 
     Raises UserError, naming the place and what was expected, for a file that is missing, empty,
     of another kind, damaged or not UTF-8, and for a row that is not an object.
@@ -43,14 +49,53 @@ def read_rows(source: str) -> Iterator[SourceRow]:
             f"prompts.files: {source}: no such file; write a path from the working directory, "
             f"which is {Path.cwd()}."
         )
+    yield from _archive_rows(path, source) if is_archive(path) else _rows(path, source)
+
+
+def _archive_rows(archive: Path, source: str) -> Iterator[SourceRow]:
+    """The rows of an archive, which is unpacked only while they are read."""
+    with TemporaryDirectory(prefix="wim-prompts-") as temporary:
+        folder = Path(temporary, archive.name)
+        unpack(archive, folder, f"prompts.files: {source}")
+        members, others = _members(folder)
+        names = [path.relative_to(folder).as_posix() for path in others]
+        if not members:
+            raise UserError(
+                f"prompts.files: {source}: found {', '.join(names[:5])} in it; write an archive "
+                f"with files that end in {', '.join(READERS)}."
+            )
+        if others:
+            logger.warning("prompts.files: %s: left out: %s", source, ", ".join(names))
+        for path in members:
+            yield from _rows(path, str(Path(source, path.relative_to(folder))))
+
+
+def _members(folder: Path) -> tuple[list[Path], list[Path]]:
+    """What can be read of an unpacked folder, and the files that cannot, by name."""
+    if _is_saved(folder):
+        return [folder], []
+    members, others = [], []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            readable, rest = _members(path)
+            members += readable
+            others += rest
+        else:
+            (members if path.suffix.lower() in READERS else others).append(path)
+    return members, others
+
+
+def _rows(path: Path, source: str) -> Iterator[SourceRow]:
+    """The rows of a file or folder at a path, which errors call `source`."""
     reader = _read_folder if path.is_dir() else READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(
             f"prompts.files: {source}: found the extension '{path.suffix}'; write a file that "
-            f"ends in {', '.join(READERS)}, or a folder saved by datasets' save_to_disk."
+            f"ends in {', '.join(READERS)}, a folder saved by datasets' save_to_disk, or an "
+            f"archive of them ({', '.join(SUFFIXES)})."
         )
     empty = True
-    for place, values in reader(source):
+    for place, values in reader(path, source):
         empty = False
         yield SourceRow(path.name, place, values)
     if empty:
@@ -66,9 +111,9 @@ def found_text(value: object) -> str:
 Placed = tuple[str, Mapping[str, object]]
 
 
-def _read_jsonl(source: str) -> Iterator[Placed]:
+def _read_jsonl(path: Path, source: str) -> Iterator[Placed]:
     offset = 0
-    with Path(source).open("rb") as file:
+    with path.open("rb") as file:
         # A binary file ends its lines at LF only; str.splitlines would also cut at U+2028,
         # which JSON allows inside strings.
         for number, line in enumerate(file, start=1):
@@ -89,8 +134,8 @@ def _parsed_line(source: str, number: int, text: str) -> object:
     return value
 
 
-def _read_json(source: str) -> Iterator[Placed]:
-    text = _decoded(source, Path(source).read_bytes())
+def _read_json(path: Path, source: str) -> Iterator[Placed]:
+    text = _decoded(source, path.read_bytes())
     if not text.strip():
         return
     try:
@@ -111,8 +156,8 @@ def _read_json(source: str) -> Iterator[Placed]:
         yield _object(f"{source}, row {number}", row)
 
 
-def _read_csv(source: str) -> Iterator[Placed]:
-    text = _decoded(source, Path(source).read_bytes())
+def _read_csv(path: Path, source: str) -> Iterator[Placed]:
+    text = _decoded(source, path.read_bytes())
     csv.field_size_limit(sys.maxsize)  # The default refuses prompts above 128 KiB.
     # Strict, because a quote left open would swallow the rest of the file without a word.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -133,20 +178,24 @@ def _read_csv(source: str) -> Iterator[Placed]:
         yield f"{source}, row {number}", dict(zip(header, row, strict=True))
 
 
-def _read_parquet(source: str) -> Iterator[Placed]:
+def _read_parquet(path: Path, source: str) -> Iterator[Placed]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source) as file:
+        with pq.ParquetFile(path) as file:
             yield from _placed(source, file.iter_batches())
     except pa.ArrowInvalid as error:
         raise UserError(f"{source}: not a readable Parquet file ({error}).") from None
 
 
-def _read_folder(source: str) -> Iterator[Placed]:
-    path = Path(source)
-    if not any((path / name).is_file() for name in ("state.json", "dataset_dict.json")):
+def _is_saved(folder: Path) -> bool:
+    """Whether datasets' save_to_disk wrote a folder."""
+    return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def _read_folder(path: Path, source: str) -> Iterator[Placed]:
+    if not _is_saved(path):
         raise UserError(
             f"prompts.files: {source}: found a folder without state.json or dataset_dict.json; "
             f"expected one that datasets' save_to_disk wrote. Name other files one by one."
@@ -154,7 +203,7 @@ def _read_folder(source: str) -> Iterator[Placed]:
     import datasets
 
     try:
-        saved = datasets.load_from_disk(source)
+        saved = datasets.load_from_disk(str(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{source}: not a readable datasets folder ({error}).") from None
     splits = saved if isinstance(saved, datasets.DatasetDict) else {"": saved}
@@ -200,7 +249,7 @@ def _decoded(source: str, content: bytes, offset: int = 0, line: int = 1) -> str
         ) from None
 
 
-READERS: dict[str, Callable[[str], Iterator[Placed]]] = {
+READERS: dict[str, Callable[[Path, str], Iterator[Placed]]] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
     ".csv": _read_csv,

@@ -111,7 +111,8 @@ models:
     sha256: b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 ```
 
-Paths are absolute or from the working directory. With a `sha256`, other content is refused.
+Paths are absolute or from the working directory; a packed folder or .gguf file is named as it is,
+`path:my-model.tar.gz`. With a `sha256`, of a packed one the archive's, other content is refused.
 """
 
 
@@ -146,10 +147,9 @@ def split_unit(text: str) -> tuple[str, str | None]:
 
 def config_yaml() -> str:
     """The text of config/config.yaml."""
-    default = Config()
     lines = YAML_HEAD.splitlines()
     for name, field in Config.model_fields.items():
-        lines += ["", *_yaml_key(name, field, getattr(default, name), 0, True)]
+        lines += ["", *_yaml_key(name, field, getattr(Config(), name), 0, True)]
     return "\n".join(lines) + "\n"
 
 

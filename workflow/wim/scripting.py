@@ -51,6 +51,12 @@ def store_folder(snakemake: Any) -> Path:
     return Path(snakemake.config.get("store", "store")) / str(snakemake.rule)
 
 
+def scratch_folder(snakemake: Any) -> str | None:
+    """The folder on a node's own disk, as the user wrote it. It is no param either."""
+    found: str | None = snakemake.config.get("local_scratch")
+    return found
+
+
 def _leave_orderly_on_signals() -> None:
     """Let SIGTERM and SIGUSR1 (a cluster's warning) unwind, so that open stores are flushed."""
 

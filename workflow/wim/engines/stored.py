@@ -24,6 +24,7 @@ PLUMBING = (
     "wim.errors",
     "wim.progress",
     "wim.digest",
+    "wim.scratch",
     "wim.settings.section",
 )
 
@@ -128,16 +129,20 @@ def answer_schema() -> "pa.Schema":
 
 @contextmanager
 def local_engine(
-    manifest: Path, dtype: str, batch_size: int, store: Path
+    manifest: Path, dtype: str, batch_size: int, store: Path, scratch: str | None = None
 ) -> Iterator[StoredEngine]:
-    """The model of a manifest behind a store's folder; what was computed is flushed at the end."""
+    """The model of a manifest behind a store's folder; what was computed is flushed at the end.
+
+    scratch: where the model is copied before it is opened (see wim.scratch.local_copy).
+    """
     from wim.models import read_manifest
     from wim.rowstore import RowStore
+    from wim.scratch import local_copy
 
     def open_model() -> Engine:
         from wim.engines.local import LocalEngine
 
-        return LocalEngine(manifest.parent, dtype, batch_size)
+        return LocalEngine(local_copy(manifest, scratch).parent, dtype, batch_size)
 
     model = read_manifest(manifest).digest
     with RowStore(store, answer_schema()) as rows:

@@ -174,6 +174,7 @@ def write_ratings(
     batch_size: int,
     store: Path,
     output: Path,
+    scratch: str | None = None,
 ) -> None:
     """The ratings table of one shard of dialogues, by one judge.
 
@@ -187,7 +188,7 @@ def write_ratings(
 
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store) as engine:
+    with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
         ratings = StructuredJudge(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

@@ -9,8 +9,8 @@ class PromptSettings(Section):
     """The prompts that the run begins with."""
 
     files: list[str] = Field(default=["config/prompts/demo.jsonl"], min_length=1)
-    """Files to read: .jsonl, .json, .csv, .parquet, or a folder saved by `datasets`. Unit: paths,
-    from the working directory."""
+    """Files to read: .jsonl, .json, .csv, .parquet, a folder saved by `datasets`, or an archive of
+    such (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Unit: paths, from the working directory."""
 
     column: str | None = None
     """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or

@@ -34,6 +34,7 @@ PLUMBING = (
     "wim.digest",
     "wim.training.card",
     "wim.models",
+    "wim.scratch",
     "wim.code_changes",
     "wim.walltime",
 )
@@ -50,6 +51,7 @@ def write_checkpoint(
     store: Path,
     save_seconds: float,
     folder: Path,
+    scratch: str | None = None,
 ) -> None:
     """Train on the pairs' train split, evaluate on its eval split, and write the checkpoint.
 
@@ -66,6 +68,7 @@ def write_checkpoint(
     from wim.code_changes import behind_checkpoint, stored_code
     from wim.digest import digest_file, row_id
     from wim.models import read_manifest
+    from wim.scratch import local_copy
 
     base = read_manifest(manifest)
     story = {
@@ -82,11 +85,12 @@ def write_checkpoint(
         "code": stored_code(store, training_code()),
     }
     working = store / row_id(decided_by)
-    trainer = _trained(pairs, manifest.parent, settings, seed, per_device, working, save_seconds)
+    opened = local_copy(manifest, scratch).parent
+    trainer = _trained(pairs, opened, settings, seed, per_device, working, save_seconds)
     if not trainer.is_world_process_zero():
         return
     with whole_folder(folder) as partial:
-        _save_model(trainer, Path(manifest).parent, settings, partial)
+        _save_model(trainer, opened, manifest.parent, settings, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
         state = {
@@ -215,16 +219,23 @@ def _lora(settings: TrainingSettings) -> Any:
     )
 
 
-def _save_model(trainer: Any, base: Path, settings: TrainingSettings, folder: Path) -> None:
+def _save_model(
+    trainer: Any, base: Path, name: Path, settings: TrainingSettings, folder: Path
+) -> None:
     """The adapter beside the merged model, which opens without peft.
 
     The adapter is merged into the base model's own weights, not into those rounded for training.
+    It notes down `name` as the place of its base, wherever `base` was opened from.
     """
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     model = trainer.accelerator.unwrap_model(trainer.model)
     if settings.lora is not None:
+        for adapter in model.peft_config.values():
+            adapter.base_model_name_or_path = str(name)
+        inner = model.get_base_model()
+        inner.name_or_path = inner.config.name_or_path = str(name)
         model.save_pretrained(folder / "adapter")
         whole = AutoModelForCausalLM.from_pretrained(base)
         model = PeftModel.from_pretrained(whole, folder / "adapter").merge_and_unload()
