@@ -36,7 +36,7 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/python -m wim.reference --check
 
 test: setup ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

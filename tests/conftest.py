@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from wim.config import DEMO_MODELS
 from wim.models import stage_model
@@ -94,6 +95,8 @@ def _staged(name: str) -> Path:
     """A demo model's folder in .cache, which later test runs find there."""
     settings = DEMO_MODELS[name]
     folder = STAGED / str(settings.sha256)
-    if not (folder / "manifest.json").is_file():
-        stage_model(settings, folder)
+    STAGED.mkdir(parents=True, exist_ok=True)
+    with FileLock(STAGED / f"{name}.lock"):
+        if not (folder / "manifest.json").is_file():
+            stage_model(settings, folder)
     return folder
