@@ -8,6 +8,7 @@ on them. There is no accounting.
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ NODE = "node1"
 CORES = 16
 MEMORY = 256_000
 PARTITIONS = {"main": "1-00:00:00", "minute": "00:01:00"}
+# A killed test run leaves no daemon behind.
+UNTIL_PARENT_ENDS = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 CONFIGURATION = """\
@@ -149,7 +152,7 @@ class Cluster:
         with (self.folder / f"{name}.out").open("wb") as output:
             self.started.append(
                 subprocess.Popen(
-                    [program, *arguments],
+                    [*UNTIL_PARENT_ENDS, program, *arguments],
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=os.environ | self.environment,
@@ -163,6 +166,12 @@ class Cluster:
             return done.returncode == 0 and set(done.stdout.split()) == {"idle"}
 
         _until(ready, f"the node did not get ready; see the logs in {self.folder}")
+
+    def configure(self, key: str, value: object) -> None:
+        """Change a line of the configuration while the cluster runs."""
+        path = self.folder / "slurm.conf"
+        path.write_text(re.sub(f"(?m)^{key}=.*", f"{key}={value}", path.read_text()))
+        self.command("scontrol", "reconfigure")
 
     def command(
         self, *arguments: str, check: bool = True, **options: object

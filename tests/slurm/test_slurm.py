@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -42,7 +43,7 @@ def output_of(project: Project) -> str:
 
 def finish(project: Project, process: subprocess.Popen[bytes], status: int = 0) -> str:
     """Wait for a run, which must end with a status; its output."""
-    process.wait(timeout=600)
+    process.wait(timeout=900)
     assert process.returncode == status, output_of(project)
     return output_of(project)
 
@@ -209,6 +210,7 @@ def test_a_job_over_its_memory_is_retried_with_more(
 ) -> None:
     project = finished.again(tmp_path / "project")
     (project.folder / "results/dialogues/base/000.parquet").unlink()
+    shutil.rmtree(project.folder / "store")
     request(project, "generate_dialogues", mem_mb="attempt * attempt * 500")
     output = finish(project, start(cluster, project, "--", "dialogues"))
     first, second = (cluster.job(number) for number in submitted(output))
@@ -223,7 +225,11 @@ def test_a_job_over_its_time_is_retried_with_more_and_keeps_its_rows(
     project = slow.again(tmp_path / "project")
     request(project, "generate_dialogues", runtime="attempt * attempt * 1", slurm_extra="")
     project.set("dialogues.candidates", 12)
-    output = finish(project, start(cluster, project, "--", "dialogues"))
+    cluster.configure("OverTimeLimit", 0)
+    try:
+        output = finish(project, start(cluster, project, "--", "dialogues"))
+    finally:
+        cluster.configure("OverTimeLimit", 1)
     first, second = (cluster.job(number) for number in submitted(output))
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
     assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:04:00")
