@@ -64,16 +64,17 @@ def manifest_of_judge(wildcards):
 
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
-    folder = CONFIG.judges[wildcards.judge].templates
     key = f"judges.{wildcards.judge}.templates"
-    return [file_at(f"{folder}/{name}.jinja", key) for name in ("critique", "rating")]
+    return [
+        file_at(path, key) for path in CONFIG.judges[wildcards.judge].template_paths
+    ]
 
 
 def spec_of_judge(wildcards):
-    """What the judge was told, but for its model and templates, which are inputs."""
+    """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
     return spec(
-        judge=judge.model_dump(mode="json", exclude={"templates"}),
+        judge=judge.told(),
         dtype=CONFIG.models[judge.model].dtype,
         seed=CONFIG.seed,
     )
