@@ -64,10 +64,9 @@ def manifest_of_judge(wildcards):
 
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
+    judge = CONFIG.judges[wildcards.judge]
     key = f"judges.{wildcards.judge}.templates"
-    return [
-        file_at(path, key) for path in CONFIG.judges[wildcards.judge].template_paths
-    ]
+    return [file_at(path, key) for path in judge.template_paths]
 
 
 def spec_of_judge(wildcards):
@@ -81,12 +80,13 @@ def spec_of_judge(wildcards):
 
 
 def shards_behind_reward(stage):
-    """The stage's shards of a policy by the judge of a reward."""
+    """The stage's shards of a policy by the judge of a reward, if it is made of them."""
 
     def files(wildcards):
-        judge = CONFIG.rewards[wildcards.reward].judge
-        folder = f"results/{stage}/{wildcards.policy}/{judge}"
-        return [f"{folder}/{shard}.parquet" for shard in SHARDS]
+        reward = CONFIG.rewards[wildcards.reward]
+        shards = SHARDS if stage in reward.reads else []
+        folder = f"results/{stage}/{wildcards.policy}/{reward.judge}"
+        return [f"{folder}/{shard}.parquet" for shard in shards]
 
     return files
 

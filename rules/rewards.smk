@@ -1,6 +1,6 @@
 """Rewards: each candidate's score, by name. No model is loaded.
 
-Reads dialogues, ratings and embeddings of all shards.
+Reads dialogues and ratings of all shards, and the embeddings where the reward is made of them.
 Writes results/rewards/<policy>/<reward>.parquet.
 """
 
@@ -16,7 +16,9 @@ rule score_candidates:
     log:
         "logs/score_candidates/{policy}/{reward}.log",
     params:
-        spec=lambda wildcards: spec(reward=CONFIG.rewards[wildcards.reward]),
+        spec=lambda wildcards: spec(
+            **CONFIG.rewards[wildcards.reward].told(CONFIG.seed)
+        ),
         code=code_of("score_candidates"),
     message:
         "Scoring all candidates by the reward {wildcards.reward}"
