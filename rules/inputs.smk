@@ -70,28 +70,29 @@ def manifest_of_judge(wildcards):
 
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
-    folder = CONFIG.judges[wildcards.judge].templates
+    judge = CONFIG.judges[wildcards.judge]
     key = f"judges.{wildcards.judge}.templates"
-    return [file_at(f"{folder}/{name}.jinja", key) for name in ("critique", "rating")]
+    return [file_at(path, key) for path in judge.template_paths]
 
 
 def spec_of_judge(wildcards):
-    """What the judge was told, but for its model and templates, which are inputs."""
+    """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
     return spec(
-        judge=judge.model_dump(mode="json", exclude={"templates"}),
+        judge=judge.told(),
         dtype=CONFIG.models[judge.model].dtype,
         seed=CONFIG.seed,
     )
 
 
 def shards_behind_reward(stage):
-    """The stage's shards of a policy by the judge of a reward."""
+    """The stage's shards of a policy by the judge of a reward, if it is made of them."""
 
     def files(wildcards):
-        judge = CONFIG.rewards[wildcards.reward].judge
-        folder = f"results/{stage}/{wildcards.policy}/{judge}"
-        return [f"{folder}/{shard}.parquet" for shard in SHARDS]
+        reward = CONFIG.rewards[wildcards.reward]
+        shards = SHARDS if stage in reward.reads else []
+        folder = f"results/{stage}/{wildcards.policy}/{reward.judge}"
+        return [f"{folder}/{shard}.parquet" for shard in shards]
 
     return files
 

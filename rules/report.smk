@@ -24,7 +24,7 @@ rule summary:
     params:
         spec=spec(
             rewards={
-                name: reward.model_dump(mode="json")
+                name: reward.told(CONFIG.seed)["reward"]
                 for name, reward in CONFIG.rewards.items()
             },
             arms={

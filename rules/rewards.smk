@@ -1,6 +1,6 @@
 """Rewards: each candidate's score, by name. No model is loaded.
 
-Reads dialogues, ratings and embeddings of all shards.
+Reads dialogues and ratings of all shards, and the embeddings where the reward is made of them.
 Writes results/rewards/<policy>/<reward>.parquet.
 """
 
@@ -17,7 +17,9 @@ rule score_candidates:
         "logs/score_candidates/{policy}/{reward}.log",
     localrule: True
     params:
-        spec=lambda wildcards: spec(reward=CONFIG.rewards[wildcards.reward]),
+        spec=lambda wildcards: spec(
+            **CONFIG.rewards[wildcards.reward].told(CONFIG.seed)
+        ),
         code=code_of("score_candidates"),
     script:
         "../workflow/scripts/score_candidates.py"

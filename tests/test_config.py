@@ -26,7 +26,6 @@ REQUIRED = {
     "models.<name>.source",
     "judges.<name>.model",
     "rewards.<name>.judge",
-    "rewards.<name>.zeta",
     "arms.<name>.reward",
 }
 
@@ -255,6 +254,18 @@ FORMS = (
         ("training: {lora: {target_modules: 3}}", ["lora.target_modules: found 3; write text, or"]),
         ("training: {lora: {target_modules: [3]}}", ["lora.target_modules: found [3]; write text"]),
         (
+            "rewards: {a: {judge: smollm2, kind: random, zeta: 1}}",
+            ["rewards.a: the kind random has no use for zeta; leave the line out."],
+        ),
+        (
+            "rewards: {a: {judge: smollm2, kind: published, zeta: 1}}",
+            [
+                "rewards.a.kind: found 'published'",
+                "a judge of the method upstream",
+                "is structured.",
+            ],
+        ),
+        (
             "rewards: {wim: {judge: smollm2, zeta: 1.1}}",
             ["rewards.wim.zeta: found 1.1; ", "0 to 1"],
         ),
@@ -286,7 +297,7 @@ FORMS = (
         ("judges: {a: {}}", ["judges.a.model: missing; " + NAME]),
         (
             "rewards: {a: {judge: smollm2}}",
-            ["rewards.a.zeta: missing; write a number from 0 to 1."],
+            ["rewards.a: zeta is missing; write a number from 0 to 1."],
         ),
         (
             "dialogues: {actor: smolm2}",

@@ -10,7 +10,7 @@ import pytest
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.local import LocalEngine
 from wim.errors import UserError
-from wim.judging.rating import NUMBERS, StructuredJudge, expected_rating
+from wim.judging.structured import NUMBERS, StructuredJudge, expected_rating
 from wim.judging.templates import Templates, read_templates
 from wim.judging.verdict import Status, overlap, read_critique
 from wim.settings.judging import JudgeSettings
@@ -56,6 +56,25 @@ def verdict(
         "There is no information missing",
         "No information is missing.",
         "No important information is missing.",
+        "The response is missing nothing.",
+        "This answer is missing nothing at all.",
+        "It lacks nothing.",
+        "The answer itself leaves nothing out.",
+        "The answer omits nothing of substance.",
+        "The response is not missing any important details.",
+        "It doesn't lack anything.",
+        "The answer does not leave anything out.",
+        "No details are missing",
+        "No details are missing from the answer.",
+        "No relevant details seem to be missing.",
+        "No facts, steps or details are missing.",
+        "No facts or details are missing.",
+        "There are no missing details.",
+        "There are no details missing.",
+        "There is no missing information.",
+        "No missing information.",
+        "Nothing was left out.",
+        "Nothing has been omitted.",
         "None",
         "None.",
         "none!",
@@ -88,6 +107,21 @@ def test_a_critique_that_says_nothing_is_missing_is_read_as_that(text) -> None:
         "Nothing is missing except the year of the invention.",
         "Nothing is missing, but the year would help.",
         "Nothing is missing other than a source.",
+        "Nothing is missing, though the year would help.",
+        "Nothing is missing. However, the year would help.",
+        "The response is missing nothing but the year.",
+        "The response is missing nothing except a source. It is long.",
+        "No details are missing, although a source would help.",
+        "No details are missing. Still, it should name a source.",
+        "Nothing about X is said.",
+        "Nothing important is said about the price.",
+        "No details are given.",
+        "No dates are missing, and no names.",
+        "No details of the price are given; a source is missing.",
+        "The response is missing details on prices.",
+        "It lacks dates and leaves nothing to the reader.",
+        "The response does not miss a chance to praise itself.",
+        "There are no details on the price.",
         "Not much: the year is missing.",
         "The answer says that nothing is missing, yet it lacks a date.",
         "A source [[10]] and a date [[[year]]] are missing.",
@@ -158,6 +192,12 @@ def test_a_critique_in_the_first_person_is_no_refusal(text) -> None:
         ("It was in 1450. This is not sa", "It was in 1450."),
         ("Version 2.5 is not named. Nor is 3.", "Version 2.5 is not named. Nor is 3."),
         ("The year is missing.\n2. The pla", "The year is missing."),
+        ("A date is missing. It names sources, e.g. a b", "A date is missing."),
+        (
+            "It lacks sources, e.g. a book by Dr. Mann. Also",
+            "It lacks sources, e.g. a book by Dr. Mann.",
+        ),
+        ("It lacks dates, names, etc. And the", "It lacks dates, names, etc."),
     ],
 )
 def test_a_critique_that_is_cut_off_counts_up_to_its_last_whole_sentence(text, kept) -> None:
@@ -169,6 +209,9 @@ def test_a_critique_that_is_cut_off_counts_up_to_its_last_whole_sentence(text, k
     [
         "The year of the inven",
         "It does not name version 2.5 of",
+        "It names no sources, e.g. a book",
+        "It names no sources (i.e. a book or a",
+        "E.g. the year of",
         "It lacks:\n1. The year of",
         "1. The year of",
         "",

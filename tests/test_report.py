@@ -217,6 +217,15 @@ def test_a_candidate_without_a_number_is_compared_but_says_nothing_of_agreement(
     assert "judge `judge` gave no number to compare with" in run.text
 
 
+def test_a_reward_that_is_no_mixture_is_called_what_it_is(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"wim": [Judged("A", 7, 0.5), Judged("A", 6, 0.25)]})
+    run.inputs["reward_settings"] = {"wim": {"judge": "judge", "kind": "random"}}
+    run.write()
+    assert run.table["rewards"]["wim"]["kind"] == "random"
+    assert run.table["rewards"]["wim"]["zeta"] is None
+    assert "**`wim`** (random) is a control: it prefers by lot." in run.text
+
+
 def test_a_number_that_always_ties_is_said_so_plainly(tmp_path: Path) -> None:
     run = summary_of(tmp_path, [Judged("A", 7, 0.5), Judged("A", 7, 0.25)])
     assert "the number of judge `judge` ties on every comparison** (1): no agreement" in run.text

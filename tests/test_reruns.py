@@ -197,7 +197,7 @@ CHANGES = [
         id="a third reward",
     ),
     pytest.param(
-        edited("wim/judging/rating.py", "attempts=1", "attempts=2"),
+        edited("wim/judging/structured.py", "attempts=1", "attempts=2"),
         {**RATE, **AFTER_RATINGS},
         id="code in judging",
     ),

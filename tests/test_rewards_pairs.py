@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from wim.errors import UserError
 from wim.pairs import Scored, candidate_pairs, write_pairs
-from wim.rewards import mixed_reward, scaled_rating, write_rewards
+from wim.reward_kinds import mixed_reward, scaled_rating
+from wim.rewards import write_rewards
 from wim.settings.pairs import PairSettings
 from wim.settings.rewards import RewardSettings
 from wim.table_files import as_arrow, read_table, write_table

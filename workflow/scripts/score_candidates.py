@@ -12,5 +12,6 @@ with job(snakemake) as spec:
         ratings=[Path(path) for path in snakemake.input.ratings],
         embeddings=[Path(path) for path in snakemake.input.embeddings],
         settings=RewardSettings.model_validate(spec["reward"]),
+        seed=spec.get("seed"),
         output=Path(snakemake.output.rewards),
     )

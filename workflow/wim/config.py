@@ -16,7 +16,7 @@ from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.pairs import PairSettings
 from wim.settings.prompts import PromptSettings
-from wim.settings.rewards import RewardSettings
+from wim.settings.rewards import RewardSettings, unfit_judges
 from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
@@ -96,7 +96,7 @@ class Config(Section):
             uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
         for name, arm in self.arms.items():
             uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
-        problems = [
+        problems = unfit_judges(self.rewards, self.judges) + [
             _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
             for key, name, kind, defined in uses
             if name not in defined

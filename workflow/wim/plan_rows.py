@@ -61,7 +61,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.engines.stored import local_engine
-    from wim.judging.rating import StructuredJudge
+    from wim.judging.rating import judge_of
     from wim.judging.templates import read_templates
     from wim.models import read_manifest
     from wim.table_files import read_table
@@ -74,7 +74,7 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     texts, dtype = read_templates(templates), config.models[settings.model].dtype
     with local_engine(manifest, dtype, 1, store) as engine:
         engine._model = _NoModel()
-        StructuredJudge(name, engine, texts, settings, config.seed, digest).rate(candidates)
+        judge_of(name, engine, texts, settings, config.seed, digest).rate(candidates)
     return len(candidates), len(engine.computed)
 
 

@@ -48,7 +48,8 @@ class RewardSummary:
     """A reward's figures. Means and the deviation (n - 1) in points of the scale 0 to 10."""
 
     judge: str
-    zeta: float
+    kind: str
+    zeta: float | None
     rating: str
     candidates: int
     with_reward: int
@@ -166,6 +167,7 @@ def describe_reward(
     mean_delta = total / compared if compared else None
     return RewardSummary(
         judge=settings.judge,
+        kind=settings.kind,
         zeta=settings.zeta,
         rating=settings.rating,
         candidates=len(frame),

@@ -50,7 +50,7 @@ Spearman's rank correlation of reward and completion length in tokens, over all 
 
 ## Judgements by status
 
-Only `ok` and `nothing_missing` carry a reward.
+Only `ok` and `nothing_missing` carry a reward, but for rewards of the kind `published`.
 
 {statuses}
 
@@ -66,6 +66,14 @@ First and last are single steps, one batch each. Accuracy is the share of pairs 
 
 {exclusions}
 """
+KINDS = {
+    "published": "reads judgements as published: a failed one has a reward too, but for `error`.",
+    "nothing_missing": "is a log-probability, not on the scale of points.",
+    "negated": "is a control: it prefers what the same reward with the other sign rejects.",
+    "shuffled_wim": "is a control: each response meets the critique of another prompt's response.",
+    "length": "is a control: it prefers the longer completion. It counts tokens, not points.",
+    "random": "is a control: it prefers by lot.",
+}
 PUBLISHED_SOURCE = "[arXiv 2603.04429](https://arxiv.org/abs/2603.04429), authors' notebooks"
 UNDEFINED = "\N{EN DASH}"
 
@@ -105,8 +113,10 @@ def summary_text(
 
 
 def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
-    """In words, which figures could not be computed and why."""
+    """In words, what a kind of reward is, and which figures could not be computed and why."""
     for name, one in rewards.items():
+        if one.kind in KINDS:
+            yield f"**`{name}`** ({one.kind}) {KINDS[one.kind]}"
         if not one.comparisons:
             yield (
                 f"**`{name}`: nothing can be compared.** {one.with_reward:,} of {one.candidates:,} "
@@ -151,7 +161,7 @@ def _reward_row(name: str, one: "RewardSummary") -> dict[str, str]:
     return {
         "reward": f"`{name}`",
         "judge": f"`{one.judge}`",
-        "zeta": f"{one.zeta:g}",
+        "zeta": _shown(one.zeta, "g"),
         "number": f"`{one.rating}`",
         "with reward / candidates": f"{one.with_reward:,} / {one.candidates:,}",
         "mean": _shown(one.mean, ".2f"),

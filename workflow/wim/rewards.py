@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.digest import seed_of
 from wim.errors import UserError
+from wim.reward_kinds import KINDS, donors, published_rating, scaled_rating
 from wim.settings.rewards import RewardSettings
 from wim.table_files import read_embeddings_in_pieces, read_table, write_table
 from wim.tables import DIALOGUES, RATINGS, REWARDS
@@ -16,27 +18,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
-LOWEST, HIGHEST = 1, 10
 PIECE = 2**13
-
-
-def scaled_rating(rating: "pd.Series[float]") -> "pd.Series[float]":
-    """A rating of 1 to 10 on the scale of a cosine, -1 to 1."""
-    return (2 * rating - (LOWEST + HIGHEST)) / (HIGHEST - LOWEST)
-
-
-def mixed_reward(
-    rating: "pd.Series[float]", cosine: "pd.Series[float]", zeta: float
-) -> "pd.Series[float]":
-    """(1 - zeta) * scaled rating + zeta * cosine (Stranges and Yang 2026, arXiv 2603.04429).
-
-    A term whose weight is zero is not needed, so its value may be missing.
-    """
-    if zeta == 0:
-        return rating
-    if zeta == 1:
-        return cosine
-    return (1 - zeta) * rating + zeta * cosine
+USABLE = ["ok", "nothing_missing"]
+OF_DIALOGUES = ["candidate_id", "prompt_id", "turn", "completion_tokens"]
+OF_RATINGS = [
+    *("candidate_id", "judge", "status", "rating", "rating_expected", "nothing_missing_logprob")
+]
+VECTORS = ["response_embedding", "wim_embedding"]
 
 
 def cosines(
@@ -48,28 +36,38 @@ def cosines(
     return np.asarray((response.astype(np.float64) * critique.astype(np.float64)).sum(axis=1))
 
 
-def shard_rewards(
-    dialogues: "pa.Table",
-    ratings: "pa.Table",
-    cosine: "pd.Series[float]",
-    settings: RewardSettings,
-) -> "pd.DataFrame":
-    """The rewards of a shard's candidates; the columns of the rewards table.
-
-    cosine: by candidate_id, NaN where there is no critique. Only the statuses ok and nothing_missing carry a reward. Where nothing is missing the
-    cosine is 1, as published.
-    """
-    rated = ratings["candidate_id"].to_pylist()
-    _check_rows(rated, dialogues["candidate_id"].to_pylist(), cosine.index.tolist())
+def judged_candidates(dialogues: "pa.Table", ratings: "pa.Table") -> "pd.DataFrame":
+    """A shard's candidates with their ratings, in the ratings' order."""
+    _check_rows(ratings["candidate_id"].to_pylist(), dialogues["candidate_id"].to_pylist())
     frame: pd.DataFrame = ratings.to_pandas().merge(
         dialogues.to_pandas(), on="candidate_id", validate="1:1"
     )
-    frame["cosine"] = frame["candidate_id"].map(cosine).astype("float64")
-    frame.loc[frame["status"] == "nothing_missing", "cosine"] = 1.0
-    frame["rating_scaled"] = scaled_rating(frame[settings.rating].astype("float64"))
-    usable = frame["status"].isin(["ok", "nothing_missing"])
-    reward = mixed_reward(frame["rating_scaled"], frame["cosine"], settings.zeta)
-    frame["reward"] = reward.where(usable)
+    return frame
+
+
+def shard_rewards(
+    frame: "pd.DataFrame",
+    cosine: "pd.Series[float] | None",
+    settings: RewardSettings,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """The rewards of a shard's candidates; the columns of the rewards table.
+
+    frame: as `judged_candidates` gives. cosine: by candidate_id, NaN where there is none; None for
+    a kind that is not made of it. Only the statuses ok and nothing_missing carry a reward, the
+    controls' too, so that they speak of the same candidates; `published` alone goes by rules of
+    its own.
+    """
+    frame["cosine"] = float("nan")
+    if cosine is not None:
+        _check_rows(frame["candidate_id"].tolist(), cosine.index.tolist())
+        frame["cosine"] = frame["candidate_id"].map(cosine).astype("float64")
+    published = settings.kind == "published"
+    frame["rating_scaled"] = (published_rating if published else scaled_rating)(
+        frame["rating" if published else settings.rating].astype("float64")
+    )
+    carries = frame["status"] != "error" if published else frame["status"].isin(USABLE)
+    frame["reward"] = KINDS[settings.kind](frame, settings, seed).where(carries)
     rewards: pd.DataFrame = frame[REWARDS.schema.names]
     return rewards
 
@@ -85,31 +83,57 @@ def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
             )
 
 
-def cosine_by_candidate(embeddings: Path) -> "pd.Series[float]":
+def cosine_by_candidate(
+    embeddings: Path, frame: "pd.DataFrame", shuffled_by: int | None = None
+) -> "pd.Series[float]":
     """The cosines of a shard's responses and critiques; NaN where there is no critique.
 
-    Vectors are by far the largest of what a reward reads, so they are never all in memory.
+    Where nothing is missing the cosine is 1, as published. frame: as `judged_candidates` gives.
+    shuffled_by: a seed by which each response meets the critique of another prompt's response, as
+    a control; NaN for a response that is left without. Vectors are by far the largest of what a
+    reward reads, so they are never all in memory, and are shuffled within a piece.
     """
     import numpy as np
     import pandas as pd
 
     ids: list[str] = []
     found: list[np.ndarray[Any, Any]] = []
-    for piece in read_embeddings_in_pieces(
-        embeddings, ["candidate_id", "response_embedding", "wim_embedding"], PIECE
-    ):
-        ids += piece["candidate_id"].to_pylist()
-        valid = piece["wim_embedding"].is_valid()
-        present = piece.filter(valid)
-        dimension = piece.schema.field("response_embedding").type.list_size
-        response, critique = (
-            np.asarray(present[name].combine_chunks().flatten()).reshape(-1, dimension)
-            for name in ("response_embedding", "wim_embedding")
-        )
-        values = np.full(len(piece), np.nan)
-        values[np.asarray(valid)] = cosines(response, critique)
-        found.append(values)
+    judged = frame.set_index("candidate_id")[["status", "prompt_id"]]
+    for piece in read_embeddings_in_pieces(embeddings, ["candidate_id", *VECTORS], PIECE):
+        names = piece["candidate_id"].to_pylist()
+        rows = judged.reindex(names)
+        receivers = givers = np.arange(len(names))
+        if shuffled_by is not None:
+            usable = np.flatnonzero(rows["status"].isin(USABLE))
+            prompts = rows["prompt_id"].to_numpy(object)[usable].astype(str)
+            given = donors(prompts, seed_of(shuffled_by, "shuffled_wim", names[:1]))
+            receivers, givers = usable[given >= 0], usable[given[given >= 0]]
+        ids += names
+        found.append(_piece_cosines(piece, rows["status"].to_numpy(object), receivers, givers))
     return pd.Series(np.concatenate([np.empty(0), *found]), index=pd.Index(ids, dtype="str"))
+
+
+def _piece_cosines(
+    piece: "pa.Table",
+    status: "np.ndarray[Any, Any]",
+    receivers: "np.ndarray[Any, Any]",
+    givers: "np.ndarray[Any, Any]",
+) -> "np.ndarray[Any, Any]":
+    """Cosines (rows,) of the receivers' responses with the givers' critiques; NaN for all others."""
+    import numpy as np
+
+    dimension = piece.schema.field("response_embedding").type.list_size
+    valid = np.asarray(piece["wim_embedding"].is_valid())
+    places = np.cumsum(valid) - 1
+    response, critique = (
+        np.asarray(piece[name].drop_null().combine_chunks().flatten()).reshape(-1, dimension)
+        for name in VECTORS
+    )
+    values = np.full(len(piece), np.nan)
+    real = valid[givers]
+    values[receivers[real]] = cosines(response[receivers[real]], critique[places[givers[real]]])
+    values[receivers[status[givers] == "nothing_missing"]] = 1.0
+    return values
 
 
 def write_rewards(
@@ -118,20 +142,24 @@ def write_rewards(
     embeddings: Sequence[Path],
     settings: RewardSettings,
     output: Path,
+    seed: int | None = None,
 ) -> None:
-    """The rewards table over all shards, a shard at a time."""
+    """The rewards table over all shards, a shard at a time.
+
+    embeddings: none for a kind that is not made of them. seed: the run's, for a kind that draws.
+    """
     import pyarrow as pa
 
     parts = []
-    for shard in zip(dialogues, ratings, embeddings, strict=True):
-        rows = shard_rewards(
-            read_table(shard[0], DIALOGUES, ["candidate_id", "prompt_id", "turn"]),
-            read_table(
-                shard[1], RATINGS, ["candidate_id", "judge", "status", "rating", "rating_expected"]
-            ),
-            cosine_by_candidate(shard[2]),
-            settings,
+    shuffled_by = seed if settings.kind == "shuffled_wim" else None
+    for place, shard in enumerate(zip(dialogues, ratings, strict=True)):
+        frame = judged_candidates(
+            read_table(shard[0], DIALOGUES, OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
         )
+        cosine = None
+        if "embeddings" in settings.reads:
+            cosine = cosine_by_candidate(embeddings[place], frame, shuffled_by)
+        rows = shard_rewards(frame, cosine, settings, seed or 0)
         parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))
     table = pa.concat_tables(parts)
     with_reward = len(table) - table["reward"].null_count

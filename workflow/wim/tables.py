@@ -63,7 +63,27 @@ class Rating:
     judge_digest: str
 
 
-Row = Prompt | Candidate | Rating
+@dataclass(frozen=True)
+class Comparison:
+    """A judge's view of two responses, a and b, shown in both orders.
+
+    winner: `a` or `b` where both orders agree, else `tie`; None for a failed judgement.
+    preference_a: probability that a is chosen, mean of both orders. logprob_*: in nats.
+    """
+
+    pair_id: str
+    judge: str
+    status: str
+    winner: str | None
+    preference_a: float | None
+    logprob_a_shown_first: float | None
+    logprob_b_shown_second: float | None
+    logprob_b_shown_first: float | None
+    logprob_a_shown_second: float | None
+    judge_digest: str
+
+
+Row = Prompt | Candidate | Rating | Comparison
 ROW_GROUP = 2**16
 
 
@@ -152,6 +172,22 @@ RATINGS = Table(
         ("judge_digest", "text"),
     ),
     key=("candidate_id",),
+)
+COMPARISONS = Table(
+    "comparisons",
+    (
+        ("pair_id", "text"),
+        ("judge", "text"),
+        ("status", "text"),
+        ("winner", "text?"),
+        ("preference_a", "float?"),
+        ("logprob_a_shown_first", "float?"),
+        ("logprob_b_shown_second", "float?"),
+        ("logprob_b_shown_first", "float?"),
+        ("logprob_a_shown_second", "float?"),
+        ("judge_digest", "text"),
+    ),
+    key=("pair_id",),
 )
 REWARDS = Table(
     "rewards",

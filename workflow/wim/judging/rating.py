@@ -1,166 +1,37 @@
-"""The structured judge: the critique first, then the number with the critique in view.
-
-Critique before score follows CLoud (Ankner et al. 2024, arXiv 2408.11791). The number is
-not parsed: it is read from the model's probabilities of 1 to 10 at a forced position.
-"""
+"""The ratings of a shard of dialogues, by the method that a judge's settings name."""
 
 import logging
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from wim.digest import digest_of, seed_of
-from wim.engines.base import Completion, Engine, Request
+from wim.engines.base import Engine
+from wim.judging.judge import Judge
+from wim.judging.single_call import SingleCallJudge
+from wim.judging.structured import StructuredJudge
 from wim.judging.templates import Templates, read_templates
-from wim.judging.verdict import Status, read_critique
-from wim.progress import progress
+from wim.judging.upstream import UpstreamJudge
+from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
-from wim.tables import Candidate, Message, Rating
+from wim.tables import Candidate
 
 logger = logging.getLogger(__name__)
-OPENING = "Rating:"
-NUMBERS = tuple(f" {number}" for number in range(1, 11))
+JUDGES: Mapping[str, type[Judge]] = {
+    "structured": StructuredJudge,
+    "single_call": SingleCallJudge,
+    "upstream": UpstreamJudge,
+}
 
 
-class StructuredJudge:
-    """A named judge: an engine, its templates and its settings."""
-
-    def __init__(
-        self,
-        name: str,
-        engine: Engine,
-        templates: Templates,
-        settings: JudgeSettings,
-        seed: int,
-        model_digest: str,
-    ) -> None:
-        self.name = name
-        self.engine = engine
-        self.templates = templates
-        self.settings = settings
-        self.seed = seed
-        self.digest = digest_of(
-            {
-                "model": model_digest,
-                "templates": templates.digest,
-                "settings": settings.model_dump(exclude={"model", "templates"}),
-                "seed": seed,
-            }
-        )
-
-    def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
-        """A rating for each candidate, in the candidates' order.
-
-        Every candidate gets one; a judgement that failed says so in its status.
-        """
-        asked = {row.candidate_id: self._ask(row) for row in candidates}
-        nothing = {
-            answer.key: answer.logprobs[0] if answer.logprobs else None
-            for answer in self.engine.choice_logprobs(
-                list(asked.values()), [self.settings.nothing_missing]
-            )
-        }
-        critiques = self._critiques(asked)
-        verdicts = {row.candidate_id: self._verdict(row, critiques, asked) for row in candidates}
-        numbers = self._numbers(
-            {
-                row.candidate_id: self._ask_number(row, asked, critiques)
-                for row in candidates
-                if verdicts[row.candidate_id][0].usable
-            }
-        )
-        return [
-            self._rating(row, verdicts, critiques, nothing, numbers.get(row.candidate_id))
-            for row in candidates
-        ]
-
-    def _ask(self, row: Candidate) -> Request:
-        content = self._rendered("critique", row)
-        return Request(
-            row.candidate_id,
-            ({"role": "user", "content": content},),
-            seed_of(self.seed, self.name, row.candidate_id),
-        )
-
-    def _rendered(self, template: str, row: Candidate) -> str:
-        return self.templates.render(
-            template,
-            conversation=row.context,
-            response=row.completion,
-            nothing_missing=self.settings.nothing_missing,
-        )
-
-    def _critiques(self, asked: dict[str, Request]) -> dict[str, Completion]:
-        answers = self.engine.generate(list(asked.values()), self.settings.sampling)
-        return {answer.key: answer for answer in progress(answers, len(asked), "ratings", "row")}
-
-    def _verdict(
-        self, row: Candidate, critiques: dict[str, Completion], asked: dict[str, Request]
-    ) -> tuple[Status, str]:
-        answer = critiques[row.candidate_id]
-        if answer.finish_reason == "context":
-            return Status.ERROR, ""
-        return read_critique(
-            answer.text,
-            answer.finish_reason == "stop",
-            self.settings.nothing_missing,
-            [asked[row.candidate_id].messages[0]["content"], row.completion],
-            self.settings.echo_overlap,
-        )
-
-    def _ask_number(
-        self, row: Candidate, asked: dict[str, Request], critiques: dict[str, Completion]
-    ) -> Request:
-        answer: Message = {"role": "assistant", "content": critiques[row.candidate_id].text}
-        question: Message = {"role": "user", "content": self._rendered("rating", row)}
-        messages = (*asked[row.candidate_id].messages, answer, question)
-        return Request(row.candidate_id, messages, opening=OPENING)
-
-    def _numbers(self, requests: dict[str, Request]) -> dict[str, tuple[float, ...]]:
-        """Probabilities of the numbers 1 to 10 by candidate, normalised over the ten."""
-        numbers = {}
-        for answer in self.engine.choice_logprobs(list(requests.values()), NUMBERS):
-            if answer.logprobs is not None:
-                weights = [math.exp(value) for value in answer.logprobs]
-                numbers[answer.key] = tuple(weight / sum(weights) for weight in weights)
-        return numbers
-
-    def _rating(
-        self,
-        row: Candidate,
-        verdicts: dict[str, tuple[Status, str]],
-        critiques: dict[str, Completion],
-        nothing: dict[str, float | None],
-        numbers: tuple[float, ...] | None,
-    ) -> Rating:
-        status, wim = verdicts[row.candidate_id]
-        answer = critiques[row.candidate_id]
-        if status.usable and numbers is None:
-            status = Status.ERROR
-        raw = answer.text
-        if status is Status.ERROR:
-            raw = (
-                raw
-                or f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
-            )
-        return Rating(
-            candidate_id=row.candidate_id,
-            judge=self.name,
-            status=status.value,
-            rating=None if numbers is None else 1 + numbers.index(max(numbers)),
-            rating_expected=None if numbers is None else expected_rating(numbers),
-            wim=wim if status.usable else None,
-            nothing_missing_logprob=nothing[row.candidate_id],
-            raw=raw,
-            attempts=1,
-            tokens=answer.completion_tokens,
-            judge_digest=self.digest,
-        )
-
-
-def expected_rating(probabilities: Sequence[float]) -> float:
-    """The mean rating over the probabilities of 1 to 10."""
-    return sum(number * share for number, share in enumerate(probabilities, start=1))
+def judge_of(
+    name: str,
+    engine: Engine,
+    templates: Templates,
+    settings: JudgeSettings,
+    seed: int,
+    model_digest: str,
+) -> Judge:
+    """The judge of the method that the settings name."""
+    return JUDGES[settings.method](name, engine, templates, settings, seed, model_digest)
 
 
 def write_ratings(
@@ -189,7 +60,7 @@ def write_ratings(
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
     with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
-        ratings = StructuredJudge(judge, engine, texts, settings, seed, digest).rate(candidates)
+        ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     new = len(engine.computed)

@@ -5,15 +5,43 @@ import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
 
-# The full stop of a list number ("1.") at the start of a line ends no sentence.
-SENTENCE_END = re.compile(r"(?<!^\d)(?<!^\d\d)[.!?][\"')\]]*(?=\s|$)", re.MULTILINE)
-SAYS_NOTHING = {"none", "n/a", "na", "nothing", "nil", "no"}
-NOTHING_MISSING = re.compile(
-    r"(there is |there's )?(nothing|no (important |relevant |key |other )?information)"
-    r"( (important|else|relevant|of substance|substantial|significant))? (is |seems |appears )?"
-    r"(to be )?missing\b"
+# No sentence ends with the full stop of a list number ("1.") at the start of a line, or of these.
+ABBREVIATIONS = ("e.g", "i.e", "eg", "ie", "cf", "vs", "approx", "dr", "mr", "mrs", "ms", "prof")
+SENTENCE_END = re.compile(
+    r"(?<!^\d)(?<!^\d\d)"
+    + "".join(rf"(?<!\b{re.escape(word)})" for word in ABBREVIATIONS)
+    + r"[.!?][\"')\]]*(?=\s|$)",
+    re.MULTILINE | re.IGNORECASE,
 )
-EXCEPTION = re.compile(r"[^.!?\n]*\b(except|but|apart from|aside from|other than|besides)\b")
+SAYS_NOTHING = {"none", "n/a", "na", "nothing", "nil", "no"}
+_KIND = "(important|relevant|key|other|further|additional|significant|substantial|essential)"
+# What the words must name to speak of everything: "no details", but "no dates" is a partial claim.
+_ALL = rf"({_KIND} )?(information|details?|content|facts,? (steps,? )?(or|and) details)"
+_ANSWER = r"((the|this|that|your) )?(answer|response|reply|it)( itself)?"
+_IS = r"(is|are|seems?|appears?)( to be)?"
+NOTHING_MISSING = re.compile(
+    "(?:"
+    + "|".join(
+        [
+            rf"(there is |there's )?nothing( ({_KIND}|else|of substance))?( {_IS})? missing",
+            rf"nothing( ({_KIND}|else|of substance))? (is|was|has been) (left out|omitted|lacking)",
+            rf"(there (is|are) |there's )?no {_ALL}( {_IS})? (missing|left out|omitted|lacking)",
+            rf"(there (is|are) |there's )?no missing {_ALL}",
+            rf"{_ANSWER} {_IS} (missing|lacking|omitting) nothing",
+            rf"{_ANSWER} (lacks|misses|omits|leaves out) nothing",
+            rf"{_ANSWER} leaves nothing out",
+            rf"{_ANSWER} (is not|isn't) (missing|lacking|omitting) (anything|any {_ALL})",
+            rf"{_ANSWER} (does not|doesn't) (lack|miss|omit|leave out) (anything|any {_ALL})",
+            rf"{_ANSWER} (does not|doesn't) leave (anything|any {_ALL}) out",
+        ]
+    )
+    + r")\b"
+)
+# Words after which something is missing all the same, in the sentence or at the next one's start.
+EXCEPTION = re.compile(
+    r"[^.!?]*\b(except|but|apart from|aside from|other than|besides|however|though|although|yet)\b"
+    r"|[^.!?]*[.!?]+[\"')\]]* (however|but|yet|still|that said|nevertheless)\b"
+)
 MARKS = " .!*_[]()\"'"
 REFUSAL = re.compile(
     r"(i'm |i am )?sorry\b|i apologi[sz]e\b|(i am|i'm) (unable|not able)\b|i (cannot|can't|can not|won't) (help|assist|provide|rate|"
@@ -74,7 +102,8 @@ def read_critique(
 def says_nothing_is_missing(words: str, phrase: str) -> bool:
     """Whether a critique (as `plain` gives it) opens by saying that nothing is missing.
 
-    Quotes and emphasis around it do not count; "nothing is missing but the date" does not say so.
+    Quotes and emphasis around it do not count. "Nothing is missing but the date" does not say so,
+    nor does "No dates are missing", which speaks of one kind only.
     """
     bare, phrase = words.strip(MARKS), plain(phrase).strip(MARKS)
     opens = NOTHING_MISSING.match(bare)

@@ -1,0 +1,258 @@
+"""Kinds of rewards: the published one with its fallbacks, log-probabilities, and the controls."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wim.rewards
+from wim.digest import canonical_json
+from wim.reward_kinds import donors
+from wim.rewards import write_rewards
+from wim.settings.rewards import RewardSettings
+from wim.table_files import as_arrow, read_table, write_table
+from wim.tables import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, embeddings_table
+
+DIMENSION = 16
+EMBEDDINGS = embeddings_table(DIMENSION)
+FAILED = ("echo", "truncated", "unparsable", "refused", "error")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A judged candidate. critique: the cosine of its response with its critique."""
+
+    status: str = "ok"
+    rating: int | None = 7
+    critique: float | None = 0.5
+    prompt: str = "p"
+    tokens: int = 2
+    logprob: float | None = -1.5
+
+
+def write_shard(folder: Path, rows: Sequence[Row], first: int = 0) -> tuple[Path, Path, Path]:
+    """Dialogues, ratings and embeddings, as rewards take them; all responses are one vector."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{number:05d}" for number in range(first, first + len(rows))]
+    candidates = [
+        Candidate(name, row.prompt, "d", 1, "actor", number, [{"role": "user", "content": "Hi"}],
+                  "answer", False, "stop", 3, row.tokens, 0, "m")
+        for number, (name, row) in enumerate(zip(names, rows, strict=True))
+    ]  # fmt: skip
+    ratings = [
+        Rating(
+            name, "j", row.status, row.rating, row.rating, "words", row.logprob, "raw", 1, 2, "j"
+        )
+        for name, row in zip(names, rows, strict=True)
+    ]
+    vectors = [
+        {
+            "candidate_id": name, "judge": "j", "response_embedding": vector(1.0),
+            "wim_embedding": None if row.critique is None else vector(row.critique),
+            "response_truncated": False, "wim_truncated": False, "encoder_digest": "e",
+        }
+        for name, row in zip(names, rows, strict=True)
+    ]  # fmt: skip
+    paths = folder / "dialogues", folder / "ratings", folder / "embeddings"
+    write_table(paths[0], DIALOGUES, as_arrow(DIALOGUES, candidates))
+    write_table(paths[1], RATINGS, as_arrow(RATINGS, ratings))
+    write_table(paths[2], EMBEDDINGS, pa.Table.from_pylist(vectors, schema=EMBEDDINGS.schema))
+    return paths
+
+
+def vector(cosine: float) -> list[float]:
+    """A vector of unit length that has this cosine with (1, 0, ...)."""
+    return [cosine, math.sqrt(1 - cosine**2), *[0.0] * (DIMENSION - 2)]
+
+
+def scored(
+    folder: Path, rows: Sequence[Row], seed: int | None = 3, first: int = 0, **settings: object
+) -> list[dict[str, Any]]:
+    dialogues, ratings, embeddings = write_shard(folder, rows, first)
+    reward = RewardSettings.model_validate({"judge": "j"} | settings)
+    write_rewards([dialogues], [ratings], [embeddings], reward, folder / "rewards", seed)
+    return list(read_table(folder / "rewards", REWARDS).to_pylist())
+
+
+def values(*arguments: Any, **settings: Any) -> list[float | None]:
+    return [row["reward"] for row in scored(*arguments, **settings)]
+
+
+# Published.
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        # status, number, critique's cosine; reward at zeta 0, 0.4 and 1
+        (Row("ok", 7, 0.25), (0.4, 0.34, 0.25)),
+        (Row("ok", 1, -0.25), (-0.8, -0.58, -0.25)),
+        (Row("ok", 10, 0.0), (1.0, 0.6, 0.0)),
+        (Row("nothing_missing", 7, None), (0.4, 0.64, 1.0)),
+        (Row("ok", None, 0.25), (0.0, 0.1, 0.25)),
+        (Row("nothing_missing", None, None), (0.0, 0.4, 1.0)),
+        (Row("unparsable", 7, None), (0.4, 0.4, 0.4)),
+        (Row("truncated", 7, None), (0.4, 0.4, 0.4)),
+        (Row("unparsable", None, None), (0.0, 0.0, 0.0)),
+        (Row("ok", 70, 0.25), (13.0, 7.9, 0.25)),
+        (Row("error", None, None), (None, None, None)),
+    ],
+)
+def test_the_published_reward_is_that_of_the_published_rule(tmp_path, row, expected) -> None:
+    for zeta, reward in zip((0, 0.4, 1), expected, strict=True):
+        (found,) = values(tmp_path, [row], kind="published", zeta=zeta)
+        assert found == pytest.approx(reward)
+
+
+def test_by_every_other_kind_a_failed_judgement_has_no_reward(tmp_path) -> None:
+    rows = [Row(status, 7, 0.5) for status in FAILED] + [Row(prompt="q"), Row(prompt="r")]
+    for settings in (
+        {"zeta": 1},
+        {"kind": "negated", "zeta": 1},
+        {"kind": "shuffled_wim", "zeta": 1},
+        {"kind": "nothing_missing"},
+        {"kind": "length"},
+        {"kind": "random"},
+    ):
+        found = values(tmp_path, rows, **settings)
+        assert found[: len(FAILED)] == [None] * len(FAILED)
+        assert None not in found[len(FAILED) :]
+
+
+# The judge's log-probability, and the controls.
+
+
+def test_nothing_missing_is_the_judges_log_probability(tmp_path) -> None:
+    rows = [Row(logprob=-0.5), Row("nothing_missing", 9, None, logprob=-0.1), Row(logprob=None)]
+    assert values(tmp_path, rows, kind="nothing_missing") == [-0.5, -0.1, None]
+
+
+def test_length_is_in_tokens(tmp_path) -> None:
+    rows = [Row(tokens=7), Row("nothing_missing", 9, None, tokens=48)]
+    assert values(tmp_path, rows, kind="length") == [7.0, 48.0]
+
+
+@pytest.mark.parametrize("zeta", [0, 0.4, 1])
+def test_negated_is_the_mixture_with_the_other_sign(tmp_path, zeta) -> None:
+    rows = [Row("ok", 3, 0.2), Row("nothing_missing", 9, None), Row("ok", 10, -0.6)]
+    mixture = values(tmp_path, rows, zeta=zeta)
+    assert values(tmp_path, rows, zeta=zeta, kind="negated") == [-reward for reward in mixture]
+
+
+def test_a_random_reward_is_drawn_by_seed_and_candidate_alone(tmp_path) -> None:
+    rows = [Row() for _ in range(200)]
+    drawn = values(tmp_path / "a", rows, kind="random")
+    assert drawn == values(tmp_path / "b", rows, kind="random")
+    assert drawn[100:] == values(tmp_path / "c", rows[100:], kind="random", first=100)
+    assert drawn != values(tmp_path / "d", rows, kind="random", seed=4)
+    assert all(-1 <= reward < 1 for reward in drawn)
+    assert len(set(drawn)) == 200
+    assert abs(np.mean(drawn)) < 0.15
+
+
+ROWS = [
+    Row(
+        "nothing_missing" if number % 7 == 0 else "unparsable" if number % 5 == 0 else "ok",
+        7,
+        None if number % 7 == 0 or number % 5 == 0 else (number - 30) / 60,
+        prompt=f"p{number // 3}",
+    )
+    for number in range(60)
+]
+
+
+def test_shuffled_critiques_are_those_of_the_others_and_each_is_used_once(tmp_path) -> None:
+    own = [row["cosine"] for row in scored(tmp_path, ROWS, zeta=1)]
+    shuffled = [row["cosine"] for row in scored(tmp_path, ROWS, kind="shuffled_wim", zeta=1)]
+    usable = [place for place, row in enumerate(ROWS) if row.status != "unparsable"]
+    # All responses are one vector, so a cosine tells whose critique it is.
+    assert sorted(own[place] for place in usable) == sorted(shuffled[place] for place in usable)
+    of_prompt: dict[float, set[str]] = {}
+    for place in usable:
+        of_prompt.setdefault(own[place], set()).add(ROWS[place].prompt)
+    for place in usable:
+        if shuffled[place] != 1.0:
+            assert ROWS[place].prompt not in of_prompt[shuffled[place]]
+
+
+def test_shuffling_goes_by_the_seed(tmp_path) -> None:
+    settings = {"kind": "shuffled_wim", "zeta": 1}
+    one = values(tmp_path / "a", ROWS, **settings)
+    assert one == values(tmp_path / "b", ROWS, **settings)
+    assert (tmp_path / "a/rewards").read_bytes() == (tmp_path / "b/rewards").read_bytes()
+    assert one != values(tmp_path / "c", ROWS, seed=4, **settings)
+
+
+def test_critiques_are_shuffled_where_the_vectors_come_in_pieces(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(wim.rewards, "PIECE", 20)
+    own = values(tmp_path, ROWS, zeta=1)
+    shuffled = values(tmp_path, ROWS, kind="shuffled_wim", zeta=1)
+    for start in (0, 20, 40):
+        piece = slice(start, start + 20)
+        kept = [reward for reward in shuffled[piece] if reward is not None]
+        assert sorted(kept) == sorted(reward for reward in own[piece] if reward is not None)
+    assert own != shuffled
+
+
+def test_zeta_weighs_a_shuffled_critique_against_the_candidates_own_number(tmp_path) -> None:
+    rows = [Row(rating=10, critique=0.2, prompt="p"), Row(rating=1, critique=0.6, prompt="q")]
+    found = values(tmp_path, rows, kind="shuffled_wim", zeta=0.5)
+    assert found == pytest.approx([0.5 + 0.3, -0.5 + 0.1])
+
+
+def test_without_another_prompt_there_is_no_shuffled_critique(tmp_path) -> None:
+    assert values(tmp_path, [Row(), Row()], kind="shuffled_wim", zeta=1) == [None, None]
+    assert values(tmp_path, [], kind="shuffled_wim", zeta=1) == []
+
+
+@given(st.lists(st.integers(0, 6), max_size=40), st.integers(0, 2**60))
+def test_each_row_gives_at_most_once_and_never_to_its_own_prompt(prompts, seed) -> None:
+    of = np.array(prompts, dtype=np.int64)
+    found = donors(of, seed)
+    given_by = found[found >= 0]
+    assert len(set(given_by.tolist())) == len(given_by)
+    assert not (of[found] == of)[found >= 0].any()
+    if len(of) and 2 * np.bincount(of).max() <= len(of):
+        assert (found >= 0).all()
+    assert donors(of, seed).tolist() == found.tolist()
+
+
+@pytest.mark.parametrize("kind", ["nothing_missing", "length", "random"])
+def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
+    dialogues, ratings, embeddings = write_shard(tmp_path, ROWS)
+    embeddings.unlink()
+    reward = RewardSettings.model_validate({"judge": "j", "kind": kind})
+    assert reward.reads == ("ratings",)
+    write_rewards([dialogues], [ratings], [], reward, tmp_path / "rewards", 3)
+    table = read_table(tmp_path / "rewards", REWARDS)
+    assert table["cosine"].null_count == len(table) == 60
+    assert table["reward"].null_count == sum(row.status == "unparsable" for row in ROWS)
+
+
+# Settings.
+
+
+def test_a_mixture_is_told_what_it_was_told_before_there_were_other_kinds() -> None:
+    told = RewardSettings(judge="j", zeta=1).told(seed=3)
+    assert canonical_json(told) == '{"reward":{"judge":"j","rating":"rating","zeta":1.0}}'
+
+
+def test_the_seed_is_told_only_where_something_is_drawn() -> None:
+    for kind, zeta in {
+        "published": 1,
+        "nothing_missing": None,
+        "negated": 1,
+        "length": None,
+    }.items():
+        assert "seed" not in RewardSettings(judge="j", kind=kind, zeta=zeta).told(3)
+    for kind, zeta in {"shuffled_wim": 1, "random": None}.items():
+        settings = RewardSettings(judge="j", kind=kind, zeta=zeta)
+        assert settings.told(3)["seed"] == 3
+        assert RewardSettings.model_validate(settings.told(3)["reward"]) == settings

@@ -1,0 +1,1 @@
+"""How far a judge or a reward is to be trusted: its verdicts beside those of people."""

@@ -1,0 +1,111 @@
+"""Which of two responses is better, asked in both orders: agreement, or a tie.
+
+A model's choice of A or B leans to a place; asked in both orders, that lean shows and cancels. The
+choice is not parsed: it is read from the model's probabilities of A and B at a forced position.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wim.digest import digest_of
+from wim.engines.base import Engine, Request
+from wim.judging.templates import Templates
+from wim.judging.verdict import Status
+from wim.tables import Comparison, Message
+
+OPENING = "Better answer:"
+CHOICES = (" A", " B")
+Logprobs = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ResponsePair:
+    """Two responses, a and b, in one context."""
+
+    pair_id: str
+    context: Sequence[Message]
+    response_a: str
+    response_b: str
+
+
+class PairwiseJudge:
+    """A named judge of pairs. `digest` is its identity: model and templates."""
+
+    def __init__(self, name: str, engine: Engine, templates: Templates, model_digest: str) -> None:
+        self.name = name
+        self.engine = engine
+        self.templates = templates
+        self.digest = digest_of({"model": model_digest, "templates": templates.digest})
+
+    def compare(self, pairs: Sequence[ResponsePair]) -> list[Comparison]:
+        """A comparison of each pair, in the pairs' order.
+
+        Raises ValueError if two pairs have the same id.
+        """
+        if len({pair.pair_id for pair in pairs}) < len(pairs):
+            raise ValueError("two pairs have the same pair_id")
+        asked = [self._ask(pair, swapped) for pair in pairs for swapped in (False, True)]
+        found = {
+            answer.key: answer.logprobs for answer in self.engine.choice_logprobs(asked, CHOICES)
+        }
+        return [
+            self._comparison(pair.pair_id, found[_key(pair, False)], found[_key(pair, True)])
+            for pair in pairs
+        ]
+
+    def _ask(self, pair: ResponsePair, swapped: bool) -> Request:
+        first, second = pair.response_a, pair.response_b
+        if swapped:
+            first, second = second, first
+        content = self.templates.render(
+            "comparison", conversation=pair.context, first=first, second=second
+        )
+        return Request(
+            _key(pair, swapped), ({"role": "user", "content": content},), opening=OPENING
+        )
+
+    def _comparison(
+        self, pair_id: str, in_order: Logprobs | None, swapped: Logprobs | None
+    ) -> Comparison:
+        """in_order, swapped: log-probabilities of the response shown first and of the second."""
+        a_first, b_second = in_order or (None, None)
+        b_first, a_second = swapped or (None, None)
+        preferences = [share_of_first(in_order), share_of_first(swapped)]
+        winner, preference = None, None
+        if preferences[0] is not None and preferences[1] is not None:
+            winner = agreed_winner(preferences[0] - 0.5, 0.5 - preferences[1])
+            preference = (preferences[0] + 1 - preferences[1]) / 2
+        return Comparison(
+            pair_id=pair_id,
+            judge=self.name,
+            status=(Status.OK if winner else Status.ERROR).value,
+            winner=winner,
+            preference_a=preference,
+            logprob_a_shown_first=a_first,
+            logprob_b_shown_second=b_second,
+            logprob_b_shown_first=b_first,
+            logprob_a_shown_second=a_second,
+            judge_digest=self.digest,
+        )
+
+
+def _key(pair: ResponsePair, swapped: bool) -> str:
+    return f"{pair.pair_id}/{'ba' if swapped else 'ab'}"
+
+
+def share_of_first(logprobs: Logprobs | None) -> float | None:
+    """Probability of the first of two choices beside the second, 0..1; None if neither has any."""
+    if logprobs is None or max(logprobs) == -math.inf:
+        return None
+    first, second = (math.exp(value - max(logprobs)) for value in logprobs)
+    return first / (first + second)
+
+
+def agreed_winner(lean_in_order: float, lean_swapped: float) -> str:
+    """`a` or `b` where both orders lean to it (above 0 is to a), else `tie`."""
+    if lean_in_order > 0 and lean_swapped > 0:
+        return "a"
+    if lean_in_order < 0 and lean_swapped < 0:
+        return "b"
+    return "tie"

@@ -1,0 +1,93 @@
+"""The judge as published, for its figures to be reproduced: its call and its parser, to the letter.
+
+Of Stranges and Yang 2026 (arXiv 2603.04429), as the code at nstranges/what-is-missing reads. It
+takes the first [[ ]] and the first [[[ ]]] wherever they stand, numbers out of range, and the
+format's own example as a critique. Here alone does a failure become a label, and only by the
+reward of kind `published`: a number that cannot be read counts as 0 on the scale (n - 5) / 5, and
+where the critique cannot be read the number takes the cosine's place. The table of ratings says so
+in its statuses all the same.
+"""
+
+import re
+from collections.abc import Sequence
+
+from wim.digest import seed_of
+from wim.engines.base import Completion, Request
+from wim.judging.judge import Judge, no_room
+from wim.judging.verdict import Status
+from wim.progress import progress
+from wim.tables import Candidate, Rating
+
+NUMBER = re.compile(r"\[\[(.*?)\]\]")
+CRITIQUE = re.compile(r"\[\[\[(.*?)\]\]\]")
+SAYS_NOTHING = ("", "None", "none")
+LARGEST = 2**31 - 1
+
+
+class UpstreamJudge(Judge):
+    """A judge that is asked and read as published."""
+
+    def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
+        """See Judge.rate. A rating without a usable critique keeps its number, where it has one."""
+        asked = [self._ask(row) for row in candidates]
+        found = self.engine.generate(asked, self.settings.sampling)
+        answers = {answer.key: answer for answer in progress(found, len(asked), "ratings", "row")}
+        return [self._rating(answers[row.candidate_id]) for row in candidates]
+
+    def _ask(self, row: Candidate) -> Request:
+        """The instruction as system, the prompt as assistant and the response as user."""
+        instruction = self.templates.render(
+            "judgement", conversation=row.context, response=row.completion
+        )
+        return Request(
+            row.candidate_id,
+            (
+                {"role": "system", "content": instruction},
+                {"role": "assistant", "content": row.context[-1]["content"]},
+                {"role": "user", "content": row.completion},
+            ),
+            seed_of(self.seed, self.name, row.candidate_id),
+        )
+
+    def _rating(self, answer: Completion) -> Rating:
+        room = answer.finish_reason != "context"
+        number, critique = published_number(answer.text), published_critique(answer.text)
+        if critique is not None:
+            status = Status.NOTHING_MISSING if critique in SAYS_NOTHING else Status.OK
+        elif not room:
+            status = Status.ERROR
+        else:
+            cut = answer.finish_reason == "length"
+            status = Status.TRUNCATED if cut else Status.UNPARSABLE
+        return Rating(
+            candidate_id=answer.key,
+            judge=self.name,
+            status=status.value,
+            rating=number,
+            rating_expected=None if number is None else float(number),
+            wim=critique,
+            nothing_missing_logprob=None,
+            raw=answer.text if room else no_room(answer),
+            attempts=1,
+            tokens=answer.completion_tokens,
+            judge_digest=self.digest,
+        )
+
+
+def published_number(text: str) -> int | None:
+    """What the first [[ ]] on one line holds, if Python reads it as an integer; any integer will do.
+
+    Beyond 32 bits, which the table cannot hold, it counts as unread.
+    """
+    found = NUMBER.findall(text)
+    try:
+        number = int(found[0])
+    except (IndexError, ValueError):
+        return None
+    return number if abs(number) <= LARGEST else None
+
+
+def published_critique(text: str) -> str | None:
+    """What the first [[[ ]]] on one line holds, as it stands; None if there is none."""
+    found = CRITIQUE.findall(text)
+    return found[0] if found else None
