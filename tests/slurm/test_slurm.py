@@ -223,7 +223,7 @@ def test_a_job_over_its_time_is_retried_with_more_and_keeps_its_rows(
     cluster: Cluster, slow: Project, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     project = slow.again(tmp_path / "project")
-    request(project, "generate_dialogues", runtime="attempt * attempt * 1", slurm_extra="")
+    request(project, "generate_dialogues", runtime="1 if attempt == 1 else 30", slurm_extra="")
     project.set("dialogues.candidates", 12)
     cluster.configure("OverTimeLimit", 0)
     try:
@@ -232,7 +232,7 @@ def test_a_job_over_its_time_is_retried_with_more_and_keeps_its_rows(
         cluster.configure("OverTimeLimit", 1)
     first, second = (cluster.job(number) for number in submitted(output))
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
-    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:04:00")
+    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:30:00")
     log = (project.folder / "logs/generate_dialogues/base/000.log").read_text()
     assert rows_computed(log)["generated"] <= 1200 - FLUSH_ROWS
     assert undisturbed.items() <= completions(project).items()
@@ -286,7 +286,6 @@ def test_a_busy_scheduler_is_waited_for(
     ("resources", "reason"),
     [
         ({"slurm_partition": "nowhere"}, "invalid partition specified: nowhere"),
-        ({"slurm_account": "nobody"}, "account"),
         ({"gpu": 3}, "Requested node configuration is not available"),
     ],
 )
@@ -302,6 +301,22 @@ def test_what_slurm_refuses_ends_with_its_own_reason(
     request(project, "generate_dialogues", **resources)
     output = finish(project, start(cluster, project, "--", "dialogues"), status=1)
     assert reason.lower() in output.lower()
+
+
+def test_an_unknown_account_ends_with_slurms_reason(
+    cluster: Cluster, finished: Project, tmp_path: Path
+) -> None:
+    """The cluster keeps no accounts, so what sbatch says where they are kept is put in its mouth."""
+    project = finished.again(tmp_path / "project")
+    (project.folder / "results/dialogues/base/000.parquet").unlink()
+    request(project, "generate_dialogues", slurm_account="nobody")
+    reason = "Invalid account or account/partition combination specified"
+    sbatch = tmp_path / "strict/sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(f"#!/bin/sh\necho 'sbatch: error: {reason}' >&2; exit 1\n")
+    sbatch.chmod(0o755)
+    process = start(cluster, project, "--", "dialogues", path=str(sbatch.parent))
+    assert reason in finish(project, process, status=1)
 
 
 def test_an_interrupted_snakemake_cancels_its_jobs_and_goes_on_from_their_rows(
