@@ -226,6 +226,10 @@ def test_a_mixture_has_the_basin_of_its_sum() -> None:
     alone = rising_interval({"lrml": 1.0, "sft": 5.0}, 0.05, 0.05)
     assert narrower is not None and alone is not None
     assert alone[0] < narrower[0] < 0 < narrower[1] < alone[1]
+    beside_one_that_rises_later = rising_interval({"lrml": 1.0, "ipo_sum": 1e-5}, 0.05, 0.05)
+    assert beside_one_that_rises_later == pytest.approx(alone, abs=0.05)
+    never_falling_again = rising_interval({"lrml": 1.0, "cdpo": 99.0}, 0.05, 0.05, 0.49)
+    assert never_falling_again is not None and never_falling_again[1] == math.inf
 
 
 @pytest.mark.parametrize("tau", [0.05, 1.0])

@@ -4,6 +4,7 @@ Importing this module loads torch.
 """
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from wim.training.losses import pair_losses
 logger = logging.getLogger("wim.training")
 BETAS = (0.01, 1.0)
 NO_BASIN_FROM = 0.11
-"""The tau from which on LRML falls everywhere; to five digits its basin closes at 0.10975."""
+"""The tau from which on LRML falls everywhere; to five digits its basin closes at 0.10978."""
 BATCHES = 8
 """Batches of which the share of pairs in the basin is told, the first ones and the last."""
 NAMED_PAIRS = 8
@@ -77,17 +78,27 @@ def rising_interval(
     rho = torch.linspace(-60, 60, 240_001, dtype=torch.float64) * tau / beta
     rho.requires_grad_(True)
     zero = torch.zeros_like(rho)
-    total = torch.zeros_like(rho)
+
+    def slope(losses: Mapping[str, float]) -> Tensor:
+        total = zero.sum()
+        for name, weight in losses.items():
+            pairs = pair_losses(name, (rho, zero, zero, zero), beta, tau, label_smoothing)
+            total = total + weight * pairs.sum()
+        return torch.autograd.grad(total, rho)[0]
+
+    known: dict[str, float] = {}
     for name, weight in weights.items():
         if name in _OF_DIFFERENCE:
-            function = _OF_DIFFERENCE[name]
-            pairs = (rho, zero, zero, zero)
-            total = total + weight * pair_losses(function, pairs, beta, tau, label_smoothing)
-    (slope,) = torch.autograd.grad(total.sum(), rho)
-    rising = torch.nonzero(slope > 0).flatten().tolist()
-    if not rising:
+            known[_OF_DIFFERENCE[name]] = known.get(_OF_DIFFERENCE[name], 0) + weight
+    whole = slope(known)
+    # Other losses rise too, far to the right; what is asked for is where LRML makes the sum rise.
+    rising = torch.nonzero((whole > 0) & (slope({"lrml": 1.0}) > 0)).flatten()
+    falling = torch.nonzero(whole <= 0).flatten()
+    if not len(rising):
         return None
-    return _root(rho, slope, rising[0] - 1), _root(rho, slope, rising[-1])
+    before, after = falling[falling < rising[0]], falling[falling > rising[-1]]
+    high = _root(rho, whole, int(after[0]) - 1) if len(after) else math.inf
+    return _root(rho, whole, int(before[-1])), high
 
 
 def _root(rho: Tensor, slope: Tensor, before: int) -> float:
@@ -138,7 +149,6 @@ class Basin:
 
     def _warn(self) -> None:
         self.warned = True
-        # At its edge or below it, descent does not take a pair out.
         start = (
             "every pair starts inside, as all differences are 0 before the first step"
             if self.high > 0
