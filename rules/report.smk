@@ -28,7 +28,10 @@ rule summary:
                 for name, reward in CONFIG.rewards.items()
             },
             arms={
-                name: {"reward": arm.reward, "loss": CONFIG.arm_training(name).loss}
+                name: {
+                    "reward": arm.reward,
+                    "loss": CONFIG.arm_training(name).loss_label,
+                }
                 for name, arm in CONFIG.arms.items()
             },
         ),

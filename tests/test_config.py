@@ -249,7 +249,7 @@ FORMS = (
         ("prompts: {column: 3}", ["prompts.column: found 3; write text, or null; put text in quo"]),
         ("dialogues: {system: no}", ["dialogues.system: found False; write text", "in quotes"]),
         ("dialogues: {mode: chat}", ["dialogues.mode: found 'chat'; write completions."]),
-        ("training: {loss: dpo}", ["training.loss: found 'dpo'; write one of sigmoid, hinge, ipo"]),
+        ("training: {loss: dpo}", ["training.loss: found 'dpo'; did you mean 'sigmoid'?"]),
         ("training: {gradient_checkpointing: 3}", ["found 3; write true or false."]),
         ("training: {lora: {target_modules: 3}}", ["lora.target_modules: found 3; write text, or"]),
         ("training: {lora: {target_modules: [3]}}", ["lora.target_modules: found [3]; write text"]),

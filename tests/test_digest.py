@@ -206,6 +206,17 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
     }
 
 
+@pytest.mark.parametrize("module", ["training/losses.py", "settings/losses.py"])
+def test_the_losses_count_for_training_and_for_no_other_stage(
+    package: Path, tmp_path: Path, module: str
+) -> None:
+    entries = {stub: tmp_path / "scripts" / f"{stub}.py" for stub in STUBS}
+    before = {stub: fresh_digest(entry) for stub, entry in entries.items()}
+    append(package / module)
+    changed = {stub for stub, entry in entries.items() if fresh_digest(entry) != before[stub]}
+    assert changed == {"train_dpo"}
+
+
 def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
     assert canonical_json({"b": [1, {"d": 2, "c": 3}], "a": None}) == (
         '{"a":null,"b":[1,{"c":3,"d":2}]}'

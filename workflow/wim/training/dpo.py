@@ -33,6 +33,7 @@ PLUMBING = (
     "wim.errors",
     "wim.digest",
     "wim.training.card",
+    "wim.training.guards",
     "wim.models",
     "wim.scratch",
     "wim.code_changes",
@@ -118,11 +119,12 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def preference_dataset(pairs: Path, split: str) -> "Dataset":
-    """The pairs of a split, with TRL's columns alone: prompt, chosen, rejected."""
+    """The pairs of a split: TRL's columns prompt, chosen and rejected, and the ids of each."""
     import pyarrow.compute as pc
     from datasets import Dataset
 
-    table = read_table(pairs, PAIRS, ["prompt", "chosen", "rejected", "split"])
+    ids = ["prompt_id", "chosen_id", "rejected_id"]
+    table = read_table(pairs, PAIRS, ["prompt", "chosen", "rejected", *ids, "split"])
     rows = table.filter(pc.equal(table["split"], split)).drop(["split"])
     return Dataset.from_list(rows.to_pylist())
 
@@ -138,9 +140,11 @@ def _trained(
 ) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOConfig
 
     from wim.training.callbacks import ProgressLog, Resumable, last_saved
+    from wim.training.guards import notes
+    from wim.training.preference_trainer import PreferenceTrainer, loss_arguments
 
     train, held_out = (preference_dataset(pairs, split) for split in ("train", "eval"))
     if not len(train):
@@ -150,15 +154,17 @@ def _trained(
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
     micro, accumulation = accumulation_steps(settings.batch_size, per_device, devices)
+    for note in notes(settings, micro):
+        logger.info("dpo: %s", note)
     resumable = Resumable(save_seconds)
-    trainer = DPOTrainer(
+    trainer = PreferenceTrainer(
+        settings,
         model=AutoModelForCausalLM.from_pretrained(base, dtype=dtype),
         processing_class=AutoTokenizer.from_pretrained(base),
         args=DPOConfig(
             output_dir=str(working),
             seed=seed,
-            beta=settings.beta,
-            loss_type=[settings.loss],
+            **loss_arguments(settings),
             learning_rate=settings.learning_rate,
             lr_scheduler_type=settings.scheduler,
             warmup_steps=settings.warmup,

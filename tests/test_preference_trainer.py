@@ -1,0 +1,329 @@
+"""Training with each loss: TRL's own go through TRL, ours are added to what it computes."""
+
+import copy
+import json
+import logging
+import math
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from wim.errors import UserError
+from wim.settings.losses import LOSSES
+from wim.settings.training import LoraSettings, TrainingSettings
+
+WORDS = ["bread", "rain", "train", "hill", "water", "flour", "time", "noon"]
+ROWS = [
+    {
+        "prompt": f"Of {word}:",
+        "chosen": f" the {word} is here" + " again" * (place % 4),
+        "rejected": f" no {word}" + ", no" * (place % 3),
+        "prompt_id": f"p{place}",
+        "chosen_id": f"c{place}",
+        "rejected_id": f"r{place}",
+    }
+    for place, word in enumerate(WORDS)
+]
+REVERSED = [
+    {
+        **row,
+        "chosen": row["rejected"],
+        "rejected": row["chosen"],
+        "prompt_id": f"{row['prompt_id']}r",
+    }
+    for row in ROWS
+]
+SMOOTHED = {name for name, kind in LOSSES.items() if kind.smoothing}
+METRICS = {
+    *("loss", "grad_norm", "learning_rate", "entropy", "num_tokens", "mean_token_accuracy"),
+    *(f"{kind}/{which}" for kind in ("logits", "logps") for which in ("chosen", "rejected")),
+    *(f"rewards/{which}" for which in ("chosen", "rejected", "accuracies", "margins")),
+    *("epoch", "step"),
+}
+
+
+class Loaded(NamedTuple):
+    """The tiny model, read once; trainers take a copy."""
+
+    folder: Path
+    model: Any
+    tokenizer: Any
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model: Path) -> Loaded:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    return Loaded(tiny_model, model, AutoTokenizer.from_pretrained(tiny_model))
+
+
+def trainer_for(
+    loaded: Loaded,
+    folder: Path,
+    settings: TrainingSettings,
+    steps: int,
+    rows: list[dict[str, str]] = ROWS,
+    **arguments: Any,
+) -> Any:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import set_seed
+    from trl import DPOConfig
+
+    from wim.training.preference_trainer import PreferenceTrainer, loss_arguments
+
+    set_seed(0)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
+    defaults = {
+        "output_dir": str(folder),
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "constant",
+        "max_steps": steps,
+        "per_device_train_batch_size": 4,
+        "max_length": settings.max_length,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "use_cpu": True,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+    }
+    return PreferenceTrainer(
+        settings,
+        model=copy.deepcopy(loaded.model),
+        processing_class=loaded.tokenizer,
+        args=DPOConfig(**{**defaults, **loss_arguments(settings), **arguments}),
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(ROWS[:2]) if "eval_strategy" in arguments else None,
+        peft_config=lora if settings.lora else None,
+    )
+
+
+def history(
+    loaded: Loaded, folder: Path, settings: TrainingSettings, steps: int = 3, **arguments: Any
+) -> list[dict[str, float]]:
+    trainer = trainer_for(loaded, folder, settings, steps, **arguments)
+    trainer.train()
+    return [row for row in trainer.state.log_history if "loss" in row]
+
+
+def settings_of(loss: str | dict[str, float], **options: Any) -> TrainingSettings:
+    """A learning rate at which the policy leaves the reference within a step."""
+    names = {loss} if isinstance(loss, str) else set(loss)
+    if names & SMOOTHED:
+        options.setdefault("label_smoothing", 0.1)
+    return TrainingSettings(loss=loss, **{"learning_rate": 3e-3, **options})
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_a_step_with_the_metrics_of_trl(
+    loaded: Loaded, tmp_path: Path, loss: str
+) -> None:
+    trainer = trainer_for(loaded, tmp_path, settings_of(loss), 1)
+    weights = {name: each.clone() for name, each in trainer.model.named_parameters()}
+    trainer.train()
+    (row,) = (row for row in trainer.state.log_history if "loss" in row)
+    assert set(row) == METRICS
+    assert math.isfinite(row["loss"]) and row["grad_norm"] > 0
+    moved = {
+        name for name, each in trainer.model.named_parameters() if not each.equal(weights[name])
+    }
+    assert moved and all("lora" in name for name in moved)
+
+
+SAME = [
+    pytest.param("hinge", "slic", {}, id="hinge"),
+    pytest.param("discopop", "lrml", {}, id="discopop"),
+    pytest.param("discopop", "lrml", {"tau": 0.3, "beta": 0.5}, id="tau"),
+    pytest.param("hinge", "slic", {"ld_alpha": 0.3}, id="length-desensitised"),
+    pytest.param("hinge", "slic", {"f_divergence": "forward_kl"}, id="forward KL"),
+    pytest.param("hinge", "slic", {"f_divergence": "js_divergence"}, id="Jensen-Shannon"),
+    pytest.param(
+        "discopop",
+        "lrml",
+        {"f_divergence": "alpha_divergence", "f_divergence_alpha": 0.7, "ld_alpha": 0.5},
+        id="alpha divergence, length-desensitised",
+    ),
+    pytest.param("discopop", "lrml", {"wpo_weighting": True}, id="weighted by the policy"),
+    pytest.param("hinge", "slic", {"lora": None, "learning_rate": 3e-4}, id="all weights"),
+    pytest.param(
+        {"sigmoid": 0.8, "hinge": 0.2}, {"sigmoid": 0.8, "slic": 0.2}, {}, id="with TRL's sigmoid"
+    ),
+    pytest.param(
+        {"hinge": 0.5, "discopop": 2}, {"slic": 0.5, "lrml": 2}, {}, id="two of ours"
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("of_trl", "ours", "options"), SAME)
+def test_first_losses_of_ours_are_those_of_trl_where_it_has_the_same(
+    loaded: Loaded,
+    tmp_path: Path,
+    of_trl: str | dict[str, float],
+    ours: str | dict[str, float],
+    options: dict[str, Any],
+) -> None:
+    rows = [history(loaded, tmp_path, settings_of(loss, **options)) for loss in (of_trl, ours)]
+    (expected, found) = ([(row["loss"], row["grad_norm"]) for row in each] for each in rows)
+    assert len({loss for loss, _ in expected}) == 3, "the policy never left the reference"
+    assert [loss for loss, _ in found] == pytest.approx([loss for loss, _ in expected], abs=1e-5)
+    assert [norm for _, norm in found] == pytest.approx([norm for _, norm in expected], rel=1e-3)
+    assert [row["rewards/margins"] for row in rows[0]] == pytest.approx(
+        [row["rewards/margins"] for row in rows[1]], abs=1e-5
+    )
+
+
+def test_reference_log_probabilities_computed_before_give_the_same_losses(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    settings = settings_of("lrml", ld_alpha=0.5)
+    rows = [
+        history(loaded, tmp_path, settings, precompute_ref_log_probs=before)
+        for before in (False, True)
+    ]
+    assert [row["loss"] for row in rows[0]] == pytest.approx([row["loss"] for row in rows[1]])
+
+
+def test_conservative_dpo_of_single_pairs_is_trls_aot_of_one(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    rows = [
+        history(loaded, tmp_path, settings_of(loss, label_smoothing=0.2),
+                per_device_train_batch_size=1)
+        for loss in ("aot", "cdpo")
+    ]  # fmt: skip
+    assert [row["loss"] for row in rows[0]] == pytest.approx(
+        [row["loss"] for row in rows[1]], abs=1e-5
+    )
+
+
+def test_held_out_pairs_have_our_loss_too(loaded: Loaded, tmp_path: Path) -> None:
+    trainer = trainer_for(loaded, tmp_path, settings_of("cell"), 1, eval_strategy="steps")
+    before = trainer.evaluate()["eval_loss"]
+    assert before == pytest.approx((math.log(2) + 1) / 2, abs=1e-6)
+    trainer.train()
+    assert trainer.evaluate()["eval_loss"] != before
+
+
+def test_an_infinite_loss_stops_with_the_step_the_pairs_and_what_to_try(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    settings = settings_of("cell", beta=1e5, max_length=10)
+    trainer = trainer_for(loaded, tmp_path, settings, 8, rows=ROWS + REVERSED)
+    with pytest.raises(UserError) as error:
+        trainer.train()
+    message = str(error.value)
+    assert f"the loss is inf at step {trainer.state.global_step + 1}, with loss cell" in message
+    assert "a lower learning_rate (now 0.003)" in message
+    assert "a smaller beta (now 100000), as cell grows exponentially" in message
+    ids = [(row["prompt_id"], row["chosen_id"], row["rejected_id"]) for row in ROWS + REVERSED]
+    named = [each for each in ids if "prompt {} (chosen {}, rejected {})".format(*each) in message]
+    assert len(named) == 4
+
+
+def test_a_gradient_that_is_no_number_stops_before_its_weights_are_saved(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    trainer = trainer_for(
+        loaded, tmp_path, settings_of("sigmoid"), 3, save_strategy="steps", save_steps=1
+    )
+    weight = next(each for each in trainer.model.parameters() if each.requires_grad)
+    weight.register_hook(lambda gradient: gradient * math.nan)
+    with pytest.raises(UserError, match="the gradient is nan at step 1, with loss sigmoid"):
+        trainer.train()
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    ("loss", "tau", "parts"),
+    [
+        (
+            "lrml",
+            None,
+            ["between -1.186 and 0.72", "starts inside", "of the first 4 training pairs seen, 100%",
+             "a tau of 0.11"],
+        ),
+        ("discopop", 0.105, ["loss discopop", "starts above it, at 0", "0% were inside"]),
+        ({"lrml": 0.6, "sft": 0.1, "sigmoid": 0.4}, None, ["starts inside", "(left out of this: s"]),
+        ({"lrml": 0.2, "sigmoid": 0.8}, None, []),
+        ("lrml", 0.2, []),
+        ("sigmoid", None, []),
+    ],
+)  # fmt: skip
+def test_pairs_in_the_basin_of_discopop_are_warned_of_once(
+    loaded: Loaded,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    loss: str | dict[str, float],
+    tau: float | None,
+    parts: list[str],
+) -> None:
+    caplog.set_level(logging.INFO, "wim.training")
+    history(loaded, tmp_path, settings_of(loss, tau=tau), steps=1)
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    ends = [each.getMessage() for each in caplog.records if "at the end" in each.getMessage()]
+    assert len(warnings) == len(ends) == bool(parts)
+    for part in parts:
+        assert part in warnings[0]
+
+
+def test_descent_takes_pairs_to_the_local_minimum_as_the_warning_says(
+    loaded: Loaded, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wim.training")
+    settings = settings_of("lrml", lora=LoraSettings(rank=4), learning_rate=5e-4)
+    rows = history(loaded, tmp_path, settings, steps=24)
+    assert rows[-1]["rewards/margins"] < 0 and rows[-1]["rewards/accuracies"] < 0.5
+    (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert "of the first 32 training pairs seen" in warning.getMessage()
+    assert "at the end: of the last 32 training pairs seen" in caplog.records[-1].getMessage()
+
+
+def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+
+    from wim.table_files import write_table
+    from wim.tables import PAIRS
+    from wim.training.common import write_manifest
+    from wim.training.dpo import write_checkpoint
+
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    write_manifest(base, "tiny")
+    fixed = {"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0, "judge": "j", "reward": "r"}
+    models = {"chosen_model": "m", "rejected_model": "m", "split": "train"}
+    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+    spoken = [
+        {key: [{"role": role, "content": row[key]}] for key, role in roles.items()} for row in ROWS
+    ]
+    rows = [{**row, **said, **fixed, **models} for row, said in zip(ROWS, spoken, strict=True)]
+    pairs = tmp_path / "pairs.parquet"
+    write_table(pairs, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
+    settings = settings_of(
+        {"sigmoid": 0.8, "lrml": 0.2}, beta=0.1, precision="float32", warmup=0.0, batch_size=4
+    )
+    write_checkpoint(
+        pairs=pairs,
+        manifest=base / "manifest.json",
+        settings=settings,
+        seed=0,
+        names={"arm": "mixed", "round": 1, "reward": "r"},
+        behind={},
+        per_device=4,
+        store=tmp_path / "store/train_dpo",
+        save_seconds=300,
+        folder=tmp_path / "checkpoint",
+    )
+    lines = (tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()
+    losses = [row["loss"] for row in map(json.loads, lines) if "loss" in row]
+    assert losses[0] == pytest.approx(0.8 * math.log(2) + 0.1 * (math.log(2) + 1), abs=1e-6)
+    story = json.loads((tmp_path / "checkpoint/provenance.json").read_text())
+    assert story["settings"]["training"]["loss"] == {"sigmoid": 0.8, "lrml": 0.2}
