@@ -4,10 +4,10 @@ PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup demo plan stage check test format reference clean help
+.PHONY: setup demo demo-chat plan stage check test format reference clean help
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## the pinned environment in .venv
 
@@ -20,6 +20,9 @@ setup: .venv/installed ## the pinned environment in .venv
 demo: setup ## the embedded default, from prompts to a checkpoint and a summary
 	$(BIN)/snakemake dpo_checkpoint
 	$(BIN)/snakemake
+
+demo-chat: setup ## two experts in dialogue, from topics to a checkpoint; its results are in chat/
+	$(BIN)/snakemake --directory chat --configfile config/presets/demo-chat.yaml -- dpo_checkpoint all
 
 plan: setup ## what a run would do, why, and at what cost; before it is run
 	$(BIN)/wim plan

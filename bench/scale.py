@@ -139,6 +139,7 @@ def write_dialogues(
         "sample": samples,
         "context": [prompts[prompt_id] for prompt_id in prompt_ids],
         "completion": texts.draw(number, 80),
+        "judged": [True] * number,
         "continued": [False] * number,
         "finish_reason": ["stop"] * number,
         "prompt_tokens": [80] * number,

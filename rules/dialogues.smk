@@ -9,7 +9,11 @@ rule generate_dialogues:
     """Draw completions for a shard of prompts."""
     input:
         prompts=behind_shards("results/prompts/shards/{shard}.parquet"),
-        manifest=manifest_of_policy,
+        manifests=manifests_of_speakers,
+        templates=[
+            file_at(path, "dialogues.templates")
+            for path in CONFIG.dialogues.template_paths
+        ],
     output:
         dialogues="results/dialogues/{policy}/{shard}.parquet",
     log:
@@ -21,8 +25,8 @@ rule generate_dialogues:
         batch_size=64,
     params:
         spec=spec(
-            dialogues=CONFIG.dialogues.model_dump(mode="json", exclude={"actor"}),
-            dtype=CONFIG.models[CONFIG.dialogues.actor].dtype,
+            dialogues=CONFIG.dialogues.told(),
+            dtypes=[CONFIG.models[name].dtype for name in speakers()],
             seed=CONFIG.seed,
         ),
         code=code_of("generate_dialogues"),

@@ -9,10 +9,16 @@ def manifest_of_model(name):
     return f"results/models/{name}/manifest.json"
 
 
+def speakers():
+    """The models that speak in the dialogues: the actor and, where there is one, the partner."""
+    second = CONFIG.dialogues.second
+    return [CONFIG.dialogues.actor] + ([second] if second else [])
+
+
 def used_models():
-    """The models that the workflow runs: the actor, the judges' and the encoder."""
+    """The models that the workflow runs: the speakers, the judges' and the encoder."""
     judges = [judge.model for judge in CONFIG.judges.values()]
-    return sorted({CONFIG.dialogues.actor, CONFIG.embeddings.encoder, *judges})
+    return sorted({*speakers(), CONFIG.embeddings.encoder, *judges})
 
 
 def files_of_source(model):
@@ -31,6 +37,12 @@ def manifest_of_policy(wildcards):
         return manifest_of_model(CONFIG.dialogues.actor)
     arm, round_number = wildcards.policy.rsplit("-round", 1)
     return f"results/checkpoints/{arm}/round{round_number}/manifest.json"
+
+
+def manifests_of_speakers(wildcards):
+    """The manifests of the policy and, where there is one, of its partner."""
+    partner = [manifest_of_model(name) for name in speakers()[1:]]
+    return [manifest_of_policy(wildcards), *partner]
 
 
 def threads_of_shard(wildcards):

@@ -18,13 +18,13 @@ from wim.judging.pairwise import PairwiseJudge, ResponsePair, agreed_winner
 from wim.judging.rating import judge_of
 from wim.judging.single_call import Reading, placeholders, read_judgement
 from wim.judging.structured import StructuredJudge
-from wim.judging.templates import Templates, read_templates
 from wim.judging.upstream import published_critique, published_number
 from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
 from wim.table_files import as_arrow
 from wim.tables import COMPARISONS, RATINGS, Candidate, Message
+from wim.templates import Templates, read_templates
 
 TEMPLATES = Path(__file__).parents[1] / "config/templates"
 SINGLE_CALL = read_templates([TEMPLATES / "single_call/judgement.jinja"])

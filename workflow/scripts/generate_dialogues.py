@@ -9,10 +9,11 @@ from wim.settings.dialogues import DialogueSettings
 with job(snakemake) as spec:
     write_dialogues(
         prompts=Path(snakemake.input.prompts),
-        manifest=Path(snakemake.input.manifest),
+        manifests=[Path(path) for path in snakemake.input.manifests],
+        dtypes=spec["dtypes"],
+        templates=[Path(path) for path in snakemake.input.templates],
         settings=DialogueSettings.model_validate(spec["dialogues"]),
         seed=spec["seed"],
-        dtype=spec["dtype"],
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),

@@ -89,6 +89,8 @@ class Config(Section):
         """Every name that a section uses is defined, and an arm's own settings are valid."""
         uses: list[tuple[str, str, str, Mapping[str, Section]]] = []
         uses += [("dialogues.actor", self.dialogues.actor, "models", self.models)]
+        if self.dialogues.partner:
+            uses += [("dialogues.partner", self.dialogues.partner, "models", self.models)]
         uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
         for name, judge in self.judges.items():
             uses.append((f"judges.{name}.model", judge.model, "models", self.models))

@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
 from wim.errors import UserError
+from wim.expert_chat import ACTOR, PARTNER, Speaker, hold_dialogues
 from wim.progress import progress
 from wim.settings.dialogues import DialogueSettings
 from wim.tables import Candidate, Message, Prompt
+from wim.templates import Templates, read_templates
 
 logger = logging.getLogger(__name__)
-SPEAKER = "actor"
 
 
 def generate_candidates(
@@ -69,10 +71,11 @@ def _candidate(
         prompt_id=prompt.prompt_id,
         dialogue_id=row_id([prompt.prompt_id, "completions"]),
         turn=1,
-        speaker=SPEAKER,
+        speaker=ACTOR,
         sample=sample,
         context=list(request.messages),
         completion=answer.text,
+        judged=True,
         continued=False,
         finish_reason=answer.finish_reason,
         prompt_tokens=answer.prompt_tokens,
@@ -82,19 +85,41 @@ def _candidate(
     )
 
 
-def write_dialogues(
-    prompts: Path,
-    manifest: Path,
+def draw_dialogues(
+    prompts: Sequence[Prompt],
+    voices: Sequence[Engine],
+    model_digests: Sequence[str],
+    templates: Templates | None,
     settings: DialogueSettings,
     seed: int,
-    dtype: str,
+) -> Iterator[Candidate]:
+    """The rows of the mode that the settings name.
+
+    voices, model_digests: of the actor, and in a dialogue of two of the partner.
+    """
+    if templates is None:
+        yield from generate_candidates(prompts, voices[0], settings, seed, model_digests[0])
+        return
+    named = zip((ACTOR, PARTNER), voices, model_digests, strict=True)
+    speakers = [Speaker(*each) for each in named]
+    yield from hold_dialogues(prompts, speakers, templates, settings, seed)
+
+
+def write_dialogues(
+    prompts: Path,
+    manifests: Sequence[Path],
+    dtypes: Sequence[str],
+    templates: list[Path],
+    settings: DialogueSettings,
+    seed: int,
     batch_size: int,
     store: Path,
     output: Path,
     scratch: str | None = None,
 ) -> None:
-    """The dialogues table of one shard of prompts, by the model of a manifest.
+    """The dialogues table of one shard of prompts.
 
+    manifests, dtypes: of the actor's model, and in a dialogue of two of the partner's behind it.
     Completions that the store knows are not drawn again; without any other no model is loaded.
     """
     from wim.engines.stored import local_engine
@@ -103,10 +128,17 @@ def write_dialogues(
     from wim.tables import DIALOGUES, PROMPTS
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digest = read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
-        candidates = list(generate_candidates(rows, engine, settings, seed, digest))
-    new = [row for row in candidates if row.candidate_id in engine.computed]
+    digests = [read_manifest(manifest).digest for manifest in manifests]
+    with ExitStack() as opened:
+        engines = {
+            each: opened.enter_context(local_engine(*each, batch_size, store, scratch))
+            for each in dict.fromkeys(zip(manifests, dtypes, strict=True))
+        }
+        voices = [engines[each] for each in zip(manifests, dtypes, strict=True)]
+        texts = read_templates(templates) if templates else None
+        candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
+    computed = {key for engine in engines.values() for key in engine.computed}
+    new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
         "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
         *(len(candidates), len(candidates) - len(new), len(new)),

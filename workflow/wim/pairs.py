@@ -13,7 +13,7 @@ from wim.digest import seed_of
 from wim.errors import UserError
 from wim.judging.verdict import Status
 from wim.settings.pairs import PairSettings
-from wim.table_files import ROW_GROUP, read_table, read_tables, write_sorted
+from wim.table_files import ROW_GROUP, read_candidates, read_table, read_tables, write_sorted
 from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, Message
 
 if TYPE_CHECKING:
@@ -198,9 +198,7 @@ def write_pairs(
     parts = [DIALOGUES.schema.empty_table().select(TEXTS)]
     before = 0
     for path in dialogues:
-        table = read_table(
-            path, DIALOGUES, [*CONTEXT, "sample", "candidate_id", "context", "completion"]
-        )
+        table = read_candidates(path, [*CONTEXT, "sample", "candidate_id", "context", "completion"])
         rows = shard_pairs(table, known, settings, seed, excluded)
         found += [(before + chosen, before + rejected) for chosen, rejected in rows]
         parts.append(table.select(TEXTS))

@@ -1,7 +1,7 @@
 """How many rows a planned job wants, and how many of them the row store does not know."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
@@ -38,39 +38,49 @@ class _NoModel:
 
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.dialogues import generate_candidates
+    from wim.dialogues import draw_dialogues
     from wim.engines.stored import local_engine
     from wim.models import read_manifest
     from wim.table_files import read_table
     from wim.tables import PROMPTS, Prompt
+    from wim.templates import read_templates
 
-    prompts, manifest = map(Path, job.input)
+    settings = config.dialogues
+    prompts, *others = map(Path, job.input)
+    manifests = [path for path in others if path.suffix == ".json"]
+    templates = [path for path in others if path.suffix == ".jinja"]
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digest, dtype = read_manifest(manifest).digest, config.models[config.dialogues.actor].dtype
-    wanted, known = len(rows) * config.dialogues.candidates, 0
-    with local_engine(manifest, dtype, 1, store) as engine:
-        engine._model = _NoModel()
+    known, models = 0, [settings.actor, settings.second]
+    with ExitStack() as opened:
+        voices = []
+        for manifest, name in zip(manifests, filter(None, models), strict=True):
+            engine = local_engine(manifest, config.models[name].dtype, 1, store)
+            voices.append(opened.enter_context(engine))
+            voices[-1]._model = _NoModel()
+        digests = [read_manifest(manifest).digest for manifest in manifests]
+        texts = read_templates(templates) if templates else None
         try:
-            for _ in generate_candidates(rows, engine, config.dialogues, config.seed, digest):
+            for _ in draw_dialogues(rows, voices, digests, texts, settings, config.seed):
                 known += 1
         except UserError:
             # What is known comes first; the first row without an answer ends it.
             pass
+    wanted = len(rows) * settings.rows_per_prompt
     return wanted, wanted - known
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.engines.stored import local_engine
     from wim.judging.rating import judge_of
-    from wim.judging.templates import read_templates
     from wim.models import read_manifest
-    from wim.table_files import read_table
-    from wim.tables import DIALOGUES, Candidate
+    from wim.table_files import read_candidates
+    from wim.tables import Candidate
+    from wim.templates import read_templates
 
     dialogues, manifest, *templates = map(Path, job.input)
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
-    candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
+    candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
     texts, dtype = read_templates(templates), config.models[settings.model].dtype
     with local_engine(manifest, dtype, 1, store) as engine:
         engine._model = _NoModel()
@@ -82,15 +92,15 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.embeddings import StoredEncoder, vector_schema
     from wim.models import read_manifest
     from wim.rowstore import RowStore
-    from wim.table_files import read_table
-    from wim.tables import DIALOGUES, RATINGS
+    from wim.table_files import read_candidates, read_table
+    from wim.tables import RATINGS
 
     def no_encoder() -> NoReturn:
         raise _NotKnown
 
     dialogues, ratings, manifest = map(Path, job.input)
     judged = read_table(ratings, RATINGS, ["status", "wim"]).to_pylist()
-    texts = set(read_table(dialogues, DIALOGUES, ["completion"]).column(0).to_pylist())
+    texts = set(read_candidates(dialogues, ["completion"]).column(0).to_pylist())
     texts |= {row["wim"] for row in judged if row["status"] == "ok"}
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)

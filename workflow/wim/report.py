@@ -12,8 +12,8 @@ from wim.figures import Course, Distribution, draw_rewards, draw_training, histo
 from wim.judging.verdict import Status
 from wim.report_text import PUBLISHED, summary_text
 from wim.settings.rewards import RewardSettings
-from wim.table_files import read_table, read_tables
-from wim.tables import DIALOGUES, RATINGS, REWARDS
+from wim.table_files import read_candidates, read_table, read_tables
+from wim.tables import RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,8 +127,10 @@ def write_summary(
 
 def contexts_and_lengths(dialogues: Iterable[str | Path]) -> "pd.DataFrame":
     """Each candidate's context, as a number, and completion_tokens; the index is candidate_id."""
+    import pyarrow as pa
+
     columns = ["candidate_id", *CONTEXT, "completion_tokens"]
-    frame = read_tables(dialogues, DIALOGUES, columns).to_pandas()
+    frame = pa.concat_tables([read_candidates(path, columns) for path in dialogues]).to_pandas()
     frame["context"] = frame.groupby(list(CONTEXT), sort=False).ngroup()
     indexed: pd.DataFrame = frame.set_index("candidate_id")[["context", "completion_tokens"]]
     return indexed

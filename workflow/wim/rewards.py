@@ -9,8 +9,8 @@ from wim.digest import seed_of
 from wim.errors import UserError
 from wim.reward_kinds import KINDS, donors, published_rating, scaled_rating
 from wim.settings.rewards import RewardSettings
-from wim.table_files import read_embeddings_in_pieces, read_table, write_table
-from wim.tables import DIALOGUES, RATINGS, REWARDS
+from wim.table_files import read_candidates, read_embeddings_in_pieces, read_table, write_table
+from wim.tables import RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,7 +154,7 @@ def write_rewards(
     shuffled_by = seed if settings.kind == "shuffled_wim" else None
     for place, shard in enumerate(zip(dialogues, ratings, strict=True)):
         frame = judged_candidates(
-            read_table(shard[0], DIALOGUES, OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
+            read_candidates(shard[0], OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
         )
         cosine = None
         if "embeddings" in settings.reads:

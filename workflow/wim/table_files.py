@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
-from wim.tables import Row, Table, embeddings_table
+from wim.tables import DIALOGUES, Row, Table, embeddings_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +84,14 @@ def read_tables(
     import pyarrow as pa
 
     return pa.concat_tables([read_table(path, table, columns) for path in paths])
+
+
+def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """The dialogues' rows that are judged, all columns or the named ones."""
+    wanted = None if columns is None else [*columns, "judged"]
+    rows = read_table(path, DIALOGUES, wanted)
+    rows = rows.filter(rows["judged"])
+    return rows if columns is None else rows.select(list(columns))
 
 
 def read_embeddings(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":

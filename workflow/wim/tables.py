@@ -28,7 +28,10 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A completion in its context. Candidates of one dialogue and turn share their context."""
+    """A completion in its context. Candidates of one dialogue and turn share their context.
+
+    Those that are not `judged` are what a speaker said from whom nothing is learnt.
+    """
 
     candidate_id: str
     prompt_id: str
@@ -38,6 +41,7 @@ class Candidate:
     sample: int
     context: list[Message]
     completion: str
+    judged: bool
     continued: bool
     finish_reason: str
     prompt_tokens: int
@@ -147,6 +151,7 @@ DIALOGUES = Table(
         ("sample", "int"),
         ("context", "messages"),
         ("completion", "text"),
+        ("judged", "bool"),
         ("continued", "bool"),
         ("finish_reason", "text"),
         ("prompt_tokens", "int"),

@@ -41,6 +41,7 @@ class LabelledPair:
                 sample=0,
                 context=list(self.context),
                 completion=response,
+                judged=True,
                 continued=False,
                 finish_reason="stop",
                 prompt_tokens=0,

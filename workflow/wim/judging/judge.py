@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from wim.digest import digest_of
 from wim.engines.base import Completion, Engine
-from wim.judging.templates import Templates
 from wim.settings.judging import JudgeSettings
 from wim.tables import Candidate, Rating
+from wim.templates import Templates
 
 
 class Judge(ABC):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from wim.digest import digest_of
 from wim.engines.base import Engine, Request
-from wim.judging.templates import Templates
 from wim.judging.verdict import Status
 from wim.tables import Comparison, Message
+from wim.templates import Templates
 
 OPENING = "Better answer:"
 CHOICES = (" A", " B")

@@ -8,11 +8,11 @@ from wim.engines.base import Engine
 from wim.judging.judge import Judge
 from wim.judging.single_call import SingleCallJudge
 from wim.judging.structured import StructuredJudge
-from wim.judging.templates import Templates, read_templates
 from wim.judging.upstream import UpstreamJudge
 from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
 from wim.tables import Candidate
+from wim.templates import Templates, read_templates
 
 logger = logging.getLogger(__name__)
 JUDGES: Mapping[str, type[Judge]] = {
@@ -54,10 +54,10 @@ def write_ratings(
     """
     from wim.engines.stored import local_engine
     from wim.models import read_manifest
-    from wim.table_files import as_arrow, read_table, write_table
-    from wim.tables import DIALOGUES, RATINGS
+    from wim.table_files import as_arrow, read_candidates, write_table
+    from wim.tables import RATINGS
 
-    candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
+    candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
     with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
         ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)

@@ -1,27 +1,80 @@
 """Settings of the dialogues: who answers the prompts, how often and how."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
+
+# What only a dialogue of two speakers has a use for.
+IN_DIALOGUE = {"partner", "exchanges", "learn", "templates"}
 
 
 class DialogueSettings(Section):
     """The candidates that the judges will see."""
 
-    mode: Literal["completions"] = "completions"
-    """completions: the actor answers each prompt, so that each dialogue has one turn. Unit: none."""
+    mode: Literal["completions", "expert_chat"] = "completions"
+    """completions: the actor answers each prompt, so that each dialogue has one turn; expert_chat:
+    actor and partner talk about each prompt as a topic, in turn. Unit: none."""
 
     actor: Name = "smollm2"
     """The model that answers in the first round, by its name under `models`. Unit: name."""
 
+    partner: Name | None = None
+    """expert_chat: the other speaker's model, by its name under `models`; null takes the actor's.
+    Unit: name."""
+
+    exchanges: int = Field(default=2, ge=1, le=64)
+    """expert_chat: turns of each of the two. Unit: turns."""
+
+    learn: Literal["actor", "both"] = "actor"
+    """expert_chat: whose turns are sampled several times, judged and learnt from. Unit: none."""
+
+    templates: str = "config/templates/expert_chat"
+    """expert_chat: folder with actor.jinja and partner.jinja, the speakers' system messages, and
+    opening.jinja, which asks for the first turn. Unit: path, from the working directory."""
+
     candidates: int = Field(default=2, ge=2, le=64)
-    """Completions drawn for each prompt. Unit: completions."""
+    """Completions drawn for each prompt, in expert_chat for each turn of a learning speaker. Unit:
+    completions."""
 
     system: str | None = None
     """System message put before each prompt; none leaves the prompt as it is. Unit: text."""
 
     sampling: Sampling = Sampling()
     """How completions are drawn."""
+
+    @property
+    def template_paths(self) -> list[str]:
+        """The template files of the mode."""
+        if self.mode == "completions":
+            return []
+        return [f"{self.templates}/{name}.jinja" for name in ("actor", "partner", "opening")]
+
+    @property
+    def second(self) -> str | None:
+        """The partner's model, in a mode that has one."""
+        return (self.partner or self.actor) if self.mode == "expert_chat" else None
+
+    @property
+    def rows_per_prompt(self) -> int:
+        """Rows of a prompt, if no dialogue ends early."""
+        if self.mode == "completions":
+            return self.candidates
+        return self.exchanges * (self.candidates + (self.candidates if self.learn == "both" else 1))
+
+    def told(self) -> dict[str, Any]:
+        """The settings that the mode uses, but for the models and templates, which are files."""
+        unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
+        return self.model_dump(mode="json", exclude={"actor", "partner", "templates", *unused})
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> "DialogueSettings":
+        for name in sorted(IN_DIALOGUE if self.mode == "completions" else {"system"}):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"the mode {self.mode} has no use for {name}; leave the line out, or write "
+                    "mode: " + ("expert_chat" if self.mode == "completions" else "completions")
+                )
+        return self
