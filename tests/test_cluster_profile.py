@@ -141,18 +141,25 @@ def test_a_question_for_states_that_stays_unanswered_is_no_answer_and_no_failure
     assert BUSY in answer.stderr
 
 
-def test_a_turn_that_kept_nothing_is_not_repeated(
+def test_turns_that_keep_nothing_come_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from wim import walltime
 
-    asked = tmp_path / "asked"
-    command_that(tmp_path, "scontrol", f'echo "$@" > {asked}')
+    asked, tally = tmp_path / "asked", tmp_path / "job.turns"
+    command_that(tmp_path, "scontrol", f'echo "$@" >> {asked}')
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "12")
-    monkeypatch.setattr(walltime, "_kept", False)
-    assert not walltime.ask_for_another_turn()
+
+    def turns(*kept: bool) -> list[bool]:
+        queued = []
+        for each in kept:
+            monkeypatch.setattr(walltime, "_kept", each)
+            queued.append(walltime.ask_for_another_turn(tally))
+        return queued
+
+    assert all(turns(True, False, False, True, False, False))
+    assert asked.read_text() == "requeue 12\n" * 6
+    assert turns(False) == [False]
     assert "raise this rule's `runtime`" in caplog.text
-    walltime.work_was_kept()
-    assert walltime.ask_for_another_turn()
-    assert asked.read_text() == "requeue 12\n"
+    assert asked.read_text() == "requeue 12\n" * 6

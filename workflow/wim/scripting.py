@@ -35,7 +35,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         yield json.loads(snakemake.params.spec)
     except SystemExit as leaving:
         if leaving.code == 128 + signal.SIGUSR1:
-            ask_for_another_turn()
+            ask_for_another_turn(log.with_suffix(".turns"))
         raise
     except UserError as error:
         logger.error("error: %s", error)

@@ -8,8 +8,10 @@ from what was kept. To Snakemake it never failed, so its retries stay for real f
 import logging
 import os
 import subprocess
+from pathlib import Path
 
 logger = logging.getLogger(__name__)
+FRUITLESS = 3
 _kept = False
 
 
@@ -19,20 +21,25 @@ def work_was_kept() -> None:
     _kept = True
 
 
-def ask_for_another_turn() -> bool:
+def ask_for_another_turn(tally: Path) -> bool:
     """Let SLURM queue this job again, after a warning; whether it will.
 
-    A turn that kept nothing is not repeated, since the next would come no further: it fails.
+    tally: a file that counts the turns in a row in which nothing was kept. After FRUITLESS of them
+    the job fails, since another would come no further.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return False
-    if not _kept:
+    fruitless = 0 if _kept else _read(tally) + 1
+    if fruitless >= FRUITLESS:
+        tally.unlink(missing_ok=True)
         logger.error(
-            "error: the time was up before anything could be kept; raise this rule's `runtime`, "
-            "or warn it earlier (slurm_extra: --signal=USR1@<seconds>)"
+            "error: the time was up before anything could be kept, %d turns in a row; raise this "
+            "rule's `runtime`, or warn it later (slurm_extra: --signal=USR1@<seconds>)",
+            fruitless,
         )
         return False
+    tally.write_text(str(fruitless))
     asked = subprocess.run(
         ["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False
     )
@@ -45,3 +52,10 @@ def ask_for_another_turn() -> bool:
         "the time is nearly up; what is done is kept, and job %s goes on in a new turn", job
     )
     return True
+
+
+def _read(tally: Path) -> int:
+    try:
+        return int(tally.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
