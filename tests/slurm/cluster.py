@@ -16,6 +16,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 PACKAGES = ("slurm-wlm", "munge")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 NODE = "node1"
@@ -200,6 +202,7 @@ class Cluster:
     def stop(self) -> None:
         """Cancel what runs, and end the daemons that were started here, by their process ids."""
         self.command("scancel", "--user", getpass.getuser(), check=False)
+        self._end_jobs()
         for daemon in reversed(self.started):
             if daemon.poll() is None:
                 daemon.send_signal(signal.SIGTERM)
@@ -209,6 +212,17 @@ class Cluster:
                     daemon.kill()
                     daemon.wait()
         self.started.clear()
+
+    def _end_jobs(self) -> None:
+        """End the processes of this cluster's jobs; proctrack/linuxproc loses some of them."""
+        configuration = self.environment["SLURM_CONF"]
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+            except psutil.Error:
+                continue
+            if environment.get("SLURM_CONF") == configuration and "SLURM_JOB_ID" in environment:
+                process.kill()
 
 
 def _free_port() -> int:
