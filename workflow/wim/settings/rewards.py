@@ -1,12 +1,14 @@
 """Settings of a named reward."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from wim.settings.judging import JudgeSettings
 from wim.settings.section import Name, Section
+
+if TYPE_CHECKING:
+    from wim.settings.judging import JudgeSettings
 
 # The settings that a kind has no use for.
 UNUSED = {
@@ -74,7 +76,7 @@ class RewardSettings(Section):
 
 
 def unfit_judges(
-    rewards: Mapping[str, RewardSettings], judges: Mapping[str, JudgeSettings]
+    rewards: Mapping[str, RewardSettings], judges: "Mapping[str, JudgeSettings]"
 ) -> list[str]:
     """In words, the rewards whose judge cannot give what their kind is made of."""
     return [
