@@ -31,7 +31,7 @@ SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
-    policy=r"base|.+-round\d+",
+    policy=r"base|labelled|.+-round\d+",
     model="|".join(CONFIG.models),
     judge="|".join(CONFIG.judges),
     reward="|".join(CONFIG.rewards),

@@ -20,6 +20,8 @@ rule generate_dialogues:
         "logs/generate_dialogues/{policy}/{shard}.log",
     benchmark:
         "benchmarks/generate_dialogues/{policy}/{shard}.tsv"
+    wildcard_constraints:
+        policy=r"base|.+-round\d+",
     threads: threads_of_shard
     resources:
         batch_size=64,

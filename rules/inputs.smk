@@ -1,4 +1,4 @@
-"""What the stages read and are told, by wildcards: one small function per question.
+"""What the stages read, by wildcards: one small function per question.
 
 Reads the configuration; writes nothing.
 """
@@ -87,16 +87,6 @@ def templates_of_judge(wildcards):
     return [file_at(path, key) for path in judge.template_paths]
 
 
-def spec_of_judge(wildcards):
-    """What the judge was told and uses, but for its templates, which are inputs."""
-    judge = CONFIG.judges[wildcards.judge]
-    return spec(
-        judge=judge.told(),
-        dtype=CONFIG.models[judge.model].dtype,
-        seed=CONFIG.seed,
-    )
-
-
 def shards_behind_reward(stage):
     """The stage's shards of a policy by the judge of a reward, if it is made of them."""
 
@@ -130,39 +120,18 @@ def rewards_of_arm(wildcards):
     return f"results/rewards/base/{CONFIG.arms[wildcards.arm].reward}.parquet"
 
 
-def spec_of_pairs(wildcards):
-    """The arm's pair rule, and the names that its rows carry."""
-    reward = CONFIG.arms[wildcards.arm].reward
-    judge = CONFIG.rewards[reward].judge
-    return spec(
-        pairs=CONFIG.arm_pairs(wildcards.arm),
-        names={"policy": "base", "judge": judge, "reward": reward},
-        seed=CONFIG.seed,
-    )
+def labelled_pairs(wildcards):
+    """The file of pairs that people have labelled."""
+    if CONFIG.gate.pairs is None:
+        raise WorkflowError(
+            "config: gate.pairs is empty; write the path of a file of labelled pairs in LLMBar's"
+            " format: a JSON list of {input, output_1, output_2, label}."
+        )
+    return file_at(CONFIG.gate.pairs, "gate.pairs")
 
 
-def spec_of_training(wildcards):
-    """The arm's training settings, and for the model card what the pairs were made with."""
-    arm = CONFIG.arms[wildcards.arm]
-    reward = CONFIG.rewards[arm.reward]
-    behind = {
-        "dialogues": CONFIG.dialogues,
-        "judge": CONFIG.judges[reward.judge],
-        "reward": reward,
-        "pairs": CONFIG.arm_pairs(wildcards.arm),
-    }
-    return spec(
-        training=CONFIG.arm_training(wildcards.arm),
-        seed=CONFIG.seed,
-        names={
-            "arm": wildcards.arm,
-            "round": int(wildcards.round),
-            "reward": arm.reward,
-        },
-        behind={
-            name: section.model_dump(
-                mode="json", exclude_defaults=True, exclude={"templates"}
-            )
-            for name, section in behind.items()
-        },
-    )
+def proof_of_reward(wildcards):
+    """The note that the arm's reward has passed the gate, where there is a bar."""
+    if CONFIG.gate.bar is None:
+        return []
+    return f"results/evaluation/passed/{CONFIG.arms[wildcards.arm].reward}.txt"

@@ -10,6 +10,7 @@ rule train_dpo:
     input:
         pairs=behind_shards("results/pairs/{arm}/round{round}.parquet"),
         manifest=manifest_of_model(CONFIG.dialogues.actor),
+        proof=proof_of_reward,
     output:
         manifest="results/checkpoints/{arm}/round{round}/manifest.json",
         metrics="results/checkpoints/{arm}/round{round}/metrics.jsonl",

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
+from wim.settings.gate import GateSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.pairs import PairSettings
@@ -76,6 +77,10 @@ class Config(Section):
 
     training: TrainingSettings = TrainingSettings()
     """The DPO run of every arm that does not say otherwise. Unit: none."""
+
+    gate: GateSettings = GateSettings()
+    """What measures the rewards before they label anything. Unit: none."""
+
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""
 

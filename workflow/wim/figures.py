@@ -66,7 +66,7 @@ def histogram(points: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
 def draw_rewards(distributions: Mapping[str, Distribution], path: Path) -> None:
     """A row for each reward: its values, and the absolute differences within a context."""
-    with _figure(path, 10.0, 0.7 + 1.65 * max(1, len(distributions))) as figure:
+    with figure_at(path, 10.0, 0.7 + 1.65 * max(1, len(distributions))) as figure:
         rows = max(1, len(distributions))
         grid = figure.subplots(rows, 2, sharex="col", squeeze=False)
         for place, (name, one) in enumerate(distributions.items()):
@@ -87,7 +87,7 @@ def draw_rewards(distributions: Mapping[str, Distribution], path: Path) -> None:
 def draw_training(courses: Mapping[str, Course], path: Path) -> None:
     """Training loss and reward margin over the optimizer's steps, a line for each arm."""
     functions = {course.loss_function for course in courses.values()}
-    with _figure(path, 10.0, 4.3) as figure:
+    with figure_at(path, 10.0, 4.3) as figure:
         losses, margins = figure.subplots(1, 2)
         for place, (name, course) in enumerate(courses.items()):
             colour = PALETTE[place % len(PALETTE)]
@@ -127,7 +127,7 @@ def draw_training(courses: Mapping[str, Course], path: Path) -> None:
 
 
 @contextmanager
-def _figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
+def figure_at(path: Path, width: float, height: float) -> Iterator["Figure"]:
     """A figure of that size (inches), saved at the end; settings of the machine have no say."""
     import matplotlib.style
     from matplotlib.figure import Figure

@@ -25,6 +25,7 @@ MARK = "wim.plan: "
 RULES = (
     *("ingest_prompts", "shard_prompts", "stage_model", "generate_dialogues", "rate_candidates"),
     *("embed_critiques", "score_candidates", "pair_candidates", "train_dpo", "summary"),
+    *("label_dialogues", "reward_gate", "check_bar"),
 )
 # Tables with the tokens that a row took, and the column that has them.
 TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}

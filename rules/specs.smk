@@ -1,0 +1,52 @@
+"""What the stages are told, by wildcards: the settings that a rule uses, and no others.
+
+Reads the configuration; writes nothing.
+"""
+
+
+def spec_of_judge(wildcards):
+    """What the judge was told and uses, but for its templates, which are inputs."""
+    judge = CONFIG.judges[wildcards.judge]
+    return spec(
+        judge=judge.told(),
+        dtype=CONFIG.models[judge.model].dtype,
+        seed=CONFIG.seed,
+    )
+
+
+def spec_of_pairs(wildcards):
+    """The arm's pair rule, and the names that its rows carry."""
+    reward = CONFIG.arms[wildcards.arm].reward
+    judge = CONFIG.rewards[reward].judge
+    return spec(
+        pairs=CONFIG.arm_pairs(wildcards.arm),
+        names={"policy": "base", "judge": judge, "reward": reward},
+        seed=CONFIG.seed,
+    )
+
+
+def spec_of_training(wildcards):
+    """The arm's training settings, and for the model card what the pairs were made with."""
+    arm = CONFIG.arms[wildcards.arm]
+    reward = CONFIG.rewards[arm.reward]
+    behind = {
+        "dialogues": CONFIG.dialogues,
+        "judge": CONFIG.judges[reward.judge],
+        "reward": reward,
+        "pairs": CONFIG.arm_pairs(wildcards.arm),
+    }
+    return spec(
+        training=CONFIG.arm_training(wildcards.arm),
+        seed=CONFIG.seed,
+        names={
+            "arm": wildcards.arm,
+            "round": int(wildcards.round),
+            "reward": arm.reward,
+        },
+        behind={
+            name: section.model_dump(
+                mode="json", exclude_defaults=True, exclude={"templates"}
+            )
+            for name, section in behind.items()
+        },
+    )

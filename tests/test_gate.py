@@ -1,0 +1,108 @@
+"""The reward gate: judges and rewards on labelled pairs, by the same stages as any dialogue."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from workflow_runs import Project
+
+PAIRS = [
+    {
+        "input": f"Say something about the number {number}.",
+        "output_1": "It is a number."
+        if number % 2
+        else "It is a number, and it is even, so two divides it.",
+        "output_2": "It is a number, and it is odd, so two does not divide it."
+        if number % 2
+        else "A number.",
+        "label": 2 if number % 2 else 1,
+    }
+    for number in range(16)
+]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
+    """A project whose labelled pairs prefer the longer response, with the gate run."""
+    drawn = {"max_new_tokens": 24, "temperature": 1.0}
+    config: dict[str, object] = {
+        "models": {
+            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
+            "encoder": {"source": f"path:{minilm}"},
+        },
+        "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
+        "dialogues": {"actor": "tiny", "sampling": drawn},
+        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
+        "embeddings": {"encoder": "encoder"},
+        "rewards": {
+            "wim": {"judge": "tiny", "zeta": 1.0},
+            "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
+        },
+        "arms": {"number": {"reward": "number", "training": {"batch_size": 4}}},
+        "gate": {"pairs": "labelled.json"},
+    }
+    prompts = [f"Say something about the number {number}." for number in range(6)]
+    project = Project.copied(tmp_path_factory.mktemp("gate") / "project", config, prompts)
+    (project.folder / "labelled.json").write_text(json.dumps(PAIRS))
+    project.run("--", "reward_gate")
+    return project
+
+
+def test_every_reward_is_measured_on_every_pair_beside_the_longer_response(
+    measured: Project,
+) -> None:
+    told = json.loads((measured.folder / "results/evaluation/gate.json").read_text())
+    assert set(told) == {"wim", "number", "(longer response)"}
+    assert told["(longer response)"]["accuracy"]["value"] == 1.0
+    assert all(one["pairs"] == len(PAIRS) for one in told.values())
+    assert (measured.folder / "results/evaluation/gate.svg").stat().st_size > 1000
+    log = (measured.folder / "logs/reward_gate.log").read_text()
+    for reward in told:
+        assert f"| {reward} | " in log
+
+
+def test_an_accuracy_is_that_of_the_rewards_table(measured: Project) -> None:
+    folder = measured.folder / "results"
+    rewards = pd.read_parquet(folder / "rewards/labelled/number.parquet")
+    dialogues = pd.concat(map(pd.read_parquet, sorted((folder / "dialogues/labelled").iterdir())))
+    rows = dialogues.merge(rewards, on="candidate_id").pivot(index="dialogue_id", columns="speaker")
+    scored = rows["reward"].dropna()
+    length = rows["completion"].map(len).loc[scored.index]
+    lead = (scored["a"] - scored["b"]) * (length["a"] - length["b"])
+    expected = ((lead > 0) + 0.5 * (lead == 0)).mean()
+    told = json.loads((folder / "evaluation/gate.json").read_text())["number"]
+    assert told["judged"] == len(scored) > 0
+    assert told["accuracy"]["value"] == pytest.approx(expected)
+
+
+def test_a_reward_below_the_bar_stops_its_arm_before_training_with_the_reason(
+    measured: Project, tmp_path: Path
+) -> None:
+    project = measured.again(tmp_path / "project")
+    project.set("gate.bar", 0.99)
+    command, environment = project.command("--", "dpo_checkpoint")
+    done = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "the reward 'number' does not beat gate.bar 0.99: its accuracy is" in output
+    assert not (project.folder / "results/checkpoints").exists()
+    project.set("gate.bar", 0.0)
+    project.set("arms.number.pairs", {"ties": "random"})
+    project.run("--", "dpo_checkpoint")
+    assert (project.folder / "results/checkpoints/number/round1/manifest.json").exists()
+
+
+def test_without_labelled_pairs_the_gate_says_what_to_write(
+    measured: Project, tmp_path: Path
+) -> None:
+    project = measured.again(tmp_path / "project")
+    project.set("gate", {})
+    command, environment = project.command("-n", "--", "reward_gate")
+    done = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and "write the path of a file of labelled pairs" in done.stdout
