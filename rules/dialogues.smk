@@ -20,11 +20,14 @@ rule generate_dialogues:
     resources:
         batch_size=64,
     params:
-        spec=spec(
+        # A function, since Snakemake would read braces in a text as wildcards.
+        spec=lambda wildcards: spec(
             dialogues=CONFIG.dialogues.model_dump(mode="json", exclude={"actor"}),
-            dtype=CONFIG.models[CONFIG.dialogues.actor].dtype,
             seed=CONFIG.seed,
+            **CONFIG.models[CONFIG.dialogues.actor].answering,
         ),
+        # Snakemake compares no params of such a type; see rate_candidates.
+        model=CONFIG.models[CONFIG.dialogues.actor],
         code=code_of("generate_dialogues"),
     message:
         "{wildcards.policy} answers the prompts of shard {wildcards.shard}"

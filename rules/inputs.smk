@@ -72,10 +72,11 @@ def templates_of_judge(wildcards):
 def spec_of_judge(wildcards):
     """What the judge was told, but for its model and templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
+    model = CONFIG.models[judge.model]
     return spec(
         judge=judge.model_dump(mode="json", exclude={"templates"}),
-        dtype=CONFIG.models[judge.model].dtype,
         seed=CONFIG.seed,
+        **(model.answering | model.choosing),
     )
 
 

@@ -22,7 +22,7 @@ rule stage_model:
     log:
         "logs/stage_model/{model}.log",
     params:
-        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model]),
+        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model].staging),
         code=code_of("stage_model"),
     message:
         "Staging the model {wildcards.model}"

@@ -12,7 +12,7 @@ with job(snakemake) as spec:
         manifest=Path(snakemake.input.manifest),
         settings=DialogueSettings.model_validate(spec["dialogues"]),
         seed=spec["seed"],
-        dtype=spec["dtype"],
+        model=snakemake.params.model,
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         output=Path(snakemake.output.dialogues),

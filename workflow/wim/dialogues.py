@@ -6,9 +6,11 @@ from pathlib import Path
 
 from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
+from wim.engines.remote import Unanswered
 from wim.errors import UserError
 from wim.progress import progress
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.models import ModelSource
 from wim.tables import Candidate, Message, Prompt
 
 logger = logging.getLogger(__name__)
@@ -24,8 +26,9 @@ def generate_candidates(
 ) -> Iterator[Candidate]:
     """`settings.candidates` completions of each prompt, in order of finishing.
 
-    A prompt is a dialogue of one turn; its candidates share the context exactly. Raises
-    UserError for a prompt that leaves no room in the model's context.
+    A prompt is a dialogue of one turn; its candidates share the context exactly. A request
+    that a server leaves without an answer gives no candidate. Raises UserError for a prompt that
+    leaves no room in a local model's context.
     """
     pending = {}
     for prompt in prompts:
@@ -46,6 +49,11 @@ def generate_candidates(
     answers = engine.generate(requests, settings.sampling)
     for answer in progress(answers, len(requests), "dialogues", "row"):
         prompt, sample, request = pending[answer.key]
+        if isinstance(answer, Unanswered):
+            logger.warning(
+                "prompt %s, sample %d: no completion: %s", prompt.prompt_id, sample, answer.reason
+            )
+            continue
         yield _candidate(prompt, sample, request, answer, model_digest)
 
 
@@ -87,7 +95,7 @@ def write_dialogues(
     manifest: Path,
     settings: DialogueSettings,
     seed: int,
-    dtype: str,
+    model: ModelSource,
     batch_size: int,
     store: Path,
     output: Path,
@@ -95,20 +103,25 @@ def write_dialogues(
     """The dialogues table of one shard of prompts, by the model of a manifest.
 
     Completions that the store knows are not drawn again; without any other no model is loaded.
+    Raises UserError if a server left all requests without an answer.
     """
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.models import read_manifest
     from wim.table_files import as_arrow, read_table, write_table
     from wim.tables import DIALOGUES, PROMPTS
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digest = read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store) as engine:
+    with open_engine(manifest, model, batch_size, store) as engine:
         candidates = list(generate_candidates(rows, engine, settings, seed, digest))
+    unanswered = len(rows) * settings.candidates - len(candidates)
+    if rows and not candidates:
+        raise UserError(f"none of {unanswered} completions was answered; the log says why.")
     new = [row for row in candidates if row.candidate_id in engine.computed]
     logger.info(
-        "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",
         *(len(candidates), len(candidates) - len(new), len(new)),
         sum(row.completion_tokens for row in new),
+        f"; {unanswered} without an answer are left out" if unanswered else "",
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))

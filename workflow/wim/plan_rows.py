@@ -39,16 +39,16 @@ class _NoModel:
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues import generate_candidates
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.models import read_manifest
     from wim.table_files import read_table
     from wim.tables import PROMPTS, Prompt
 
     prompts, manifest = map(Path, job.input)
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digest, dtype = read_manifest(manifest).digest, config.models[config.dialogues.actor].dtype
+    digest, model = read_manifest(manifest).digest, config.models[config.dialogues.actor]
     wanted, known = len(rows) * config.dialogues.candidates, 0
-    with local_engine(manifest, dtype, 1, store) as engine:
+    with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
         try:
             for _ in generate_candidates(rows, engine, config.dialogues, config.seed, digest):
@@ -60,7 +60,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.judging.rating import StructuredJudge
     from wim.judging.templates import read_templates
     from wim.models import read_manifest
@@ -71,8 +71,8 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
-    texts, dtype = read_templates(templates), config.models[settings.model].dtype
-    with local_engine(manifest, dtype, 1, store) as engine:
+    texts, model = read_templates(templates), config.models[settings.model]
+    with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
         StructuredJudge(name, engine, texts, settings, config.seed, digest).rate(candidates)
     return len(candidates), len(engine.computed)

@@ -111,7 +111,7 @@ models:
     sha256: b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 ```
 
-Paths are absolute or from the working directory. With a `sha256`, other content is refused.
+Paths start where you run; with a `sha256` other content is refused. APIs: [endpoints.md](endpoints.md).
 """
 
 

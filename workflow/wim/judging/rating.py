@@ -7,14 +7,17 @@ not parsed: it is read from the model's probabilities of 1 to 10 at a forced pos
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from wim.digest import digest_of, seed_of
-from wim.engines.base import Completion, Engine, Request
+from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
+from wim.engines.remote import ReadChoices, Unanswered
 from wim.judging.templates import Templates, read_templates
 from wim.judging.verdict import Status, read_critique
 from wim.progress import progress
 from wim.settings.judging import JudgeSettings
+from wim.settings.models import ModelSource
 from wim.tables import Candidate, Message, Rating
 
 logger = logging.getLogger(__name__)
@@ -98,7 +101,7 @@ class StructuredJudge:
         self, row: Candidate, critiques: dict[str, Completion], asked: dict[str, Request]
     ) -> tuple[Status, str]:
         answer = critiques[row.candidate_id]
-        if answer.finish_reason == "context":
+        if answer.finish_reason == "context" or isinstance(answer, Unanswered):
             return Status.ERROR, ""
         return read_critique(
             answer.text,
@@ -116,13 +119,14 @@ class StructuredJudge:
         messages = (*asked[row.candidate_id].messages, answer, question)
         return Request(row.candidate_id, messages, opening=OPENING)
 
-    def _numbers(self, requests: dict[str, Request]) -> dict[str, tuple[float, ...]]:
-        """Probabilities of the numbers 1 to 10 by candidate, normalised over the ten."""
+    def _numbers(self, requests: dict[str, Request]) -> dict[str, "Numbers"]:
+        """What the judge says of the numbers 1 to 10, by candidate."""
         numbers = {}
         for answer in self.engine.choice_logprobs(list(requests.values()), NUMBERS):
             if answer.logprobs is not None:
-                weights = [math.exp(value) for value in answer.logprobs]
-                numbers[answer.key] = tuple(weight / sum(weights) for weight in weights)
+                numbers[answer.key] = numbers_of(answer, answer.logprobs)
+            elif isinstance(answer, ReadChoices):
+                logger.warning("candidate %s: no number: %s", answer.key, answer.reason)
         return numbers
 
     def _rating(
@@ -131,7 +135,7 @@ class StructuredJudge:
         verdicts: dict[str, tuple[Status, str]],
         critiques: dict[str, Completion],
         nothing: dict[str, float | None],
-        numbers: tuple[float, ...] | None,
+        numbers: "Numbers | None",
     ) -> Rating:
         status, wim = verdicts[row.candidate_id]
         answer = critiques[row.candidate_id]
@@ -139,16 +143,14 @@ class StructuredJudge:
             status = Status.ERROR
         raw = answer.text
         if status is Status.ERROR:
-            raw = (
-                raw
-                or f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
-            )
+            raw = raw or f"(no answer: {_reason(answer)})"
         return Rating(
             candidate_id=row.candidate_id,
             judge=self.name,
             status=status.value,
-            rating=None if numbers is None else 1 + numbers.index(max(numbers)),
-            rating_expected=None if numbers is None else expected_rating(numbers),
+            rating=None if numbers is None else numbers.most_likely,
+            rating_expected=None if numbers is None else expected_rating(numbers.shares),
+            rating_source=None if numbers is None else numbers.source,
             wim=wim if status.usable else None,
             nothing_missing_logprob=nothing[row.candidate_id],
             raw=raw,
@@ -156,6 +158,33 @@ class StructuredJudge:
             tokens=answer.completion_tokens,
             judge_digest=self.digest,
         )
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Shares of the numbers 1 to 10, which sum to 1, and what they are: `logprobs` or `samples`."""
+
+    shares: tuple[float, ...]
+    source: str
+
+    @property
+    def most_likely(self) -> int:
+        """The number of the largest share, the lowest of equal ones."""
+        return 1 + self.shares.index(max(self.shares))
+
+
+def numbers_of(answer: ChoiceLogprobs, logprobs: Sequence[float]) -> Numbers:
+    """The shares of the ten log-probabilities of an answer."""
+    weights = [math.exp(value) for value in logprobs]
+    source = answer.source if isinstance(answer, ReadChoices) else None
+    return Numbers(tuple(weight / sum(weights) for weight in weights), source or "logprobs")
+
+
+def _reason(answer: Completion) -> str:
+    """Why there is no critique."""
+    if isinstance(answer, Unanswered):
+        return answer.reason
+    return f"the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context"
 
 
 def expected_rating(probabilities: Sequence[float]) -> float:
@@ -170,7 +199,7 @@ def write_ratings(
     judge: str,
     settings: JudgeSettings,
     seed: int,
-    dtype: str,
+    model: ModelSource,
     batch_size: int,
     store: Path,
     output: Path,
@@ -180,14 +209,14 @@ def write_ratings(
     The store keeps what the judge's model said, not what was read from it: an edit of the
     reading asks the model nothing again.
     """
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.models import read_manifest
     from wim.table_files import as_arrow, read_table, write_table
     from wim.tables import DIALOGUES, RATINGS
 
     candidates = [Candidate(**row) for row in read_table(dialogues, DIALOGUES).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store) as engine:
+    with open_engine(manifest, model, batch_size, store) as engine:
         ratings = StructuredJudge(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
