@@ -26,11 +26,15 @@ rule generate_dialogues:
     resources:
         batch_size=64,
     params:
-        spec=spec(
+        # A function, since Snakemake would read braces in a text as wildcards.
+        spec=lambda wildcards: spec(
             dialogues=CONFIG.dialogues.told(),
-            dtypes=[CONFIG.models[name].dtype for name in speakers()],
+            answering=[CONFIG.models[name].answering for name in speakers()],
             seed=CONFIG.seed,
         ),
+        # Snakemake compares no params of such a type; see rate_candidates.
+        actor=CONFIG.models[CONFIG.dialogues.actor],
+        partner=CONFIG.models[CONFIG.dialogues.partner or CONFIG.dialogues.actor],
         code=code_of("generate_dialogues"),
     script:
         "../workflow/scripts/generate_dialogues.py"

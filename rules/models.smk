@@ -21,7 +21,7 @@ rule stage_model:
         "logs/stage_model/{model}.log",
     localrule: True
     params:
-        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model]),
+        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model].staging),
         code=code_of("stage_model"),
     script:
         "../workflow/scripts/stage_model.py"

@@ -7,10 +7,9 @@ Reads the configuration; writes nothing.
 def spec_of_judge(wildcards):
     """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
+    model = CONFIG.models[judge.model]
     return spec(
-        judge=judge.told(),
-        dtype=CONFIG.models[judge.model].dtype,
-        seed=CONFIG.seed,
+        judge=judge.told(), seed=CONFIG.seed, **(model.answering | model.choosing)
     )
 
 

@@ -286,7 +286,7 @@ FORMS = (
         ("models: {a: {source: 'hf:gpt2'}}", ["models.a.source: found 'hf:gpt2'", *FORMS]),
         (
             "models: {a: 'hf:a/b@main'}",
-            ["models.a: found 'hf:a/b@main'", "(source, sha256, dtype)"],
+            ["models.a: found 'hf:a/b@main'", "(source, sha256, dtype"],
         ),
         ("models: {a: {}}", ["models.a.source: missing; write text."]),
         (

@@ -10,10 +10,10 @@ with job(snakemake) as spec:
     write_dialogues(
         prompts=Path(snakemake.input.prompts),
         manifests=[Path(path) for path in snakemake.input.manifests],
-        dtypes=spec["dtypes"],
         templates=[Path(path) for path in snakemake.input.templates],
         settings=DialogueSettings.model_validate(spec["dialogues"]),
         seed=spec["seed"],
+        models=[snakemake.params.actor, snakemake.params.partner],
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),

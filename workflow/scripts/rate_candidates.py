@@ -14,7 +14,7 @@ with job(snakemake) as spec:
         judge=snakemake.wildcards.judge,
         settings=JudgeSettings.model_validate(spec["judge"]),
         seed=spec["seed"],
-        dtype=spec["dtype"],
+        model=snakemake.params.model,
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),

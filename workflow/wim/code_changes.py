@@ -26,8 +26,8 @@ CHECKPOINTS = "results/checkpoints/*/round*/provenance.json"
 THIS = "wim.code_changes"
 # Imported by name: no digest of a stage that looks its own code up may cover the others'.
 DECIDES_ROWS = {
-    "generate_dialogues": ("wim.engines.stored", "engine_code"),
-    "rate_candidates": ("wim.engines.stored", "engine_code"),
+    "generate_dialogues": ("wim.engines.stored", "engine_codes"),
+    "rate_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embeddings", "encoder_code"),
     "train_dpo": ("wim.training.dpo", "training_code"),
 }
@@ -103,34 +103,35 @@ def script_code(stage: str) -> str:
     return code_digest(SCRIPTS / f"{stage}.py", without=(THIS,))
 
 
-def stored_code(store: Path, digest: str) -> str:
+def stored_code(store: Path, digest: str, kind: str = "") -> str:
     """What the code that decides a stage's stored rows counts as; store: the stage's folder in it.
 
-    It is noted down in that folder, under the code of the stage, of which it is a function:
-    `wim accept` then knows by which code the rows of former results are known, whoever shares
-    the store, and no table's bytes speak of it.
+    kind: of several ways to make them, as in `row_codes`. It is noted down in that folder, under
+    the code of the stage, of which it is a function: `wim accept` then knows by which code the rows
+    of former results are known, whoever shares the store, and no table's bytes speak of it.
     """
     stage = store.name
     if stage not in STAGES:
         return digest
     changes = read_changes()
     code = changes.effective(stage, digest)
-    note = _note(store, changes.effective(stage, script_code(stage)))
+    note = _note(store, changes.effective(stage, script_code(stage)), kind)
     if not note.exists():
         _write(note, code + "\n")
     return code
 
 
-def _note(store: Path, stage_code: str) -> Path:
-    return store / f".code-{stage_code}"
+def _note(store: Path, stage_code: str, kind: str) -> Path:
+    return store / (f".code-{stage_code}-{kind}" if kind else f".code-{stage_code}")
 
 
-def row_code(stage: str) -> str | None:
-    """The digest now of the code that decides a stage's stored rows; None for one without."""
+def row_codes(stage: str) -> dict[str, str]:
+    """The digests now of the code that decides a stage's stored rows, by the kind of their making."""
     if stage not in DECIDES_ROWS:
-        return None
+        return {}
     module, function = DECIDES_ROWS[stage]
-    return str(getattr(import_module(module), function)())
+    found = getattr(import_module(module), function)()
+    return found if isinstance(found, dict) else {"": found}
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def accept(stage: str, store: Path) -> Acceptance:
     made by several codes, so that no single one can be meant.
     """
     check_stage(stage)
-    changes, now, rows_now = read_changes(), script_code(stage), row_code(stage)
+    changes, now, rows_now = read_changes(), script_code(stage), row_codes(stage)
     made_by = recorded_codes(stage)
     outputs = sum(map(len, made_by.values()))
     if not made_by or set(made_by) == {changes.effective(stage, now)}:
@@ -161,14 +162,13 @@ def accept(stage: str, store: Path) -> Acceptance:
     if len(made_by) > 1:
         raise UserError(_several_codes(stage, made_by))
     (former,) = made_by
-    rows, unknown = None, False
-    if rows_now is not None:
-        rows_former = _noted(_note(store / stage, former))
-        unknown = rows_former is None
-        if rows_former not in (None, changes.effective(stage, rows_now)):
+    formers = {kind: _noted(_note(store / stage, former, kind)) for kind in rows_now}
+    unknown, rows = bool(formers) and not any(formers.values()), None
+    for kind, rows_former in formers.items():
+        if rows_former not in (None, changes.effective(stage, rows_now[kind])):
             assert rows_former is not None
-            rows = (rows_former, changes.forced_code(stage, rows_now))
-            changes.accept(stage, rows_now, rows_former)
+            rows = rows or (rows_former, changes.forced_code(stage, rows_now[kind]))
+            changes.accept(stage, rows_now[kind], rows_former)
     code = (former, changes.forced_code(stage, now))
     changes.accept(stage, now, former)
     _write_changes(changes)
@@ -206,8 +206,8 @@ def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
     found = {}
     for stage in stages:
         accepted = changes.accepted.get(stage, {})
-        codes = (script_code(stage), row_code(stage)) if accepted else ()
-        ends = {changes.effective(stage, code) for code in codes if code}
+        codes = (script_code(stage), *row_codes(stage).values()) if accepted else ()
+        ends = {changes.effective(stage, code) for code in codes}
         of_stage = {
             now: former
             for now, former in accepted.items()

@@ -10,11 +10,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from wim.errors import UserError
+from wim.settings.arms import Arm
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import GateSettings
 from wim.settings.judging import JudgeSettings
-from wim.settings.models import DEMO_MODELS, ModelSource
+from wim.settings.model_checks import model_problems
+from wim.settings.models import DEMO_MODELS as DEMO_MODELS
+from wim.settings.models import ModelSource
 from wim.settings.pairs import PairSettings
 from wim.settings.prompts import PromptSettings
 from wim.settings.rewards import RewardSettings, unfit_judges
@@ -22,19 +25,6 @@ from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
 S = TypeVar("S", bound=Section)
-
-
-class Arm(Section):
-    """A line of experiment: a reward, how pairs are made of it, and how they train the model."""
-
-    reward: Name
-    """The reward that labels the pairs, by its name under `rewards`. Unit: name."""
-
-    pairs: dict[str, Any] = {}
-    """Keys of `pairs` that this arm sets otherwise. Unit: none."""
-
-    training: dict[str, Any] = {}
-    """Keys of `training` that this arm sets otherwise. Unit: none."""
 
 
 class Config(Section):
@@ -108,6 +98,8 @@ class Config(Section):
             for key, name, kind, defined in uses
             if name not in defined
         ]
+        actor, encoder = self.dialogues.actor, self.embeddings.encoder
+        problems += model_problems(self.models, actor, encoder, self.arms)
         for name in self.arms:
             for settings_of in (self.arm_pairs, self.arm_training):
                 try:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
+from wim.engines.remote import Unanswered
 from wim.errors import UserError
 from wim.expert_chat import ACTOR, PARTNER, Speaker, hold_dialogues
 from wim.progress import progress
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.models import ModelSource
 from wim.tables import Candidate, Message, Prompt
 from wim.templates import Templates, read_templates
 
@@ -26,8 +28,9 @@ def generate_candidates(
 ) -> Iterator[Candidate]:
     """`settings.candidates` completions of each prompt, in order of finishing.
 
-    A prompt is a dialogue of one turn; its candidates share the context exactly. Raises
-    UserError for a prompt that leaves no room in the model's context.
+    A prompt is a dialogue of one turn; its candidates share the context exactly. A request
+    that a server leaves without an answer gives no candidate. Raises UserError for a prompt that
+    leaves no room in a local model's context.
     """
     pending = {}
     for prompt in prompts:
@@ -48,6 +51,11 @@ def generate_candidates(
     answers = engine.generate(requests, settings.sampling)
     for answer in progress(answers, len(requests), "dialogues", "row"):
         prompt, sample, request = pending[answer.key]
+        if isinstance(answer, Unanswered):
+            logger.warning(
+                "prompt %s, sample %d: no completion: %s", prompt.prompt_id, sample, answer.reason
+            )
+            continue
         yield _candidate(prompt, sample, request, answer, model_digest)
 
 
@@ -108,7 +116,7 @@ def draw_dialogues(
 def write_dialogues(
     prompts: Path,
     manifests: Sequence[Path],
-    dtypes: Sequence[str],
+    models: Sequence[ModelSource],
     templates: list[Path],
     settings: DialogueSettings,
     seed: int,
@@ -119,10 +127,11 @@ def write_dialogues(
 ) -> None:
     """The dialogues table of one shard of prompts.
 
-    manifests, dtypes: of the actor's model, and in a dialogue of two of the partner's behind it.
+    manifests, models: of the actor, and in a dialogue of two of the partner behind it.
     Completions that the store knows are not drawn again; without any other no model is loaded.
+    Raises UserError if a server left all requests without an answer.
     """
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_voices
     from wim.models import read_manifest
     from wim.table_files import as_arrow, read_table, write_table
     from wim.tables import DIALOGUES, PROMPTS
@@ -130,18 +139,18 @@ def write_dialogues(
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digests = [read_manifest(manifest).digest for manifest in manifests]
     with ExitStack() as opened:
-        engines = {
-            each: opened.enter_context(local_engine(*each, batch_size, store, scratch))
-            for each in dict.fromkeys(zip(manifests, dtypes, strict=True))
-        }
-        voices = [engines[each] for each in zip(manifests, dtypes, strict=True)]
+        voices = open_voices(opened, manifests, models, batch_size, store, scratch)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
-    computed = {key for engine in engines.values() for key in engine.computed}
+    unanswered = len(rows) * settings.candidates - len(candidates) if texts is None else 0
+    if rows and not candidates:
+        raise UserError("none of the completions was answered; the log says why.")
+    computed = {key for voice in voices for key in voice.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
-        "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",
         *(len(candidates), len(candidates) - len(new), len(new)),
         sum(row.completion_tokens for row in new),
+        f"; {unanswered} without an answer are left out" if unanswered else "",
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))

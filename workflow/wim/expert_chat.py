@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
+from wim.engines.remote import Unanswered
 from wim.settings.dialogues import DialogueSettings
 from wim.tables import Candidate, Message, Prompt
 from wim.templates import Templates
@@ -139,6 +140,7 @@ def _turn(
             _candidate(dialogue, turn, speaker, sample, request, answers[request.key], learns)
             for sample, request in asked
             if answers[request.key].finish_reason != "context"
+            and not isinstance(answers[request.key], Unanswered)
         ]
         yield dialogue, rows
 

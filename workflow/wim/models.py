@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,9 @@ from wim.errors import UserError
 from wim.gguf_weights import convert_gguf
 from wim.model_files import all_files, model_files
 from wim.model_sources import Fetched, fetch
-from wim.settings.models import ModelSource
+from wim.settings.models import ENDPOINT, ApiSettings, ModelSource
+
+ENDPOINT_FILE = "endpoint.json"
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Manifest:
 
     `files` maps the folder's files, by relative POSIX name, to their SHA-256 (64 hex digits);
     `digest` is the digest of that mapping. `revision` is the hub's commit or the wheel's version.
+    An endpoint has one file, endpoint.json, which says what is asked and not where.
     """
 
     source: str
@@ -34,6 +38,7 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
 
     The folder appears whole or not at all, in the place of one that is there already, and the
     same source always gives the same bytes. A GGUF file is dequantised to float32 safetensors.
+    Of an endpoint nothing is fetched: the folder says by which name, revision and fields it is asked.
 
     Raises UserError for a source that cannot be had, that has another digest than the settings
     ask for, or that has no safetensors or GGUF weights.
@@ -43,16 +48,17 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
     # Beside the folder and so on its filesystem, where a rename is one step.
     with TemporaryDirectory(prefix=prefix, dir=folder.parent) as temporary:
         scratch, staged = Path(temporary), Path(temporary, "staged")
-        fetched = fetch(settings.source, scratch)
+        endpoint = settings.engine == "endpoint"
+        fetched = _described(settings, scratch) if endpoint else fetch(settings.source, scratch)
         source_sha256 = fetched.sha256()
         _check_sha256(settings, source_sha256)
         staged.mkdir()
-        _fill(staged, fetched, scratch, settings.source)
+        _fill(staged, fetched, scratch, settings)
         files = {name: digest_file(staged / name) for name in all_files(staged)}
         manifest = Manifest(
             settings.source, fetched.revision, source_sha256, files, digest_of(files)
         )
-        _write_manifest(staged / "manifest.json", manifest)
+        _write_json(staged / "manifest.json", asdict(manifest))
         if folder.exists():
             # A folder that has files in it cannot be renamed over.
             folder.rename(scratch / "replaced")
@@ -99,18 +105,30 @@ def _check_sha256(settings: ModelSource, found: str) -> None:
         )
 
 
-def _fill(staged: Path, fetched: Fetched, scratch: Path, source: str) -> None:
+def _fill(staged: Path, fetched: Fetched, scratch: Path, settings: ModelSource) -> None:
     """Write the model's files: converted from a GGUF file, or copied from a folder."""
     if fetched.path.is_file():
-        convert_gguf(fetched.path, staged, scratch, source)
+        convert_gguf(fetched.path, staged, scratch, settings.source)
         return
     # The user's own files are copied and not linked: a link would change when they do.
     put = shutil.move if fetched.path.is_relative_to(scratch) else shutil.copyfile
-    for name in model_files(fetched.path, source):
+    endpoint = settings.engine == "endpoint"
+    for name in fetched.files if endpoint else model_files(fetched.path, settings.source):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         put(fetched.path / name, staged / name)
 
 
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    text = json.dumps(asdict(manifest), sort_keys=True, indent=2)
+def _described(settings: ModelSource, scratch: Path) -> Fetched:
+    """A folder with what an endpoint is: its address is not, which may change as a server moves."""
+    parts = ENDPOINT.fullmatch(settings.source)
+    assert parts is not None
+    folder = scratch / "endpoint"
+    folder.mkdir()
+    request = (settings.api or ApiSettings()).request
+    _write_json(folder / ENDPOINT_FILE, {**parts.groupdict(), "request": request})
+    return Fetched(folder, parts["revision"], (ENDPOINT_FILE,))
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    text = json.dumps(content, sort_keys=True, indent=2)
     path.write_text(f"{text}\n", encoding="utf-8")

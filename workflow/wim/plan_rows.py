@@ -39,7 +39,7 @@ class _NoModel:
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues import draw_dialogues
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_voices
     from wim.models import read_manifest
     from wim.table_files import read_table
     from wim.tables import PROMPTS, Prompt
@@ -50,13 +50,12 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     manifests = [path for path in others if path.suffix == ".json"]
     templates = [path for path in others if path.suffix == ".jinja"]
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    known, models = 0, [settings.actor, settings.second]
+    known, names = 0, [settings.actor, settings.second or settings.actor]
     with ExitStack() as opened:
-        voices = []
-        for manifest, name in zip(manifests, filter(None, models), strict=True):
-            engine = local_engine(manifest, config.models[name].dtype, 1, store)
-            voices.append(opened.enter_context(engine))
-            voices[-1]._model = _NoModel()
+        models = [config.models[name] for name in names]
+        voices = open_voices(opened, manifests, models, 1, store)
+        for voice in voices:
+            voice._model = _NoModel()
         digests = [read_manifest(manifest).digest for manifest in manifests]
         texts = read_templates(templates) if templates else None
         try:
@@ -70,7 +69,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.judging.rating import judge_of
     from wim.models import read_manifest
     from wim.table_files import read_candidates
@@ -81,8 +80,8 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
-    texts, dtype = read_templates(templates), config.models[settings.model].dtype
-    with local_engine(manifest, dtype, 1, store) as engine:
+    texts, model = read_templates(templates), config.models[settings.model]
+    with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
         judge_of(name, engine, texts, settings, config.seed, digest).rate(candidates)
     return len(candidates), len(engine.computed)

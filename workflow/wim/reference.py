@@ -111,8 +111,8 @@ models:
     sha256: b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 ```
 
-Paths are absolute or from the working directory; a packed folder or .gguf file is named as it is,
-`path:my-model.tar.gz`. With a `sha256`, of a packed one the archive's, other content is refused.
+Paths start where you run; a packed folder or .gguf file is named as it is, `path:my-model.tar.gz`.
+With a `sha256`, of a packed one the archive's, other content is refused. APIs: [endpoints.md](endpoints.md).
 """
 
 

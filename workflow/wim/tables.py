@@ -65,6 +65,7 @@ class Rating:
     attempts: int
     tokens: int
     judge_digest: str
+    rating_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ RATINGS = Table(
         ("status", "text"),
         ("rating", "int?"),
         ("rating_expected", "float?"),
+        ("rating_source", "text?"),
         ("wim", "text?"),
         ("nothing_missing_logprob", "float?"),
         ("raw", "text"),

@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
+from wim.engines.remote import UNANSWERED, ReadChoices
+from wim.settings.models import ENDPOINT, ApiSettings, ModelSource
 from wim.settings.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from wim.rowstore import RowStore
 
 logger = logging.getLogger(__name__)
+REMOTE = "remote"
 # What does not decide an answer: an edit there leaves stored answers valid.
 PLUMBING = (
     "wim.tables",
@@ -33,18 +36,23 @@ class StoredEngine:
     """Answers from a store where they are known, else from a model, and then kept.
 
     An answer is known by everything that decides it: the model's digest and precision, the
-    messages, the sampling, the row's seed, and the code of the engine. `computed` holds the
-    keys of the requests that the store could not answer. Only answers are stored, never a
-    failure to answer.
+    messages, the sampling, the row's seed, and the code of the engine (`identity`), and where
+    choices are read also `choosing`. `computed` holds the keys of the requests that the store
+    could not answer. Only answers are stored, never a failure to answer.
     """
 
     def __init__(
-        self, open_model: Callable[[], Engine], store: "RowStore", identity: Mapping[str, str]
+        self,
+        open_model: Callable[[], Engine],
+        store: "RowStore",
+        identity: Mapping[str, object],
+        choosing: Mapping[str, object] | None = None,
     ) -> None:
         self._open_model = open_model
         self._model: Engine | None = None
         self._store = store
         self._identity = dict(identity)
+        self._choosing = dict(choosing or {})
         self.computed: set[str] = set()
 
     @property
@@ -66,7 +74,7 @@ class StoredEngine:
             return
         for answer in self.model.generate(missing, sampling):
             self.computed.add(answer.key)
-            if answer.finish_reason != "context":
+            if answer.finish_reason not in ("context", UNANSWERED):
                 fields = {name: getattr(answer, name) for name in COMPLETION}
                 self._store.add(keys[answer.key], {**fields, "logprobs": None})
             yield answer
@@ -75,11 +83,15 @@ class StoredEngine:
         self, requests: Sequence[Request], choices: Sequence[str]
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs; known answers come first."""
+        if self._choosing and len(choices) == 1:
+            # No server can be asked how likely a certain answer is, so none is opened for it.
+            yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
+            return
         keys = {request.key: self._choice_key(request, choices) for request in requests}
         known: dict[str, Any] = self._store.find(set(keys.values()))
         for request in requests:
             if row := known.get(keys[request.key]):
-                yield ChoiceLogprobs(request.key, tuple(row["logprobs"]), row["prompt_tokens"])
+                yield _known_choices(request.key, row)
         missing = [request for request in requests if keys[request.key] not in known]
         if not missing:
             return
@@ -88,6 +100,9 @@ class StoredEngine:
             if answer.logprobs is not None:
                 row = dict.fromkeys(COMPLETION)
                 row |= {"prompt_tokens": answer.prompt_tokens, "logprobs": list(answer.logprobs)}
+                if isinstance(answer, ReadChoices):
+                    # The column is free here, and another one would make all stored rows others.
+                    row["finish_reason"] = answer.source
                 self._store.add(keys[answer.key], row)
             yield answer
 
@@ -98,7 +113,7 @@ class StoredEngine:
         )
 
     def _choice_key(self, request: Request, choices: Sequence[str]) -> str:
-        return self._key(request, choices=list(choices))
+        return self._key(request, choices=list(choices), **self._choosing)
 
     def _key(self, request: Request, **asked: object) -> str:
         said = {"messages": list(request.messages), "opening": request.opening}
@@ -110,6 +125,13 @@ COMPLETION = ("text", "finish_reason", "prompt_tokens", "completion_tokens")
 
 def _completion_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in COMPLETION}
+
+
+def _known_choices(key: str, row: Mapping[str, Any]) -> ChoiceLogprobs:
+    logprobs, tokens, source = tuple(row["logprobs"]), row["prompt_tokens"], row["finish_reason"]
+    if source is None:
+        return ChoiceLogprobs(key, logprobs, tokens)
+    return ReadChoices(key, logprobs, tokens, source)
 
 
 def answer_schema() -> "pa.Schema":
@@ -128,28 +150,65 @@ def answer_schema() -> "pa.Schema":
 
 
 @contextmanager
-def local_engine(
-    manifest: Path, dtype: str, batch_size: int, store: Path, scratch: str | None = None
+def open_engine(
+    manifest: Path, model: ModelSource, batch_size: int, store: Path, scratch: str | None = None
 ) -> Iterator[StoredEngine]:
-    """The model of a manifest behind a store's folder; what was computed is flushed at the end.
+    """The model of a manifest behind a store's folder, run or asked as its settings say.
 
-    scratch: where the model is copied before it is opened (see wim.scratch.local_copy).
+    It is opened when a first answer is missing. What was computed is flushed at the end.
+    scratch: where a local model is copied before it is opened (see wim.scratch.local_copy).
     """
     from wim.models import read_manifest
     from wim.rowstore import RowStore
     from wim.scratch import local_copy
 
-    def open_model() -> Engine:
-        from wim.engines.local import LocalEngine
-
-        return LocalEngine(local_copy(manifest, scratch).parent, dtype, batch_size)
-
-    model = read_manifest(manifest).digest
+    kind = "" if model.engine == "local" else REMOTE
+    identity = {"model": read_manifest(manifest).digest, **model.answering}
     with RowStore(store, answer_schema()) as rows:
-        code = stored_code(store, engine_code())
-        yield StoredEngine(open_model, rows, {"model": model, "dtype": dtype, "code": code})
+
+        def open_model() -> Engine:
+            if model.engine == "local":
+                from wim.engines.local import LocalEngine
+
+                return LocalEngine(local_copy(manifest, scratch).parent, model.dtype, batch_size)
+            return _asked(manifest.parent, model)
+
+        identity["code"] = stored_code(store, engine_codes()[kind], kind)
+        yield StoredEngine(open_model, rows, identity, model.choosing)
 
 
-def engine_code() -> str:
-    """The digest of the code that decides an answer."""
-    return code_digest(Path(__file__).with_name("local.py"), without=PLUMBING)
+def open_voices(
+    opened: ExitStack,
+    manifests: Sequence[Path],
+    models: Sequence[ModelSource],
+    batch_size: int,
+    store: Path,
+    scratch: str | None = None,
+) -> list[StoredEngine]:
+    """The engines of several speakers, closed with `opened`; speakers of one manifest share one."""
+    engines: dict[Path, StoredEngine] = {}
+    for manifest, model in zip(manifests, models, strict=False):
+        if manifest not in engines:
+            engine = open_engine(manifest, model, batch_size, store, scratch)
+            engines[manifest] = opened.enter_context(engine)
+    return [engines[manifest] for manifest in manifests]
+
+
+def _asked(folder: Path, model: ModelSource) -> Engine:
+    """An endpoint."""
+    from wim.engines.calls import Calls
+    from wim.engines.endpoint import EndpointEngine
+
+    api, endpoint = model.api or ApiSettings(), ENDPOINT.fullmatch(model.source)
+    assert endpoint is not None
+    calls = Calls(folder.name, str(api.url).rstrip("/"), api)
+    return EndpointEngine(calls, endpoint["name"], api.samples)
+
+
+def engine_codes() -> dict[str, str]:
+    """The digests of the code that decides an answer: "" of local models, "remote" of others."""
+    folder = Path(__file__).parent
+    return {
+        "": code_digest(folder / "local.py", without=PLUMBING),
+        REMOTE: code_digest(folder / "endpoint.py", without=(*PLUMBING, "wim.engines.calls")),
+    }

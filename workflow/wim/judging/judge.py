@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from wim.digest import digest_of
 from wim.engines.base import Completion, Engine
+from wim.engines.remote import Unanswered
 from wim.settings.judging import JudgeSettings
 from wim.tables import Candidate, Rating
 from wim.templates import Templates
@@ -40,6 +41,13 @@ class Judge(ABC):
         """
 
 
-def no_room(answer: Completion) -> str:
-    """What stands for the words of a judge whose prompt was too long for it to say any."""
+def without_words(answer: Completion) -> str:
+    """What stands for the words of a judge that said none, with the reason."""
+    if isinstance(answer, Unanswered):
+        return f"(no answer: {answer.reason})"
     return f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
+
+
+def failed_to_answer(answer: Completion) -> bool:
+    """Whether there is nothing to read: the prompt was too long, or the server did not answer."""
+    return answer.finish_reason == "context" or isinstance(answer, Unanswered)

