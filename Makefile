@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup demo plan check test format reference clean help
+.PHONY: setup demo plan size check test format reference clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: setup ## the embedded default, from prompts to a checkpoint and a summary
 
 plan: setup ## what a run would do, why, and at what cost; before it is run
 	$(BIN)/wim plan
+
+size: setup ## GPU memory, host memory and GPU-hours of each stage
+	$(BIN)/wim size
 
 check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/ruff check .
