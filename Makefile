@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup demo demo-chat plan stage check test format reference clean help
+.PHONY: setup demo demo-chat plan size stage check test format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo-chat: setup ## two experts in dialogue, from topics to a checkpoint; its re
 
 plan: setup ## what a run would do, why, and at what cost; before it is run
 	$(BIN)/wim plan
+
+size: setup ## GPU memory, host memory and GPU-hours of each stage
+	$(BIN)/wim size
 
 stage: setup ## every model and prompt file that the configuration names, fetched and checked
 	$(BIN)/snakemake stage

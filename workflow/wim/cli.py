@@ -52,6 +52,14 @@ def _plan(arguments: argparse.Namespace) -> None:
         sys.exit(status)
 
 
+def _add_size(commands: "Commands") -> None:
+    from wim.sizing.command import add_arguments, run
+
+    size = commands.add_parser("size", help="GPU memory, host memory and GPU-hours of each stage")
+    add_arguments(size)
+    size.set_defaults(run=run)
+
+
 def _add_store(commands: "Commands") -> None:
     store = commands.add_parser("store", help="look after the store of finished rows")
     actions = store.add_subparsers(required=True, metavar="ACTION")
@@ -256,7 +264,7 @@ def _days(text: str) -> float:
     return days
 
 
-COMMANDS = (_add_plan, _add_store, _add_accept, _add_force)
+COMMANDS = (_add_plan, _add_size, _add_store, _add_accept, _add_force)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,170 @@
+"""`wim size` sizes the stages of a configuration, or of a model that is told."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wim.cli import main
+from wim.sizing.architecture import KNOWN, model_of_folder
+from wim.sizing.memory import weights_bytes
+from wim.sizing.stages import BATCHES
+
+LLAMA = next(model for model in KNOWN if model.name == "Llama-3-8B-Instruct")
+PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights of a small Llama that shares its embeddings."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"hidden_size": 32, "intermediate_size": 64, "vocab_size": 128}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2}
+    config = LlamaConfig(**shape, **heads, tie_word_embeddings=True)
+    folder = tmp_path_factory.mktemp("small")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_staged_model_is_known_by_its_own_files(small: Path) -> None:
+    model = model_of_folder(small, "small")
+    attention, mlp = 2 * 32 * 32 + 2 * 32 * 16, 3 * 32 * 64
+    assert model.parameters == 128 * 32 + 2 * (attention + mlp + 2 * 32) + 32
+    assert model.tied and model.gated
+    assert model.file_dtype == "float32"
+
+
+@pytest.fixture
+def project(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with four prompts, and a configuration of which only one model is there."""
+    config = {
+        "models": {
+            "actor": {"source": f"path:{small}"},
+            "judge": {"source": "hf:meta-llama/Meta-Llama-3-8B-Instruct@main"},
+        },
+        "prompts": {"files": ["prompts.jsonl"], "shards": 2},
+        "dialogues": {"actor": "actor", "candidates": 3, "sampling": {"max_new_tokens": 100}},
+        "judges": {"big": {"model": "judge"}},
+        "rewards": {"wim": {"judge": "big", "zeta": 1.0}},
+        "pairs": {"select": "all"},
+    }
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    lines = [json.dumps({"prompt": text}) for text in PROMPTS]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sized(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, dict[str, Any]]:
+    """What `wim size --json` says of each stage, by rule."""
+    assert main(["size", "--json", *options]) == 0
+    return {stage["rule"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+
+
+def test_each_stage_is_sized_by_its_own_model_and_rows(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = sized(capsys)
+    assert list(stages) == list(BATCHES)
+    assert {rule: stage["rows"] for rule, stage in stages.items()} == {
+        "generate_dialogues": 4 * 3,
+        "rate_candidates": 4 * 3,
+        "embed_critiques": 4 * 3 * 2,
+        "train_dpo": 4 * 3,
+    }
+    assert stages["rate_candidates"]["memory"]["weights"] == weights_bytes(LLAMA)
+    assert stages["generate_dialogues"]["memory"]["weights"] < 1e6
+    assert stages["rate_candidates"]["fits_on_gb"] == [24, 40, 80]
+
+
+def test_a_staged_model_stands_before_what_its_source_says(
+    project: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small, project / "results/models/judge")
+    assert sized(capsys)["rate_candidates"]["memory"]["weights"] < 1e6
+
+
+def test_the_staged_prompts_stand_before_the_files(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wim.prompts import ingest_prompts
+    from wim.settings.prompts import PromptSettings
+
+    (project / "some.jsonl").write_text(json.dumps({"prompt": "Why?"}), encoding="utf-8")
+    table = project / "results/prompts/prompts.parquet"
+    ingest_prompts(PromptSettings(files=["some.jsonl"]), table)
+    assert sized(capsys)["generate_dialogues"]["rows"] == 3
+    assert sized(capsys, "--prompts", "100")["generate_dialogues"]["rows"] == 300
+
+
+def test_four_bits_leave_training_of_all_weights_as_it_is(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) | {"training": {"lora": None}}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    plain, packed = sized(capsys), sized(capsys, "--quantization", "nf4")
+    assert packed["rate_candidates"]["memory"]["weights"] < 6.5e9
+    assert packed["train_dpo"]["memory"] == plain["train_dpo"]["memory"]
+
+
+def test_a_model_named_on_the_command_line_takes_the_place_of_all_or_of_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = sized(capsys, "--model", "Mistral-7B", "--model", "judge=Mixtral-8x7B-Instruct")
+    assert stages["generate_dialogues"]["model"] == "Mistral-7B"
+    assert stages["rate_candidates"]["model"] == "Mixtral-8x7B-Instruct"
+
+
+def test_without_a_configuration_a_size_is_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shape = ("--parameters", "8e9", "--layers", "32", "--hidden", "4096")
+    stages = sized(capsys, *shape, "--prompts", "500")
+    assert stages["train_dpo"]["rows"] == 500
+    assert stages["generate_dialogues"]["memory"]["weights"] == 16e9
+
+
+def test_the_lines_for_the_profile_ask_for_a_batch_that_fits(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", "Llama-3-8B-Instruct", "--card", "l4", "--prompts", "1000")
+    assert main(["size", *options, "--prompt-tokens", "2000"]) == 0
+    said = capsys.readouterr().out
+    lines = said[said.index("set-resources:") : said.index("\nAssumed:")]
+    asked = yaml.safe_load(lines)["set-resources"]
+    assert list(asked) == list(BATCHES)
+    assert all(each["gpu"] == 1 for each in asked.values())
+    assert asked["rate_candidates"]["mem_mb"] > 16_000
+    size = asked["rate_candidates"]["batch_size"]
+    stages = sized(
+        capsys, *options, "--prompt-tokens", "2000", "--batch-size", f"rate_candidates={size}"
+    )
+    assert stages["rate_candidates"]["memory"]["total"] <= 24e9
+
+
+def test_a_model_of_no_known_shape_says_what_to_do(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    text = path.read_text(encoding="utf-8").replace("meta-llama/Meta-Llama-3-8B-Instruct", "a/b")
+    path.write_text(text, encoding="utf-8")
+    assert main(["size"]) == 1
+    said = capsys.readouterr().err
+    assert "models.judge: found the source 'hf:a/b@main'" in said
+    assert "snakemake results/models/judge/manifest.json" in said
+
+
+def test_sizing_loads_no_torch(project: Path) -> None:
+    code = "import sys; from wim.cli import main; main(['size']); sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, env=os.environ, capture_output=True, check=False).returncode == 0

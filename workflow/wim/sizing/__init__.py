@@ -1,0 +1,1 @@
+"""Memory and GPU-hours of each stage, worked out before anything is run."""

@@ -1,0 +1,289 @@
+"""`wim size`: what to ask of a cluster, before anything is run."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wim.errors import UserError
+from wim.sizing.architecture import KNOWN, Architecture, described_model
+from wim.sizing.hours import CARDS, DISK, LAUNCH, START
+from wim.sizing.memory import GPU, PACKED, weights_bytes
+from wim.sizing.models import model_named, models_of
+from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
+from wim.sizing.stages import BATCHES, CHAT, PROCESS, TEMPLATE, Assumed, Stage, stages_of
+
+if TYPE_CHECKING:
+    from wim.config import Config
+
+CONFIG = Path("config/config.yaml")
+COMMON = (16, 24, 40, 80)
+SHAPE = ("parameters", "layers", "hidden", "heads", "kv_heads", "intermediate", "vocabulary")
+# What is asked for beyond what is expected: memory of the host, and time.
+HOST_MARGIN, TIME_MARGIN = 1.2, 2
+
+
+def add_arguments(size: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    size.add_argument(
+        "--configfile", type=Path, metavar="FILE", help=f"as in snakemake; without it {CONFIG}"
+    )
+    size.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="[NAME=]MODEL",
+        help="a model's folder, or one of " + ", ".join(each.name for each in KNOWN) + "; in place "
+        "of every language model, or of the one of this name under `models`",
+    )
+    shape = size.add_argument_group("a model by its shape, in place of every language model")
+    for name in SHAPE:
+        shape.add_argument(f"--{name.replace('_', '-')}", type=_count, metavar="N")
+    size.add_argument("--card", choices=CARDS, default=Assumed.card, help="the GPU")
+    size.add_argument(
+        "--efficiency",
+        type=_share,
+        default=Assumed.efficiency,
+        metavar="SHARE",
+        help="share of the card's figures that is reached (%(default)s)",
+    )
+    size.add_argument("--quantization", choices=("none", "nf4", "int8"), default="none")
+    size.add_argument(
+        "--batch-size",
+        action="append",
+        type=_batch,
+        default=[],
+        metavar="RULE=N",
+        help="rows, texts or pairs at once, as in `snakemake --set-resources RULE:batch_size=N`",
+    )
+    size.add_argument("--prompts", type=_count, metavar="N", help="in place of those found")
+    size.add_argument("--prompt-tokens", type=_count, metavar="N", help="of each prompt")
+    size.add_argument("--json", action="store_true", help="bytes, rows and hours for a program")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print memory, work, the lines for a profile, and what is assumed."""
+    config = _config(arguments.configfile)
+    told, in_all = _told_models(arguments)
+    models = models_of(config, told, in_all)
+    prompts = prompts_of(config.prompts, arguments.prompts, arguments.prompt_tokens)
+    assumed = Assumed(
+        *(arguments.card, arguments.efficiency, arguments.quantization),
+        {**BATCHES, **dict(arguments.batch_size)},
+    )
+    stages = list(stages_of(config, models, prompts, assumed))
+    notes = list(_notes(models, prompts, assumed))
+    if arguments.json:
+        print(json.dumps(_as_json(stages, notes, assumed), indent=2))
+        return
+    _print_table(f"Memory of the GPU, in GB; fits on cards of {COMMON} GB", *_memory(stages))
+    _print_table(f"Work, on {assumed.card}", *_work(stages, assumed.card))
+    print("Lines for profiles/slurm/profile.yaml, under what is there for the rule:\n")
+    print("\n".join(profile_lines(stages, assumed)))
+    print("\nAssumed:", *(f"- {note}" for note in notes), sep="\n")
+
+
+def _config(path: Path | None) -> "Config":
+    import yaml
+
+    from wim.config import load_config
+
+    if path is None and not CONFIG.exists():
+        return load_config({})
+    path = path or CONFIG
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: no configuration could be read: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: found {type(values).__name__}; write keys and values.")
+    return load_config(values, str(path))
+
+
+def _told_models(
+    arguments: argparse.Namespace,
+) -> tuple[dict[str, Architecture], Architecture | None]:
+    """Models told by name, and the one in place of every language model."""
+    told, in_all = {}, None
+    for text in arguments.model:
+        name, equals, model = text.partition("=")
+        if equals:
+            told[name] = model_named(model)
+        else:
+            in_all = model_named(text)
+    shape = {name: getattr(arguments, name) for name in SHAPE}
+    given = {name: value for name, value in shape.items() if value is not None}
+    if given:
+        if missing := [name for name in SHAPE[:3] if name not in given]:
+            raise UserError(
+                f"--{next(iter(given)).replace('_', '-')}: a model by its shape also needs "
+                + ", ".join(f"--{name}" for name in missing)
+                + "; its config.json has them."
+            )
+        in_all = described_model(**given)
+    return told, in_all
+
+
+def _memory(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
+    parts = ("weights", "cache", "activations", "training", "spare", "context", "total")
+    rows = []
+    for stage in stages:
+        fits = [str(card) for card in COMMON if stage.memory.total <= card * 1e9]
+        held = [f"{getattr(stage.memory, part) / 1e9:.2f}" for part in parts]
+        rows.append([_name(stage), stage.model, str(stage.batch), *held, " ".join(fits) or "none"])
+    return ["stage", "model", "batch", *parts, "fits on"], rows
+
+
+def _work(stages: Sequence[Stage], card: str) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            *(_name(stage), f"{stage.rows:,}", str(stage.jobs), f"{stage.hours:.2f}"),
+            *(f"{stage.host / 1e9:.1f}", str(stage.largest or "none")),
+        ]
+        for stage in stages
+    ]
+    total = ["all", "", "", f"{sum(stage.hours for stage in stages):.2f}", "", ""]
+    columns = ["stage", "rows", "jobs", "GPU-hours", "host GB", f"largest batch on {card}"]
+    return columns, [*rows, total]
+
+
+def _name(stage: Stage) -> str:
+    return f"{stage.rule} ({stage.of})" if stage.of else stage.rule
+
+
+def profile_lines(stages: Sequence[Stage], assumed: Assumed) -> Iterator[str]:
+    """`set-resources` of each rule, for the judge or arm that needs most of it."""
+    yield "set-resources:"
+    for rule in dict.fromkeys(stage.rule for stage in stages):
+        own = [stage for stage in stages if stage.rule == rule]
+        need = max(stage.memory.total for stage in own) / 1e9
+        host = max(stage.host for stage in own) * HOST_MARGIN
+        minutes = max(stage.seconds / stage.jobs for stage in own) * TIME_MARGIN / 60
+        yield f"  {rule}:  # {need:.1f} GB on the GPU in batches of {max(s.batch for s in own)}"
+        yield "    gpu: 1"
+        yield f"    mem_mb: {_up(host / 1e6, 1000)}"
+        yield f"    runtime: {_up(minutes, 30)}"
+        if need <= CARDS[assumed.card].memory / 1e9:
+            continue
+        fitting = [stage.largest for stage in own]
+        if None in fitting:
+            yield f"    # does not fit on {assumed.card} in any batch"
+        else:
+            yield f"    batch_size: {min(size for size in fitting if size)}"
+
+
+def _up(value: float, step: int) -> int:
+    """Rounded up to a multiple of `step`."""
+    return int(-(-value // step)) * step
+
+
+def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) -> Iterator[str]:
+    card = CARDS[assumed.card]
+    yield (
+        f"{assumed.card}: {card.memory / 1e9:.0f} GB, {card.half / 1e12:.0f} TFLOP/s in bfloat16, "
+        f"{card.single / 1e12:.1f} in float32, {card.bandwidth / 1e9:.0f} GB/s, as published; "
+        f"{assumed.efficiency:.0%} of that is reached, and one layer's kernels take at least "
+        f"{LAUNCH * 1e3:.1f} ms a decoded token"
+    )
+    yield (
+        f"{prompts.count:,} prompts ({prompts.known_from}) of {prompts.mean:.0f} tokens on average, "
+        f"{prompts.longest} the longest, at {CHARACTERS} characters a token; {CHAT} tokens of chat "
+        f"template, {TEMPLATE} of the judge's"
+    )
+    yield (
+        "every completion and critique goes on to max_new_tokens, every context gives a pair, "
+        "nothing is in the row store, one round: upper bounds"
+    )
+    yield (
+        f"the allocator holds {GPU.spare:.0%} more than cache and activations, CUDA "
+        f"{GPU.context / 1e9:.2f} GB; GB are 10^9 bytes"
+    )
+    yield (
+        f"a job starts in {START:.0f} s and reads weights at {DISK / 1e9:.0f} GB/s; its process "
+        f"takes {PROCESS / 1e9:.0f} GB of the host; the lines ask for {HOST_MARGIN:g} times the "
+        f"host's memory and {TIME_MARGIN} times the time"
+    )
+    for model in dict.fromkeys(models.values()):
+        heads = f"{model.heads} heads, {model.kv_heads} of keys and values"
+        yield (
+            f"{model.name}: {model.parameters / 1e9:.3g}e9 parameters, {model.layers} layers of "
+            f"{model.hidden}, MLP of {model.intermediate}, {heads}, vocabulary of "
+            f"{model.vocabulary}" + (f", {model.experts} experts" if model.experts > 1 else "")
+        )
+        if model.experts > 1 and assumed.quantization != "none":
+            left = weights_bytes(model, "bfloat16", assumed.quantization)
+            left += model.in_experts * (2 - PACKED[assumed.quantization])
+            yield (
+                f"{model.name}: {assumed.quantization} is worked out for packed experts. "
+                "transformers 5.23 holds experts as one tensor, which bitsandbytes 0.50 leaves in "
+                f"bfloat16: {left / 1e9:.0f} GB of weights there"
+            )
+
+
+def _as_json(stages: Sequence[Stage], notes: Sequence[str], assumed: Assumed) -> dict[str, object]:
+    return {
+        "card": assumed.card,
+        "efficiency": assumed.efficiency,
+        "quantization": assumed.quantization,
+        "stages": [
+            {
+                **asdict(stage),
+                "memory": {**asdict(stage.memory), "total": stage.memory.total},
+                "gpu_hours": stage.hours,
+                "fits_on_gb": [card for card in COMMON if stage.memory.total <= card * 1e9],
+            }
+            for stage in stages
+        ],
+        "profile": list(profile_lines(stages, assumed)),
+        "assumed": list(notes),
+    }
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """With rich on a terminal, where it is installed; else columns as wide as what is in them."""
+    if sys.stdout.isatty() and find_spec("rich"):
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left")
+        for place, column in enumerate(columns):
+            table.add_column(column, justify="right" if place else "left")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    print(f"{title}\n")
+    for first, *others in (columns, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    print()
+
+
+def _share(text: str) -> float:
+    return _number(text, 1.0, "a share above 0 and at most 1")
+
+
+def _count(text: str) -> int:
+    return int(_number(text, float("inf"), "a whole number, 1 or more", least=1))
+
+
+def _batch(text: str) -> tuple[str, int]:
+    rule, _, count = text.partition("=")
+    if rule not in BATCHES:
+        raise argparse.ArgumentTypeError(f"found {text!r}; write {' or '.join(BATCHES)}, =, rows")
+    return rule, _count(count)
+
+
+def _number(text: str, most: float, expected: str, least: float = 1e-9) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not least <= value <= most or value == float("inf"):
+        raise argparse.ArgumentTypeError(f"found {text!r}; write {expected}")
+    return value
