@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from api_server import ApiServer, Fields, Reply, failed, last_message, said, several
-from wim.judging.templates import read_templates
 
 from wim.engines.base import Request
 from wim.engines.calls import Calls
@@ -15,12 +14,13 @@ from wim.engines.endpoint import EndpointEngine
 from wim.engines.number_reading import read_sample, sample_logprobs, token_logprobs
 from wim.engines.remote import ReadChoices
 from wim.engines.stored import open_engine
-from wim.judging.rating import NUMBERS, StructuredJudge
+from wim.judging.structured import NUMBERS, StructuredJudge
 from wim.models import stage_model
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import ApiSettings, ModelSource
 from wim.settings.sampling import Sampling
 from wim.tables import Candidate
+from wim.templates import read_templates
 
 TEN = [str(number) for number in range(1, 11)]
 FOLDER = Path(__file__).parents[1] / "config/templates/structured"

@@ -41,13 +41,13 @@ class Candidate:
     sample: int
     context: list[Message]
     completion: str
-    judged: bool
     continued: bool
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     seed: int
     model_digest: str
+    judged: bool = True
 
 
 @dataclass(frozen=True)
