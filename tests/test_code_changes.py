@@ -144,7 +144,9 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
     assert sorted(accepted) == sorted(READING)
     ((now, former),) = accepted["rate_candidates"].items()
     assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
-    project.edit("workflow/wim/rewards.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2")
+    project.edit(
+        "workflow/wim/reward_kinds.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2"
+    )
     wim(project, "accept", "score_candidates")
     accepted = json.loads((folder / "provenance.json").read_text())["accepted"]
     assert "score_candidates" in accepted

@@ -248,7 +248,10 @@ FORMS = (
         ("prompts: {files: []}", ["prompts.files: found []", "not empty"]),
         ("prompts: {column: 3}", ["prompts.column: found 3; write text, or null; put text in quo"]),
         ("dialogues: {system: no}", ["dialogues.system: found False; write text", "in quotes"]),
-        ("dialogues: {mode: chat}", ["dialogues.mode: found 'chat'; write completions."]),
+        (
+            "dialogues: {mode: chat}",
+            ["dialogues.mode: found 'chat'; write one of completions, expert_chat."],
+        ),
         ("training: {loss: dpo}", ["training.loss: found 'dpo'; did you mean 'sigmoid'?"]),
         ("training: {gradient_checkpointing: 3}", ["found 3; write true or false."]),
         ("training: {lora: {target_modules: 3}}", ["lora.target_modules: found 3; write text, or"]),

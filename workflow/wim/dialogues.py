@@ -142,9 +142,11 @@ def write_dialogues(
         voices = open_voices(opened, manifests, models, batch_size, store, scratch)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
-    unanswered = len(rows) * settings.candidates - len(candidates) if texts is None else 0
+    # Dialogues of two may end early; a server's silence is then in the log alone.
+    wanted = len(rows) * settings.rows_per_prompt
+    unanswered = wanted - len(candidates) if texts is None else 0
     if rows and not candidates:
-        raise UserError("none of the completions was answered; the log says why.")
+        raise UserError(f"none of {wanted} completions was answered; the log says why.")
     computed = {key for voice in voices for key in voice.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(

@@ -29,7 +29,10 @@ class LabelledPair:
 
     @property
     def candidates(self) -> tuple[Candidate, Candidate]:
-        """a and b as candidates, for a judge that rates them one by one; no model is behind them."""
+        """a and b as candidates, for a judge that rates them one by one.
+
+        No model is behind them: their tokens are counted as words.
+        """
         prompt = row_id(list(self.context))
         a, b = (
             Candidate(
@@ -45,7 +48,7 @@ class LabelledPair:
                 continued=False,
                 finish_reason="stop",
                 prompt_tokens=0,
-                completion_tokens=0,
+                completion_tokens=len(response.split()),
                 seed=0,
                 model_digest="",
             )
