@@ -81,7 +81,7 @@ def reorder_keys(project: Project) -> None:
 def reformat(project: Project) -> None:
     project.append("workflow/wim/rewards.py", "\n\n# A comment.\n")
     project.edit(
-        "workflow/wim/rewards.py",
+        "workflow/wim/reward_kinds.py",
         "LOWEST, HIGHEST = 1, 10",
         "LOWEST, HIGHEST = (\n    1,\n    10,\n)",
     )
