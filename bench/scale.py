@@ -169,6 +169,7 @@ def write_ratings(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
         "status": statuses,
         "rating": where_usable(ratings),
         "rating_expected": where_usable(means),
+        "rating_source": where_usable(["logprobs"] * number),
         "wim": where_usable(critiques),
         "nothing_missing_logprob": rng.uniform(-30, 0, number),
         "raw": critiques,
