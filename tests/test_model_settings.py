@@ -1,4 +1,4 @@
-"""Settings of endpoints: what is refused, and what makes another model."""
+"""Settings of endpoints and served models: what is refused, and what makes another model."""
 
 import pytest
 
@@ -8,6 +8,7 @@ from wim.settings.models import ModelSource
 
 URL = "https://api.example.org/v1"
 FAR = {"source": "endpoint:far-1@2026-01", "api": {"url": URL, "key_env": "FAR_KEY"}}
+NEAR = {"source": "path:model", "serve": "server {model} --port {port}"}
 SECRET = "sk-Secret0123456789"
 
 
@@ -24,10 +25,11 @@ def refusal(values: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize("source", ["far-1@2026-01", "org/far-1@v2", "@cf/org/far-1@1.0"])
-def test_an_endpoint_may_judge(source) -> None:
+def test_endpoints_and_served_models_may_judge(source) -> None:
     far = FAR | {"source": f"endpoint:{source}"}
-    found = load_config(config({"far": far}))
+    found = load_config(config({"far": far, "near": NEAR}))
     assert found.models["far"].engine == "endpoint"
+    assert found.models["near"].engine == "served"
     assert found.models["smollm2"].engine == "local"
 
 
@@ -46,7 +48,14 @@ def test_an_endpoint_may_judge(source) -> None:
         (FAR | {"api": {"url": URL, "request": {"stream": True}}}, "api.request.stream", "leave"),
         (FAR | {"dtype": "bfloat16"}, "dtype", "leave it out"),
         (FAR | {"sha256": "0" * 64}, "sha256", "leave it out"),
-        ({"source": "path:model", "api": {}}, "api", "endpoint:"),
+        (FAR | {"serve": "server --port {port}"}, "serve", "leave it out"),
+        (NEAR | {"api": {"url": URL}}, "api.url", "endpoint:"),
+        (NEAR | {"dtype": "float32"}, "dtype", "leave it out"),
+        (NEAR | {"serve": "vllm serve {model}"}, "serve", "--port {port}"),
+        (NEAR | {"serve": "{port}"}, "serve", "--port {port}"),
+        (NEAR | {"serve": "vllm 'serve --port {port}"}, "serve", "cannot be split"),
+        (NEAR | {"serve": ""}, "serve", "text"),
+        ({"source": "path:model", "api": {}}, "api", "serve"),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_to_write(model, key, words) -> None:
@@ -72,8 +81,9 @@ def test_a_key_in_the_wrong_place_is_refused_and_not_repeated(api) -> None:
     assert "ecret0123456789" not in message
 
 
-def test_what_only_an_api_reaches_is_no_encoder() -> None:
-    message = refusal(config({"far": FAR}, embeddings={"encoder": "far"}))
+@pytest.mark.parametrize("model", [FAR, NEAR])
+def test_what_only_an_api_reaches_is_no_encoder(model) -> None:
+    message = refusal(config({"far": model}, embeddings={"encoder": "far"}))
     assert message.startswith("mine.yaml: embeddings.encoder: found 'far'")
     assert "sentence encoder" in message
 
@@ -84,6 +94,17 @@ def test_an_endpoint_is_not_trained() -> None:
     assert message.startswith("mine.yaml: dialogues.actor: found 'far', an endpoint")
     assert "`arms: {}`" in message
     assert load_config(config({"far": FAR}, dialogues=dialogues, arms={})).arms == {}
+
+
+def test_a_served_model_may_be_trained() -> None:
+    assert load_config(config({"near": NEAR}, dialogues={"actor": "near"})).arms
+
+
+def test_the_command_that_serves_a_model_decides_its_answers_and_not_its_files() -> None:
+    first = ModelSource.model_validate(NEAR)
+    other = ModelSource.model_validate(NEAR | {"serve": "server {model} --port {port} --fast"})
+    assert first.staging == other.staging == ModelSource(source="path:model").staging
+    assert first.answering != other.answering
 
 
 def test_where_and_how_fast_a_model_is_asked_is_no_part_of_it() -> None:

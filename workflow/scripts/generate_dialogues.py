@@ -17,5 +17,6 @@ with job(snakemake) as spec:
         batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),
+        server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
         output=Path(snakemake.output.dialogues),
     )

@@ -122,6 +122,7 @@ def write_dialogues(
     seed: int,
     batch_size: int,
     store: Path,
+    server_log: Path,
     output: Path,
     scratch: str | None = None,
 ) -> None:
@@ -139,7 +140,7 @@ def write_dialogues(
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digests = [read_manifest(manifest).digest for manifest in manifests]
     with ExitStack() as opened:
-        voices = open_voices(opened, manifests, models, batch_size, store, scratch)
+        voices = open_voices(opened, manifests, models, batch_size, store, scratch, server_log)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
     # Dialogues of two may end early; a server's silence is then in the log alone.

@@ -151,12 +151,18 @@ def answer_schema() -> "pa.Schema":
 
 @contextmanager
 def open_engine(
-    manifest: Path, model: ModelSource, batch_size: int, store: Path, scratch: str | None = None
+    manifest: Path,
+    model: ModelSource,
+    batch_size: int,
+    store: Path,
+    scratch: str | None = None,
+    server_log: Path | None = None,
 ) -> Iterator[StoredEngine]:
     """The model of a manifest behind a store's folder, run or asked as its settings say.
 
-    It is opened when a first answer is missing. What was computed is flushed at the end.
-    scratch: where a local model is copied before it is opened (see wim.scratch.local_copy).
+    It is opened when a first answer is missing. What was computed is flushed at the end, and a
+    server that was started is stopped. scratch: where a local model is copied before it is opened
+    (see wim.scratch.local_copy). server_log: what such a server writes.
     """
     from wim.models import read_manifest
     from wim.rowstore import RowStore
@@ -164,14 +170,14 @@ def open_engine(
 
     kind = "" if model.engine == "local" else REMOTE
     identity = {"model": read_manifest(manifest).digest, **model.answering}
-    with RowStore(store, answer_schema()) as rows:
+    with ExitStack() as opened, RowStore(store, answer_schema()) as rows:
 
         def open_model() -> Engine:
             if model.engine == "local":
                 from wim.engines.local import LocalEngine
 
                 return LocalEngine(local_copy(manifest, scratch).parent, model.dtype, batch_size)
-            return _asked(manifest.parent, model)
+            return opened.enter_context(_asked(manifest.parent, model, server_log))
 
         identity["code"] = stored_code(store, engine_codes()[kind], kind)
         yield StoredEngine(open_model, rows, identity, model.choosing)
@@ -184,25 +190,37 @@ def open_voices(
     batch_size: int,
     store: Path,
     scratch: str | None = None,
+    server_log: Path | None = None,
 ) -> list[StoredEngine]:
     """The engines of several speakers, closed with `opened`; speakers of one manifest share one."""
     engines: dict[Path, StoredEngine] = {}
     for manifest, model in zip(manifests, models, strict=False):
         if manifest not in engines:
-            engine = open_engine(manifest, model, batch_size, store, scratch)
+            engine = open_engine(manifest, model, batch_size, store, scratch, server_log)
             engines[manifest] = opened.enter_context(engine)
+            # The next speaker's server writes beside the first one's.
+            server_log = server_log and server_log.with_suffix(".partner.log")
     return [engines[manifest] for manifest in manifests]
 
 
-def _asked(folder: Path, model: ModelSource) -> Engine:
-    """An endpoint."""
+@contextmanager
+def _asked(folder: Path, model: ModelSource, server_log: Path | None) -> Iterator[Engine]:
+    """An endpoint, or a server that runs a staged model while the context lasts."""
     from wim.engines.calls import Calls
     from wim.engines.endpoint import EndpointEngine
 
-    api, endpoint = model.api or ApiSettings(), ENDPOINT.fullmatch(model.source)
-    assert endpoint is not None
-    calls = Calls(folder.name, str(api.url).rstrip("/"), api)
-    return EndpointEngine(calls, endpoint["name"], api.samples)
+    api = model.api or ApiSettings()
+    if endpoint := ENDPOINT.fullmatch(model.source):
+        calls = Calls(folder.name, str(api.url).rstrip("/"), api)
+        yield EndpointEngine(calls, endpoint["name"], api.samples)
+        return
+    from wim.engines.inert import special_tokens
+    from wim.engines.served import serving
+
+    assert model.serve is not None and server_log is not None
+    with serving(model.serve, folder, server_log, api.start_timeout) as server:
+        calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
+        yield EndpointEngine(calls, server.model, api.samples, special_tokens(folder))
 
 
 def engine_codes() -> dict[str, str]:

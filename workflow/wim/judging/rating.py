@@ -45,6 +45,7 @@ def write_ratings(
     model: ModelSource,
     batch_size: int,
     store: Path,
+    server_log: Path,
     output: Path,
     scratch: str | None = None,
 ) -> None:
@@ -60,7 +61,7 @@ def write_ratings(
 
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
     texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with open_engine(manifest, model, batch_size, store, scratch) as engine:
+    with open_engine(manifest, model, batch_size, store, scratch, server_log) as engine:
         ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

@@ -1,6 +1,7 @@
 """What the settings of a model must be for what runs it and for what it is used for."""
 
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ def model_problems(
     if encoder in models and models[encoder].engine != "local":
         problems.append(
             f"embeddings.encoder: found '{encoder}', which is not run from files but asked by an "
-            "API; write a sentence encoder with source hf:, path: or pypi:."
+            "API; write a sentence encoder with source hf:, path: or pypi: and without `serve`."
         )
     if arms and actor in models and models[actor].engine == "endpoint":
         problems.append(
@@ -38,14 +39,18 @@ def _own(key: str, model: ModelSource) -> Iterator[str]:
     if model.engine == "endpoint":
         if model.sha256 is not None:
             yield f"{key}.sha256: an endpoint has no files; leave it out."
+        if model.serve is not None:
+            yield f"{key}.serve: an endpoint is served elsewhere; leave it out."
         yield from _address(f"{key}.api.url", model.api.url if model.api else None)
     elif model.api is not None and model.api.url is not None:
         yield f"{key}.api.url: only an endpoint has one; write source: endpoint:<name>@<revision>."
     elif model.engine == "local" and model.api is not None:
         yield (
             f"{key}.api: the model runs in the job's own process, which no API reaches; write "
-            "source: endpoint:<name>@<revision>, or leave `api` out."
+            "`serve` or source: endpoint:<name>@<revision>, or leave `api` out."
         )
+    if model.serve is not None:
+        yield from _command(f"{key}.serve", model.serve)
     for field in sorted(OWN_FIELDS & (model.api.request if model.api else {}).keys()):
         yield f"{key}.api.request.{field}: the workflow says it itself; leave it out."
     name = model.api.key_env if model.api else None
@@ -66,3 +71,16 @@ def _address(key: str, url: str | None) -> Iterator[str]:
         yield f"{key}: expected the address of an API, as in https://api.openai.com/v1."
     elif "@" in parts.netloc or parts.query or parts.fragment:
         yield f"{key}: expected an address alone; name the variable that holds a key in key_env."
+
+
+def _command(key: str, command: str) -> Iterator[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        yield f"{key}: found {command!r}, which cannot be split into words ({error})."
+        return
+    if not any("{port}" in word for word in words[1:]):
+        yield (
+            f"{key}: found {command!r}; write where the port goes, as in "
+            "vllm serve {model} --port {port}."
+        )

@@ -20,7 +20,7 @@ class ApiSettings(Section):
 
     url: str | None = None
     """Base address of an endpoint's API, as in https://api.openai.com/v1. It is where the model is
-    found and no part of what it is. Unit: URL."""
+    found and no part of what it is. A served model has none. Unit: URL."""
 
     key_env: str | None = None
     """Name of the environment variable that holds the endpoint's key; none sends no key. The key
@@ -38,6 +38,9 @@ class ApiSettings(Section):
 
     attempts: int = Field(default=6, ge=1, le=100)
     """A request is sent at most so many times; then its row has no answer. Unit: attempts."""
+
+    start_timeout: float = Field(default=900.0, gt=0)
+    """A served model's server is given up if it is not ready after so long. Unit: seconds."""
 
     request: dict[str, Any] = {}
     """Further fields of each request, as in {reasoning_effort: low}; null leaves a field out that
@@ -66,18 +69,29 @@ class ModelSource(Section):
     """Precision of the weights when the model generates or judges; auto is bfloat16 where the
     hardware has it and float32 elsewhere. Unit: none."""
 
+    serve: str | None = Field(default=None, min_length=1)
+    """Command that serves the staged model inside each job that asks it, instead of running it in
+    the job's own process; {model} is the model's folder and {port} the port to listen on. No shell
+    reads it. Unit: command."""
+
     api: ApiSettings | None = None
-    """How the model is asked, for an endpoint. Unit: none."""
+    """How the model is asked, for an endpoint or a served model. Unit: none."""
 
     @property
-    def engine(self) -> Literal["local", "endpoint"]:
+    def engine(self) -> Literal["local", "endpoint", "served"]:
         """What runs the model."""
-        return "endpoint" if ENDPOINT.fullmatch(self.source) else "local"
+        if ENDPOINT.fullmatch(self.source):
+            return "endpoint"
+        return "local" if self.serve is None else "served"
 
     @property
     def answering(self) -> dict[str, Any]:
         """What decides the model's answers beside its manifest: part of specs and of stored rows."""
-        return {"dtype": self.dtype} if self.engine == "local" else {}
+        if self.engine == "local":
+            return {"dtype": self.dtype}
+        if self.engine == "endpoint":
+            return {}
+        return {"serve": self.serve, "request": (self.api or ApiSettings()).request}
 
     @property
     def choosing(self) -> dict[str, Any]:
