@@ -14,8 +14,9 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from wim import reference
-from wim.config import DEMO_MODELS, Config, expected_value, load_config, section_of
+from wim.config import DEMO_MODELS, Config, load_config
 from wim.errors import UserError
+from wim.settings.reading import expected_value, section_of
 from wim.settings.section import Section
 
 ROOT = Path(__file__).parents[1]

@@ -17,8 +17,9 @@ from typing import Any, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from wim.config import Config, expected_value, section_of
+from wim.config import Config
 from wim.settings.pairs import PairSettings
+from wim.settings.reading import expected_value, section_of
 from wim.settings.section import Section
 from wim.settings.training import TrainingSettings
 
