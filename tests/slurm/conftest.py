@@ -1,15 +1,20 @@
 """A real SLURM for the tests of this folder, and the projects that they run on it."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from api_server import ApiServer, Fields, Reply, last_message, said
 from cluster import Cluster, NoSlurm, install
 from workflow_runs import Project
 
 PROMPTS = [f"Say something about the number {number}." for number in range(12)]
+PACED_PROMPTS = [f"Say something about the number {number}." for number in range(220)]
+PACED_ANSWERS = {f"Of {prompt.split()[-1]} little is known." for prompt in PACED_PROMPTS}
+PACE = 0.25
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +71,28 @@ def slow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]) 
     project.run("--until", "shard_prompts", "stage_model")
     request(project, "generate_dialogues", batch_size=1)
     return project
+
+
+@pytest.fixture(scope="session")
+def paced(
+    settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """A project whose 440 dialogues take 110 s on any machine: an API gives them, one by one."""
+
+    def answer(fields: Fields, _: int) -> Reply:
+        time.sleep(PACE)
+        return said(f"Of {last_message(fields).split()[-1]} little is known.")
+
+    folder = tmp_path_factory.mktemp("paced") / "project"
+    project = Project.copied(folder, settings, PACED_PROMPTS)
+    with ApiServer(answer) as server:
+        api = {"url": server.url, "requests_in_flight": 1}
+        project.set("models.far", {"source": "endpoint:far@1", "api": api})
+        project.set("dialogues.actor", "far")
+        project.set("prompts.shards", 1)
+        project.set("arms", {})
+        project.run("--until", "shard_prompts", "stage_model")
+        yield project
 
 
 def request(project: Project, rule: str, **resources: object) -> None:
