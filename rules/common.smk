@@ -25,13 +25,15 @@ try:
 except UserError as error:
     raise WorkflowError(error) from None
 
+# The policies that a model speaks for: the actor, its checkpoints, and those of the configuration.
+SPEAKING = "|".join(["base", r".+-round\d+", *CONFIG.policies])
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 
 
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
-    policy=r"base|labelled|.+-round\d+",
+    policy=f"labelled|{SPEAKING}",
     model="|".join(CONFIG.models),
     judge="|".join(CONFIG.judges),
     reward="|".join(CONFIG.rewards),

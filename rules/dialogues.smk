@@ -21,27 +21,26 @@ rule generate_dialogues:
     benchmark:
         "benchmarks/generate_dialogues/{policy}/{shard}.tsv"
     wildcard_constraints:
-        policy=r"base|.+-round\d+",
+        policy=SPEAKING,
     threads: threads_of_shard
     resources:
         batch_size=64,
     params:
-        # A function, since Snakemake would read braces in a text as wildcards.
-        spec=lambda wildcards: spec(
-            dialogues=CONFIG.dialogues.told(),
-            answering=[CONFIG.models[name].answering for name in speakers()],
-            seed=CONFIG.seed,
-        ),
+        spec=spec_of_dialogues,
         # Snakemake compares no params of such a type; see rate_candidates.
-        actor=CONFIG.models[CONFIG.dialogues.actor],
-        partner=CONFIG.models[CONFIG.dialogues.partner or CONFIG.dialogues.actor],
+        actor=lambda wildcards: CONFIG.models[speakers(wildcards.policy)[0]],
+        partner=lambda wildcards: CONFIG.models[speakers(wildcards.policy)[-1]],
         code=code_of("generate_dialogues"),
     script:
         "../workflow/scripts/generate_dialogues.py"
 
 
 rule dialogues:
-    """All dialogues of the first round."""
+    """All dialogues of the first round, and those of further policies."""
     input:
-        expand("results/dialogues/base/{shard}.parquet", shard=SHARDS),
+        expand(
+            "results/dialogues/{policy}/{shard}.parquet",
+            policy=["base", *CONFIG.policies],
+            shard=SHARDS,
+        ),
     localrule: True

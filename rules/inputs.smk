@@ -9,16 +9,17 @@ def manifest_of_model(name):
     return f"results/models/{name}/manifest.json"
 
 
-def speakers():
-    """The models that speak in the dialogues: the actor and, where there is one, the partner."""
-    second = CONFIG.dialogues.second
-    return [CONFIG.dialogues.actor] + ([second] if second else [])
+def speakers(policy="base"):
+    """The models that speak in a policy's dialogues: its own and, where there is one, the partner's."""
+    dialogues = CONFIG.policy_dialogues(policy)
+    return [dialogues.actor] + ([dialogues.second] if dialogues.second else [])
 
 
 def used_models():
     """The models that the workflow runs: the speakers, the judges' and the encoder."""
     judges = [judge.model for judge in CONFIG.judges.values()]
-    return sorted({*speakers(), CONFIG.embeddings.encoder, *judges})
+    policies = [policy.model for policy in CONFIG.policies.values()]
+    return sorted({*speakers(), *policies, CONFIG.embeddings.encoder, *judges})
 
 
 def files_of_source(model):
@@ -32,16 +33,16 @@ def files_of_source(model):
 
 
 def manifest_of_policy(wildcards):
-    """The manifest of whoever speaks: the actor, or an arm's checkpoint."""
-    if wildcards.policy == "base":
-        return manifest_of_model(CONFIG.dialogues.actor)
+    """The manifest of whoever speaks: the actor, another model, or an arm's checkpoint."""
+    if wildcards.policy in ("base", *CONFIG.policies):
+        return manifest_of_model(speakers(wildcards.policy)[0])
     arm, round_number = wildcards.policy.rsplit("-round", 1)
     return f"results/checkpoints/{arm}/round{round_number}/manifest.json"
 
 
 def manifests_of_speakers(wildcards):
     """The manifests of the policy and, where there is one, of its partner."""
-    partner = [manifest_of_model(name) for name in speakers()[1:]]
+    partner = [manifest_of_model(name) for name in speakers(wildcards.policy)[1:]]
     return [manifest_of_policy(wildcards), *partner]
 
 

@@ -4,6 +4,16 @@ Reads the configuration; writes nothing.
 """
 
 
+def spec_of_dialogues(wildcards):
+    """How the policy's completions are drawn, and what decides its models' answers."""
+    models = [CONFIG.models[name] for name in speakers(wildcards.policy)]
+    return spec(
+        dialogues=CONFIG.policy_dialogues(wildcards.policy).told(),
+        answering=[model.answering for model in models],
+        seed=CONFIG.seed,
+    )
+
+
 def spec_of_judge(wildcards):
     """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]

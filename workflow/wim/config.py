@@ -1,7 +1,7 @@
 """The configuration: one pydantic model per section, read and refused in the user's terms."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +16,7 @@ from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
 from wim.settings.pairs import PairSettings
+from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid, validated, with_defaults
 from wim.settings.rewards import RewardSettings, unfit_judges
@@ -44,6 +45,10 @@ class Config(Section):
 
     dialogues: DialogueSettings = DialogueSettings()
     """The candidates that the judges will see. Unit: none."""
+
+    policies: dict[Name, PolicySettings] = {}
+    """Further speakers by a name of your choice: teachers, whose answers to the same prompts are
+    results/dialogues/<name>/. Unit: none."""
 
     judges: dict[Name, JudgeSettings] = {"smollm2": JudgeSettings(model="smollm2")}
     """The judges, by a name of your choice. Unit: none."""
@@ -83,6 +88,8 @@ class Config(Section):
         if self.dialogues.partner:
             uses += [("dialogues.partner", self.dialogues.partner, "models", self.models)]
         uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
+        for name, policy in self.policies.items():
+            uses.append((f"policies.{name}.model", policy.model, "models", self.models))
         for name, judge in self.judges.items():
             uses.append((f"judges.{name}.model", judge.model, "models", self.models))
         for name, reward in self.rewards.items():
@@ -94,10 +101,21 @@ class Config(Section):
             for key, name, kind, defined in uses
             if name not in defined
         ]
+        if self.arms and self.dialogues.candidates < 2:
+            problems.append(
+                "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
+                "2, or `arms: {}` to end with the rewards."
+            )
         actor, encoder = self.dialogues.actor, self.embeddings.encoder
         problems += model_problems(self.models, actor, encoder, self.arms)
-        for name in self.arms:
-            for settings_of in (self.arm_pairs, self.arm_training):
+        problems += taken_names(self.policies)
+        overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
+            (self.policy_dialogues, self.policies),
+            (self.arm_pairs, self.arms),
+            (self.arm_training, self.arms),
+        ]
+        for settings_of, names in overlays:
+            for name in names:
                 try:
                     settings_of(name)
                 except UserError as error:
@@ -105,6 +123,12 @@ class Config(Section):
         if problems:
             raise UserError("\n".join(problems))
         return self
+
+    def policy_dialogues(self, policy: str) -> DialogueSettings:
+        """The dialogues of whoever speaks: the actor, its checkpoints, or a named policy."""
+        if policy not in self.policies:
+            return self.dialogues
+        return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
 
     def arm_pairs(self, arm: str) -> PairSettings:
         """The pair settings of an arm: the common ones, with the arm's own over them."""

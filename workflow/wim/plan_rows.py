@@ -45,7 +45,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.tables import PROMPTS, Prompt
     from wim.templates import read_templates
 
-    settings = config.dialogues
+    settings = config.policy_dialogues(job.wildcards["policy"])
     prompts, *others = map(Path, job.input)
     manifests = [path for path in others if path.suffix == ".json"]
     templates = [path for path in others if path.suffix == ".jinja"]

@@ -35,7 +35,7 @@ class DialogueSettings(Section):
     """expert_chat: folder with actor.jinja and partner.jinja, the speakers' system messages, and
     opening.jinja, which asks for the first turn. Unit: path, from the working directory."""
 
-    candidates: int = Field(default=2, ge=2, le=64)
+    candidates: int = Field(default=2, ge=1, le=64)
     """Completions drawn for each prompt, in expert_chat for each turn of a learning speaker. Unit:
     completions."""
 
