@@ -5,6 +5,7 @@ Reads the merged configuration; writes nothing.
 
 import fcntl
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -25,19 +26,26 @@ try:
 except UserError as error:
     raise WorkflowError(error) from None
 
-# The policies that a model speaks for: the actor, its checkpoints, and those of the configuration.
-SPEAKING = "|".join(["base", r".+-round\d+", *CONFIG.policies])
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
+
+
+def one_of(names):
+    """A pattern of wildcards that matches these names and no other."""
+    return "|".join(map(re.escape, names))
+
+
+# The policies that a model speaks for: the actor, its checkpoints, and those of the configuration.
+SPEAKING = "|".join(["base", r".+-round\d+", *map(re.escape, CONFIG.policies)])
 
 
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
     policy=f"labelled|{SPEAKING}",
-    model="|".join(CONFIG.models),
-    judge="|".join(CONFIG.judges),
-    reward="|".join(CONFIG.rewards),
-    arm="|".join(CONFIG.arms),
+    model=one_of(CONFIG.models),
+    judge=one_of(CONFIG.judges),
+    reward=one_of(CONFIG.rewards),
+    arm=one_of(CONFIG.arms),
 
 
 def spec(**settings):

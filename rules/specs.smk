@@ -46,7 +46,7 @@ def spec_of_training(wildcards):
     }
     return spec(
         training=CONFIG.arm_training(wildcards.arm),
-        seed=CONFIG.seed,
+        seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
             "round": int(wildcards.round),

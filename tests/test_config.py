@@ -25,6 +25,7 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
 
 REQUIRED = {
     "models.<name>.source",
+    "policies.<name>.model",
     "judges.<name>.model",
     "rewards.<name>.judge",
     "arms.<name>.reward",
@@ -201,7 +202,7 @@ def test_an_arm_can_bring_adapters_back_with_their_defaults() -> None:
 
 # What is refused
 
-NAME = "write a name of letters, digits, _ and -"
+NAME = "write a name of letters, digits, dots, _ and -"
 FORMS = (
     "hf:<repo>@<revision>",
     "path:<folder, .gguf file or archive>",

@@ -99,6 +99,15 @@ def add_arm(project: Project) -> None:
     project.set("arms.other", {"reward": "number"})
 
 
+def add_grid(project: Project) -> None:
+    axes = {
+        "reward": ["wim", "number"],
+        "training.loss": ["sigmoid", "ipo"],
+        "training.beta": [0.1, 0.5],
+    }
+    project.set("grid", {"main": axes})
+
+
 def add_judge(project: Project) -> None:
     project.set("judges.second", {"model": "tiny", "sampling": {"max_new_tokens": 12}})
 
@@ -190,6 +199,12 @@ CHANGES = [
     pytest.param(set_to("arms.wim.training.learning_rate", 1e-5), AFTER_PAIRS, id="learning rate"),
     pytest.param(set_to("arms.wim.training.loss", "ipo"), AFTER_PAIRS, id="loss"),
     pytest.param(add_arm, AFTER_REWARDS, id="a second arm starts from the existing rewards"),
+    pytest.param(
+        add_grid,
+        {"pair_candidates": 8, "train_dpo": 8, **SUMMARY},
+        id="a grid of two rewards, losses and betas generates and judges nothing",
+    ),
+    pytest.param(set_to("arms.wim.seed", 1), AFTER_PAIRS, id="seed of an arm"),
     pytest.param(add_judge, {**RATE, **SUMMARY}, id="a second judge leaves dialogues alone"),
     pytest.param(
         set_to("rewards.mixed", {"judge": "tiny", "zeta": 0.4}),

@@ -1,6 +1,7 @@
 """The configuration: one pydantic model per section, read and refused in the user's terms."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from wim.settings.arms import Arm
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import GateSettings
+from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
 from wim.settings.judging import JudgeSettings
 from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
@@ -22,6 +24,8 @@ from wim.settings.reading import overlaid, validated, with_defaults
 from wim.settings.rewards import RewardSettings, unfit_judges
 from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
+
+CHECKPOINT = re.compile(r".+-round\d+")
 
 
 class Config(Section):
@@ -75,6 +79,11 @@ class Config(Section):
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""
 
+    grid: dict[Name, dict[str, Any]] = {}
+    """Further arms, by the name of each grid: keys of an arm, nested ones with dots, each with a
+    value or a list of values, of which every combination becomes an arm; docs/rounds.md.
+    Unit: none."""
+
     @field_validator("models", mode="before")
     @classmethod
     def _with_embedded(cls, models: Any) -> Any:
@@ -107,6 +116,12 @@ class Config(Section):
                 "2, or `arms: {}` to end with the rewards."
             )
         actor, encoder = self.dialogues.actor, self.embeddings.encoder
+        problems += [
+            f"arms.{name}: found a name that ends as those of checkpoints do, in -round and a "
+            "number; write another one."
+            for name in self.arms
+            if CHECKPOINT.fullmatch(name)
+        ]
         problems += model_problems(self.models, actor, encoder, self.arms)
         problems += taken_names(self.policies)
         overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
@@ -130,6 +145,11 @@ class Config(Section):
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
 
+    def arm_seed(self, arm: str) -> int:
+        """The seed of an arm's training."""
+        own = self.arms[arm].seed
+        return self.seed if own is None else own
+
     def arm_pairs(self, arm: str) -> PairSettings:
         """The pair settings of an arm: the common ones, with the arm's own over them."""
         return overlaid(self.pairs, self.arms[arm].pairs, f"arms.{arm}.pairs")
@@ -146,7 +166,11 @@ def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
     was found, what to write.
     """
     try:
-        return validated(Config, with_defaults(Config, values), "")
+        written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
+        try:
+            return validated(Config, with_defaults(Config, written), "")
+        except UserError as error:
+            raise UserError(in_terms_of_grids(str(error), values)) from None
     except UserError as error:
         raise UserError(f"{source}: " + str(error).replace("\n", f"\n{source}: ")) from None
 

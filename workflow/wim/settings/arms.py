@@ -1,6 +1,8 @@
 """Settings of an arm: a reward, and what differs from the common pairs and training."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from wim.settings.section import Name, Section
 
@@ -16,3 +18,6 @@ class Arm(Section):
 
     training: dict[str, Any] = {}
     """Keys of `training` that this arm sets otherwise. Unit: none."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Seed of this arm's training; null is the run's. Unit: none."""

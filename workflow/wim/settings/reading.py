@@ -44,7 +44,7 @@ def expected_value(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     if annotation in (int, float):
         return _number(annotation is int, bounds)
     if "pattern" in bounds:
-        return "a name of letters, digits, _ and -"
+        return "a name of letters, digits, dots, _ and -"
     if section_of(annotation):
         return "a mapping of names to sections" if origin is dict else "a section"
     return {str: "text", bool: "true or false", NoneType: "null"}.get(annotation, "keys and values")
