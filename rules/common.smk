@@ -28,6 +28,12 @@ except UserError as error:
 # The policies that a model speaks for: the actor, its checkpoints, and those of the configuration.
 SPEAKING = "|".join(["base", r".+-round\d+", *CONFIG.policies])
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
+PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
+
+
+def one_of(names):
+    """A wildcard's constraint to some names; without any it matches nothing."""
+    return "|".join(names) or "(?!)"
 
 
 wildcard_constraints:
