@@ -26,7 +26,7 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
 REQUIRED = {
     "models.<name>.source",
     "judges.<name>.model",
-    "rewards.<name>.judge",
+    "policies.<name>.model",
     "arms.<name>.reward",
 }
 
