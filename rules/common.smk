@@ -27,11 +27,12 @@ except UserError as error:
     raise WorkflowError(error) from None
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
+PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
 
 
 def one_of(names):
     """A pattern of wildcards that matches these names and no other."""
-    return "|".join(map(re.escape, names))
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 # The policies that a model speaks for: the actor, its checkpoints, and those of the configuration.

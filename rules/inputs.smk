@@ -100,6 +100,12 @@ def shards_behind_reward(stage):
     return files
 
 
+def rewards_of_panel(wildcards):
+    """The rewards tables of a panel's members, in its order."""
+    folder = f"results/rewards/{wildcards.policy}"
+    return [f"{folder}/{name}.parquet" for name in CONFIG.rewards[wildcards.reward].of]
+
+
 def shards_of_dialogues(wildcards):
     """The policy's dialogues, all shards."""
     policy = getattr(wildcards, "policy", "base")

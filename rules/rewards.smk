@@ -1,6 +1,7 @@
 """Rewards: each candidate's score, by name. No model is loaded.
 
-Reads dialogues and ratings of all shards, and the embeddings where the reward is made of them.
+Reads dialogues and ratings of all shards, and the embeddings where the reward is made of them; a
+panel reads its members' rewards.
 Writes results/rewards/<policy>/<reward>.parquet.
 """
 
@@ -15,6 +16,8 @@ rule score_candidates:
         rewards="results/rewards/{policy}/{reward}.parquet",
     log:
         "logs/score_candidates/{policy}/{reward}.log",
+    wildcard_constraints:
+        reward=one_of(name for name in CONFIG.rewards if name not in PANELS),
     localrule: True
     params:
         spec=lambda wildcards: spec(
@@ -23,6 +26,26 @@ rule score_candidates:
         code=code_of("score_candidates"),
     script:
         "../workflow/scripts/score_candidates.py"
+
+
+rule combine_rewards:
+    """Take several rewards of every candidate together, as a panel."""
+    input:
+        members=behind_shards(rewards_of_panel),
+    output:
+        rewards="results/rewards/{policy}/{reward}.parquet",
+    log:
+        "logs/combine_rewards/{policy}/{reward}.log",
+    wildcard_constraints:
+        reward=one_of(PANELS),
+    localrule: True
+    params:
+        spec=lambda wildcards: spec(
+            **CONFIG.rewards[wildcards.reward].told(CONFIG.seed)
+        ),
+        code=code_of("combine_rewards"),
+    script:
+        "../workflow/scripts/combine_rewards.py"
 
 
 rule rewards:

@@ -26,7 +26,7 @@ def spec_of_judge(wildcards):
 def spec_of_pairs(wildcards):
     """The arm's pair rule, and the names that its rows carry."""
     reward = CONFIG.arms[wildcards.arm].reward
-    judge = CONFIG.rewards[reward].judge
+    judge = "+".join(CONFIG.judges_behind(reward))
     return spec(
         pairs=CONFIG.arm_pairs(wildcards.arm),
         names={"policy": "base", "judge": judge, "reward": reward},
@@ -38,9 +38,17 @@ def spec_of_training(wildcards):
     """The arm's training settings, and for the model card what the pairs were made with."""
     arm = CONFIG.arms[wildcards.arm]
     reward = CONFIG.rewards[arm.reward]
+    # A panel's members come with it, and its judges by their names.
+    of_panel = {
+        **{f"reward {name}": CONFIG.rewards[name] for name in reward.of},
+        **{
+            f"judge {name}": CONFIG.judges[name]
+            for name in CONFIG.judges_behind(arm.reward)
+        },
+    }
     behind = {
         "dialogues": CONFIG.dialogues,
-        "judge": CONFIG.judges[reward.judge],
+        **(of_panel if reward.of else {"judge": CONFIG.judges[reward.judge]}),
         "reward": reward,
         "pairs": CONFIG.arm_pairs(wildcards.arm),
     }

@@ -27,7 +27,7 @@ REQUIRED = {
     "models.<name>.source",
     "policies.<name>.model",
     "judges.<name>.model",
-    "rewards.<name>.judge",
+    "policies.<name>.model",
     "arms.<name>.reward",
 }
 

@@ -39,6 +39,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
         "rewards": {
             "wim": {"judge": "tiny", "zeta": 1.0},
             "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
+            "both": {"kind": "panel", "of": ["wim", "number"]},
         },
         "arms": {"number": {"reward": "number", "training": {"batch_size": 4}}},
         "gate": {"pairs": "labelled.json"},
@@ -54,7 +55,7 @@ def test_every_reward_is_measured_on_every_pair_beside_the_longer_response(
     measured: Project,
 ) -> None:
     told = json.loads((measured.folder / "results/evaluation/gate.json").read_text())
-    assert set(told) == {"wim", "number", "(longer response)"}
+    assert set(told) == {"wim", "number", "both", "(longer response)"}
     assert told["(longer response)"]["accuracy"]["value"] == 1.0
     assert all(one["pairs"] == len(PAIRS) for one in told.values())
     assert (measured.folder / "results/evaluation/gate.svg").stat().st_size > 1000
@@ -94,6 +95,21 @@ def test_a_reward_below_the_bar_stops_its_arm_before_training_with_the_reason(
     project.set("arms.number.pairs", {"ties": "random"})
     project.run("--", "dpo_checkpoint")
     assert (project.folder / "results/checkpoints/number/round1/manifest.json").exists()
+
+
+def test_another_judge_in_a_panel_runs_what_is_new_alone(measured: Project, tmp_path: Path) -> None:
+    project = measured.again(tmp_path / "project")
+    assert project.planned("--", "reward_gate") == {}
+    project.set("judges.second", {"model": "tiny", "nothing_missing": "All is said"})
+    project.set("rewards.other", {"judge": "second", "zeta": 0.0})
+    project.set("rewards.both.of", ["wim", "number", "other"])
+    assert project.planned("--", "reward_gate") == {
+        "rate_candidates": 2,
+        "embed_critiques": 2,
+        "score_candidates": 1,
+        "combine_rewards": 1,
+        "reward_gate": 1,
+    }
 
 
 def test_without_labelled_pairs_the_gate_says_what_to_write(

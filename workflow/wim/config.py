@@ -21,7 +21,7 @@ from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid, validated, with_defaults
-from wim.settings.rewards import RewardSettings, unfit_judges
+from wim.settings.rewards import RewardSettings, unfit_judges, unfit_panels
 from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
@@ -102,10 +102,13 @@ class Config(Section):
         for name, judge in self.judges.items():
             uses.append((f"judges.{name}.model", judge.model, "models", self.models))
         for name, reward in self.rewards.items():
-            uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
+            if reward.judge:
+                uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
+            uses += [(f"rewards.{name}.of", each, "rewards", self.rewards) for each in reward.of]
         for name, arm in self.arms.items():
             uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
-        problems = unfit_judges(self.rewards, self.judges) + [
+        problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
+        problems += [
             _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
             for key, name, kind, defined in uses
             if name not in defined
@@ -149,6 +152,12 @@ class Config(Section):
         """The seed of an arm's training."""
         own = self.arms[arm].seed
         return self.seed if own is None else own
+
+    def judges_behind(self, reward: str) -> list[str]:
+        """The judges whose ratings a reward is made of, each once."""
+        settings = self.rewards[reward]
+        judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
+        return list(dict.fromkeys(judge for judge in judges if judge is not None))
 
     def arm_pairs(self, arm: str) -> PairSettings:
         """The pair settings of an arm: the common ones, with the arm's own over them."""

@@ -168,7 +168,7 @@ def describe_reward(
     mean = float(points.mean()) if len(points) else None
     mean_delta = total / compared if compared else None
     return RewardSummary(
-        judge=settings.judge,
+        judge=settings.judge or " + ".join(settings.of),
         kind=settings.kind,
         zeta=settings.zeta,
         rating=settings.rating,

@@ -116,6 +116,9 @@ def _arrow_type(kind: str) -> "pa.DataType":
     import pyarrow as pa
 
     message = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+    member = pa.struct(
+        [(name, pa.string()) for name in ("member", "judge", "status")] + [("reward", pa.float64())]
+    )
     types = {
         "text": pa.string(),
         "bool": pa.bool_(),
@@ -123,6 +126,7 @@ def _arrow_type(kind: str) -> "pa.DataType":
         "seed": pa.int64(),
         "float": pa.float64(),
         "messages": pa.list_(message),
+        "members": pa.list_(member),
     }
     if kind.startswith("vector:"):
         return pa.list_(pa.float32(), int(kind.removeprefix("vector:")))
@@ -209,6 +213,10 @@ REWARDS = Table(
         ("reward", "float?"),
     ),
     key=("candidate_id",),
+)
+# A rewards table with what its rows are made of.
+PANELS = Table(
+    "panels", (*REWARDS.columns, ("with_reward", "int"), ("members", "members")), key=REWARDS.key
 )
 PAIRS = Table(
     "pairs",

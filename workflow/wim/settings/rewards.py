@@ -10,16 +10,21 @@ from wim.settings.section import Name, Section
 if TYPE_CHECKING:
     from wim.settings.judging import JudgeSettings
 
+OF_PANEL = {"of", "by", "at_least"}
 # The settings that a kind has no use for.
 UNUSED = {
-    "mixture": set[str](),
-    "published": {"rating"},
-    "nothing_missing": {"zeta", "rating"},
-    "negated": set[str](),
-    "shuffled_wim": set[str](),
-    "length": {"zeta", "rating"},
-    "random": {"zeta", "rating"},
+    "mixture": OF_PANEL,
+    "published": {"rating", *OF_PANEL},
+    "nothing_missing": {"zeta", "rating", *OF_PANEL},
+    "negated": OF_PANEL,
+    "shuffled_wim": OF_PANEL,
+    "length": {"zeta", "rating", *OF_PANEL},
+    "random": {"zeta", "rating", *OF_PANEL},
+    "panel": {"judge", "zeta", "rating"},
 }
+# The unit of a kind's rewards; all others are on the scale of a cosine.
+UNITS = {"published": "published points", "nothing_missing": "nats", "length": "tokens"}
+SCALE = "points of -1 to 1"
 # The judge that a kind needs, and why.
 NEEDS = {
     "published": ("upstream", "asks and parses as published"),
@@ -28,21 +33,28 @@ NEEDS = {
 
 
 class RewardSettings(Section):
-    """A reward: a function of a judge's rating of a candidate, or a control for one."""
+    """A reward: a function of a judge's rating of a candidate, a control for one, or a panel."""
 
-    judge: Name
+    judge: Name | None = None
     """The judge whose ratings and critiques it uses, by its name under `judges`; a control takes
-    the candidates that this judge could judge. Unit: name."""
+    the candidates that this judge could judge. A panel has none of its own. Unit: name."""
 
     kind: Literal[
-        "mixture", "published", "nothing_missing", "negated", "shuffled_wim", "length", "random"
+        "mixture",
+        "published",
+        "nothing_missing",
+        "panel",
+        "negated",
+        "shuffled_wim",
+        "length",
+        "random",
     ] = "mixture"
     """mixture: (1 - zeta) * scaled rating + zeta * cosine of response and critique; published: the
     same with the published scale and fallbacks, for a judge of the method upstream; nothing_missing:
-    log-probability that nothing is missing, of a structured judge. Controls: negated, the mixture
-    with the other sign; shuffled_wim, the mixture with the critique of another prompt's response;
-    length, the completion's tokens; random, a number drawn by seed. All need a zeta but for
-    nothing_missing, length and random. Unit: none."""
+    log-probability that nothing is missing, of a structured judge; panel: the mean or median of
+    other rewards. Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with
+    the critique of another prompt's response; length, the completion's tokens; random, a number
+    drawn by seed. All need a zeta but for nothing_missing, panel, length and random. Unit: none."""
 
     zeta: float | None = Field(default=None, ge=0, le=1)
     """Weight of the cosine; 1 uses the critique alone, 0 the number alone. Unit: share."""
@@ -51,9 +63,20 @@ class RewardSettings(Section):
     """The number that is scaled from 1..10 to -1..1: the most likely rating or the mean over the
     judge's probabilities. Unit: none."""
 
+    of: list[Name] = []
+    """panel: the rewards that it is made of, by their names, all in one unit. Unit: names."""
+
+    by: Literal["mean", "median"] = "mean"
+    """panel: what is taken of its members' rewards of a candidate. Unit: none."""
+
+    at_least: int = Field(default=1, ge=1)
+    """panel: a candidate for which fewer members have a reward has none. Unit: rewards."""
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The stages of its judge that it is made of; without zeta it has no use for vectors."""
+        if self.kind == "panel":
+            return ()
         return ("ratings",) if "zeta" in UNUSED[self.kind] else ("ratings", "embeddings")
 
     def told(self, seed: int) -> dict[str, Any]:
@@ -68,10 +91,19 @@ class RewardSettings(Section):
     @model_validator(mode="after")
     def _fits_kind(self) -> "RewardSettings":
         for name in sorted(UNUSED[self.kind]):
-            if getattr(self, name) != type(self).model_fields[name].default:
+            if getattr(self, name) != type(self).model_fields[name].get_default():
                 raise ValueError(f"the kind {self.kind} has no use for {name}; leave the line out")
         if self.zeta is None and "zeta" not in UNUSED[self.kind]:
             raise ValueError("zeta is missing; write a number from 0 to 1")
+        if self.judge is None and "judge" not in UNUSED[self.kind]:
+            raise ValueError("judge is missing; write the name of one under `judges`")
+        if self.kind == "panel" and (len(set(self.of)) < 2 or len(set(self.of)) < len(self.of)):
+            raise ValueError("a panel has two members or more; write of: [<reward>, <reward>]")
+        if self.kind == "panel" and self.at_least > len(self.of):
+            raise ValueError(
+                f"at_least is {self.at_least}, and the panel has {len(self.of)} members; write at "
+                f"most {len(self.of)}"
+            )
         return self
 
 
@@ -79,12 +111,32 @@ def unfit_judges(
     rewards: Mapping[str, RewardSettings], judges: "Mapping[str, JudgeSettings]"
 ) -> list[str]:
     """In words, the rewards whose judge cannot give what their kind is made of."""
-    return [
-        f"rewards.{name}.kind: found '{reward.kind}', which needs a judge of the method "
-        f"{NEEDS[reward.kind][0]}, as that {NEEDS[reward.kind][1]}; judges.{reward.judge}.method "
-        f"is {judges[reward.judge].method}."
-        for name, reward in rewards.items()
-        if reward.kind in NEEDS
-        and reward.judge in judges
-        and judges[reward.judge].method != NEEDS[reward.kind][0]
-    ]
+    problems = []
+    for name, reward in rewards.items():
+        judge = judges.get(reward.judge or "")
+        method, why = NEEDS.get(reward.kind, (None, ""))
+        if judge and method not in (None, judge.method):
+            problems.append(
+                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge of the method "
+                f"{method}, as that {why}; judges.{reward.judge}.method is {judge.method}."
+            )
+    return problems
+
+
+def unfit_panels(rewards: Mapping[str, RewardSettings]) -> list[str]:
+    """In words, the panels whose members cannot be taken together: panels, or of several units."""
+    problems = []
+    for name, panel in rewards.items():
+        members = [member for member in panel.of if member in rewards]
+        if nested := [member for member in members if rewards[member].kind == "panel"]:
+            problems.append(
+                f"rewards.{name}.of: found '{nested[0]}', itself a panel; write its members instead."
+            )
+        units = {member: UNITS.get(rewards[member].kind, SCALE) for member in members}
+        if len(set(units.values())) > 1:
+            found = ", ".join(f"{member} in {unit}" for member, unit in units.items())
+            problems.append(
+                f"rewards.{name}.of: found {found}; a mean over several units says nothing: write "
+                "members of one."
+            )
+    return problems

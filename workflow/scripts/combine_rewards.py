@@ -1,0 +1,14 @@
+"""Take several rewards together as a panel."""
+
+from pathlib import Path
+
+from wim.panels import combine_rewards
+from wim.scripting import job
+from wim.settings.rewards import RewardSettings
+
+with job(snakemake) as spec:
+    combine_rewards(
+        members=[Path(path) for path in snakemake.input.members],
+        settings=RewardSettings.model_validate(spec["reward"]),
+        output=Path(snakemake.output.rewards),
+    )
