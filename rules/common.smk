@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 
 from wim.code_changes import effective_code, script_code
 from wim.config import load_config
@@ -58,6 +59,11 @@ def spec(**settings):
     return canonical_json(values)
 
 
+def literally(value):
+    """A function that gives a value. In a plain text Snakemake reads {word} as a wildcard."""
+    return lambda wildcards: value
+
+
 def code_of(script):
     """The digest of the code that a script really executes, or what it is accepted as."""
     try:
@@ -96,6 +102,11 @@ def file_at(path, key):
     Looked for from the working directory, then from the workflow's own folder, which holds
     the embedded default.
     """
+    if contains_wildcard(path):
+        raise WorkflowError(
+            f"config: {key}: found '{path}', and Snakemake takes {{...}} in a file's name for a"
+            " wildcard; rename it, or write the path of a link without braces."
+        )
     for place in (Path(path).expanduser(), Path(workflow.basedir) / path):
         if place.exists():
             return str(place)

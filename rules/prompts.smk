@@ -15,8 +15,12 @@ rule ingest_prompts:
         "logs/ingest_prompts.log",
     localrule: True
     params:
-        spec=spec(
-            prompts=CONFIG.prompts.model_dump(mode="json", exclude={"files", "shards"})
+        spec=literally(
+            spec(
+                prompts=CONFIG.prompts.model_dump(
+                    mode="json", exclude={"files", "shards"}
+                )
+            )
         ),
         code=code_of("ingest_prompts"),
     script:

@@ -22,18 +22,20 @@ rule summary:
         "logs/summary.log",
     localrule: True
     params:
-        spec=spec(
-            rewards={
-                name: reward.told(CONFIG.seed)["reward"]
-                for name, reward in CONFIG.rewards.items()
-            },
-            arms={
-                name: {
-                    "reward": arm.reward,
-                    "loss": CONFIG.arm_training(name).loss_label,
-                }
-                for name, arm in CONFIG.arms.items()
-            },
+        spec=literally(
+            spec(
+                rewards={
+                    name: reward.told(CONFIG.seed)["reward"]
+                    for name, reward in CONFIG.rewards.items()
+                },
+                arms={
+                    name: {
+                        "reward": arm.reward,
+                        "loss": CONFIG.arm_training(name).loss_label,
+                    }
+                    for name, arm in CONFIG.arms.items()
+                },
+            )
         ),
         code=code_of("summary"),
     script:

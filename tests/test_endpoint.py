@@ -1,6 +1,8 @@
 """A model behind an API: what is asked, what an answer means, and what a faulty server does to it."""
 
 import logging
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from api_server import ApiServer, Fields, Reply, failed, last_message, said
 
-from wim.engines import calls
+from wim.engines import calls, results
 from wim.engines.base import Completion, Request
 from wim.engines.calls import Calls
 from wim.engines.endpoint import EndpointEngine
@@ -445,6 +447,69 @@ def test_a_caller_that_stops_breaks_the_other_requests_off(monkeypatch) -> None:
         stream = engine(server, monkeypatch, timeout=600).generate(QUESTIONS, DRAWN)
         assert next(iter(stream)).text == "answer to question 0"
         stream.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def leaving() -> Iterator[None]:
+    """As in a job: SIGUSR1 ends this process's work by unwinding it."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(number)
+
+    former = signal.signal(signal.SIGUSR1, leave)
+    yield
+    signal.signal(signal.SIGUSR1, former)
+
+
+def left(engine: EndpointEngine, requests: list[Request]) -> list[str]:
+    """What comes out of a run that a signal ends."""
+    found: list[str] = []
+    with pytest.raises(SystemExit):
+        found += (answer.text for answer in engine.generate(requests, DRAWN))
+    return found
+
+
+def test_an_answer_that_is_on_its_way_when_a_signal_comes_is_kept_and_nothing_more_asked(
+    leaving, monkeypatch
+) -> None:
+    def answer(fields: Fields, before: int) -> Reply:
+        if last_message(fields) == "question 2":
+            os.kill(os.getpid(), signal.SIGUSR1)
+            calls.time.sleep(0.5)
+        return echo(fields, before)
+
+    with ApiServer(answer) as server:
+        found = left(engine(server, monkeypatch, requests_in_flight=1), QUESTIONS)
+    assert found == [f"answer to question {number}" for number in range(3)]
+    assert len(server.asked) == 3
+
+
+def test_a_signal_does_not_wait_for_an_answer_that_does_not_come(leaving, monkeypatch) -> None:
+    monkeypatch.setattr(results, "LAST_ANSWERS", 0.5)
+
+    def answer(fields: Fields, before: int) -> Reply:
+        if last_message(fields) == "question 2":
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return Reply(silent=True)
+        return echo(fields, before)
+
+    with ApiServer(answer) as server:
+        start = calls.time.monotonic()
+        found = left(engine(server, monkeypatch, requests_in_flight=1, timeout=600), QUESTIONS)
+        assert calls.time.monotonic() - start < 20
+    assert found == ["answer to question 0", "answer to question 1"]
+
+
+def test_a_signal_while_an_answer_is_being_kept_loses_none(leaving, monkeypatch) -> None:
+    kept: list[str] = []
+    with ApiServer(echo) as server, pytest.raises(SystemExit):
+        far = engine(server, monkeypatch, requests_in_flight=1)
+        for answer in far.generate(QUESTIONS, DRAWN):
+            if len(kept) == 1:
+                os.kill(os.getpid(), signal.SIGUSR1)
+            kept.append(answer.text)
+    assert len(kept) == len(server.asked)
+    assert signal.getsignal(signal.SIGUSR1).__name__ == "leave"  # type: ignore[union-attr]
 
 
 def test_the_engine_can_be_asked_again(monkeypatch) -> None:

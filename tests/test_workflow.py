@@ -234,6 +234,7 @@ def test_a_failed_job_names_its_log_and_writes_nothing(
         ({"judges": {"one": {"templates": "x"}}}, "", ["judges.one.model"]),
         ({"seed": "x"}, "", ["seed", "'x'"]),
         ({"prompts": {"files": ["none.jsonl"]}}, "", ["prompts.files", "none.jsonl"]),
+        ({"prompts": {"files": ["{a}.jsonl"]}}, "", ["prompts.files", "{a}.jsonl", "rename"]),
         ({}, "", ["prompts.jsonl", "no rows"]),
         ({}, '{"prompt": "One."}\n{"prompt"\n', ["prompts.jsonl:2", "not JSON"]),
         ({}, '{"text": "One."}\n', ["prompts.jsonl:1", "text", "prompts.column"]),
@@ -255,3 +256,20 @@ def test_bad_input_ends_with_exit_1_and_a_message_that_names_it(
     for part in parts:
         assert part in output
     assert not (tmp_path / "results/prompts/prompts.parquet").exists()
+
+
+def test_braces_in_texts_are_no_wildcards(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"{text}": "Name a {thing} of {wood}."}\n')
+    config = tmp_path / "mine.yaml"
+    settings = {
+        "prompts": {"files": ["mine.jsonl"], "column": "{text}", "eval_fraction": 0},
+        "dialogues": {"system": "You are {name}."},
+        "judges": {"one": {"model": "smollm2", "nothing_missing": "{none}"}},
+        "rewards": {"wim": {"judge": "one", "zeta": 1.0}},
+    }
+    config.write_text(json.dumps(settings))
+    assert planned(tmp_path, "all", config=config) == {**DEMO_JOBS, "summary": 1}
+    result = run(tmp_path, "results/prompts/prompts.parquet", config=config)
+    assert result.returncode == 0, result.stdout + result.stderr
+    prompts = pd.read_parquet(tmp_path / "results/prompts/prompts.parquet")
+    assert prompts["messages"][0][0]["content"] == "Name a {thing} of {wood}."

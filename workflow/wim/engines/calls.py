@@ -5,13 +5,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from wim.engines.api_errors import retry_after, told
 from wim.engines.chat import ChatCompletion, Malformed, NoAnswer, Refused
+from wim.engines.results import results
 from wim.engines.token_budget import TokenBudget
 from wim.errors import UserError
 from wim.settings.models import ApiSettings
@@ -75,34 +76,20 @@ class Calls:
         self._answered = 0
         self._unanswered_in_a_row = 0
         self._stopped: UserError | None = None
+        self._leaving = False
 
     def each(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> Iterator[T]:
-        """The results of jobs that use `ask`, in order of finishing.
+        """The results of jobs that use `ask`, in order of finishing; see `results`.
 
-        All are under way at once. When the caller stops, is stopped by a signal, or one of them
-        raises, the requests of the others are broken off.
+        When the caller stops, or one of them raises, the requests of the others are broken off.
+        After a signal no request is sent, and those under way have a few seconds for their answers.
         """
-        done = object()
-
-        async def following(results: AsyncIterator[T]) -> T | object:
-            return await anext(results, done)
-
-        with asyncio.Runner() as runner:
-            results = self._results(jobs)
-            while (result := runner.run(following(results))) is not done:
-                yield result  # type: ignore[misc]
-
-    async def _results(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> AsyncIterator[T]:
         self._slots = asyncio.Semaphore(self.api.requests_in_flight)
-        async with self._connected() as self._client:
-            tasks = [asyncio.ensure_future(job()) for job in jobs]
-            try:
-                for finished in asyncio.as_completed(tasks):
-                    yield await finished
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        self._client = self._connected()
+        yield from results(jobs, self._client, self._leave)
+
+    def _leave(self) -> None:
+        self._leaving = True
 
     def _connected(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -161,6 +148,9 @@ class Calls:
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             spending = await self._budget.reserve(_estimate(fields))
+            if self._leaving:
+                # Nothing more is sent; the work ends when those on their way have answered.
+                raise asyncio.CancelledError
             if self._stopped:
                 raise self._stopped
             self.check()
