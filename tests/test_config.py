@@ -27,7 +27,6 @@ REQUIRED = {
     "models.<name>.source",
     "policies.<name>.model",
     "judges.<name>.model",
-    "policies.<name>.model",
     "arms.<name>.reward",
 }
 
