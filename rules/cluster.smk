@@ -3,7 +3,7 @@
 Reads the resources of all rules, so it is included last; writes nothing.
 """
 
-from wim.model_sources import user_is_offline
+from wim.hub import user_is_offline
 from wim.patience import use_patient_commands
 from wim.requests import refusals
 

@@ -3,6 +3,16 @@
 Reads the configuration; writes nothing.
 """
 
+from wim.settings.prompts import staged_name
+
+
+def file_of_prompts(source):
+    """A prompt file: where it lies, or what a data set's files are packed into."""
+    name = staged_name(source)
+    return (
+        f"results/prompts/hub/{name}.tar" if name else file_at(source, "prompts.files")
+    )
+
 
 def manifest_of_model(name):
     """The manifest of a staged model: its identity for every rule that uses it."""

@@ -1,27 +1,41 @@
 """Prompts: read, normalised, selected, split and sharded.
 
 Reads the files that the configuration names under prompts.files.
-Writes results/prompts/prompts.parquet and results/prompts/shards/<shard>.parquet.
+Writes results/prompts/hub/<data set>.tar, of data sets on the hub, results/prompts/prompts.parquet and
+results/prompts/shards/<shard>.parquet.
 """
+
+HUB_PROMPTS = {staged_name(source): source for source in CONFIG.prompts.files}
+
+
+rule stage_prompts:
+    """Fetch the prompt files of a data set on the hub."""
+    output:
+        files="results/prompts/hub/{dataset}.tar",
+    log:
+        "logs/stage_prompts/{dataset}.log",
+    wildcard_constraints:
+        dataset=r"[\w.-]+",
+    localrule: True
+    params:
+        # A function, since a pattern may have braces.
+        spec=lambda wildcards: spec(source=HUB_PROMPTS.get(wildcards.dataset)),
+        code=code_of("stage_prompts"),
+    script:
+        "../workflow/scripts/stage_prompts.py"
 
 
 rule ingest_prompts:
     """Read the prompt files into one table."""
     input:
-        files=[file_at(path, "prompts.files") for path in CONFIG.prompts.files],
+        files=[file_of_prompts(source) for source in CONFIG.prompts.files],
     output:
         prompts="results/prompts/prompts.parquet",
     log:
         "logs/ingest_prompts.log",
     localrule: True
     params:
-        spec=literally(
-            spec(
-                prompts=CONFIG.prompts.model_dump(
-                    mode="json", exclude={"files", "shards"}
-                )
-            )
-        ),
+        spec=literally(spec(prompts=CONFIG.prompts.told())),
         code=code_of("ingest_prompts"),
     script:
         "../workflow/scripts/ingest_prompts.py"

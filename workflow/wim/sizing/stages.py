@@ -83,10 +83,15 @@ def stages_of(
     prompts: Prompts,
     assumed: Assumed,
 ) -> Iterator[Stage]:
-    """Each stage that runs a model, for one round, with nothing in the row store."""
-    yield _generate(config, models[config.dialogues.actor], prompts, assumed)
-    for judge in config.judges:
-        yield _rate(config, judge, models[config.judges[judge].model], prompts, assumed)
+    """Each stage that runs a model, for one round, with nothing in the row store.
+
+    What a model behind an API does takes no card here.
+    """
+    if config.dialogues.actor in models:
+        yield _generate(config, models[config.dialogues.actor], prompts, assumed)
+    for judge, settings in config.judges.items():
+        if settings.model in models:
+            yield _rate(config, judge, models[settings.model], prompts, assumed)
     for judge in config.judges:
         yield _embed(config, judge, models[config.embeddings.encoder], prompts, assumed)
     for arm in config.arms:
