@@ -17,6 +17,8 @@ rule rate_candidates:
         "logs/rate_candidates/{policy}/{judge}/{shard}.log",
     benchmark:
         "benchmarks/rate_candidates/{policy}/{judge}/{shard}.tsv"
+    wildcard_constraints:
+        judge=one_of(name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS),
     threads: threads_of_shard
     resources:
         batch_size=64,
@@ -35,7 +37,7 @@ rule ratings:
     input:
         expand(
             "results/ratings/base/{judge}/{shard}.parquet",
-            judge=CONFIG.judges,
+            judge=[name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS],
             shard=SHARDS,
         ),
     localrule: True

@@ -37,33 +37,18 @@ def spec_of_pairs(wildcards):
 def spec_of_training(wildcards):
     """The arm's training settings, and for the model card what the pairs were made with."""
     arm = CONFIG.arms[wildcards.arm]
-    reward = CONFIG.rewards[arm.reward]
-    # A panel's members come with it, and its judges by their names.
-    of_panel = {
-        **{f"reward {name}": CONFIG.rewards[name] for name in reward.of},
-        **{
-            f"judge {name}": CONFIG.judges[name]
-            for name in CONFIG.judges_behind(arm.reward)
-        },
-    }
-    behind = {
-        "dialogues": CONFIG.dialogues,
-        **(of_panel if reward.of else {"judge": CONFIG.judges[reward.judge]}),
-        "reward": reward,
-        "pairs": CONFIG.arm_pairs(wildcards.arm),
-    }
     return spec(
         training=CONFIG.arm_training(wildcards.arm),
         seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
             "round": int(wildcards.round),
-            "reward": arm.reward,
+            "reward": arm.labelled_by,
         },
         behind={
             name: section.model_dump(
                 mode="json", exclude_defaults=True, exclude={"templates"}
             )
-            for name, section in behind.items()
+            for name, section in CONFIG.behind_pairs(wildcards.arm).items()
         },
     )

@@ -28,6 +28,7 @@ THIS = "wim.code_changes"
 DECIDES_ROWS = {
     "generate_dialogues": ("wim.engines.stored", "engine_codes"),
     "rate_candidates": ("wim.engines.stored", "engine_codes"),
+    "compare_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embeddings", "encoder_code"),
     "train_dpo": ("wim.training.dpo", "training_code"),
 }

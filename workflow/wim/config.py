@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wim.errors import UserError
 from wim.settings.arms import Arm
+from wim.settings.comparisons import ComparisonSettings, comparison_problems
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import GateSettings
@@ -67,6 +68,9 @@ class Config(Section):
     }
     """The rewards, by a name of your choice. Unit: none."""
 
+    comparisons: dict[Name, ComparisonSettings] = {}
+    """What judges of pairs compare, by a name of your choice. Unit: none."""
+
     pairs: PairSettings = PairSettings()
     """Which candidates are set against each other, in arms that do not say otherwise. Unit: none."""
 
@@ -105,15 +109,26 @@ class Config(Section):
             if reward.judge:
                 uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
             uses += [(f"rewards.{name}.of", each, "rewards", self.rewards) for each in reward.of]
+        speakers: dict[str, Section] = {"base": self.dialogues, **self.policies}
+        for name, comparison in self.comparisons.items():
+            uses.append((f"comparisons.{name}.judge", comparison.judge, "judges", self.judges))
+            uses += [
+                (f"comparisons.{name}.between", each, "policies", speakers)
+                for each in comparison.between
+            ]
         for name, arm in self.arms.items():
-            uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
+            if arm.reward:
+                uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
+            if arm.comparison:
+                place = f"arms.{name}.comparison"
+                uses.append((place, arm.comparison, "comparisons", self.comparisons))
         problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
         problems += [
             _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
             for key, name, kind, defined in uses
             if name not in defined
         ]
-        if self.arms and self.dialogues.candidates < 2:
+        if any(arm.reward for arm in self.arms.values()) and self.dialogues.candidates < 2:
             problems.append(
                 "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
                 "2, or `arms: {}` to end with the rewards."
@@ -138,6 +153,9 @@ class Config(Section):
                     settings_of(name)
                 except UserError as error:
                     problems.append(str(error))
+        if not problems:
+            arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
+            problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
         if problems:
             raise UserError("\n".join(problems))
         return self
@@ -158,6 +176,22 @@ class Config(Section):
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
+
+    def behind_pairs(self, arm: str) -> dict[str, Section]:
+        """The sections that decide an arm's pairs, beside the models and templates."""
+        made: dict[str, Section] = {"dialogues": self.dialogues, "pairs": self.arm_pairs(arm)}
+        if name := self.arms[arm].comparison:
+            made["comparison"] = comparison = self.comparisons[name]
+            made["judge"] = self.judges[comparison.judge]
+            of = [policy for policy in comparison.between if policy in self.policies]
+            return made | {f"policy {policy}": self.policies[policy] for policy in of}
+        name = self.arms[arm].labelled_by
+        made["reward"] = reward = self.rewards[name]
+        judges = self.judges_behind(name)
+        if not reward.of:
+            return made | {"judge": self.judges[judges[0]]}
+        made |= {f"reward {member}": self.rewards[member] for member in reward.of}
+        return made | {f"judge {judge}": self.judges[judge] for judge in judges}
 
     def arm_pairs(self, arm: str) -> PairSettings:
         """The pair settings of an arm: the common ones, with the arm's own over them."""

@@ -87,6 +87,28 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     return len(candidates), len(engine.computed)
 
 
+def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.stored import open_engine
+    from wim.judging.comparing import compared_pairs
+    from wim.judging.pairwise import PairwiseJudge
+    from wim.models import read_manifest
+    from wim.table_files import read_candidates
+    from wim.tables import Candidate
+    from wim.templates import read_templates
+
+    manifest = next(path for path in map(Path, job.input) if path.suffix == ".json")
+    templates = [path for path in map(Path, job.input) if path.suffix == ".jinja"]
+    tables = [path for path in map(Path, job.input) if path.suffix == ".parquet"]
+    name, named = job.wildcards["judge"], config.comparisons.get(job.wildcards["comparison"])
+    policies = [[Candidate(**row) for row in read_candidates(path).to_pylist()] for path in tables]
+    pairs = list(compared_pairs(policies, named.per_context if named else None, config.seed))
+    model, digest = config.models[config.judges[name].model], read_manifest(manifest).digest
+    with open_engine(manifest, model, 1, store) as engine:
+        engine._model = _NoModel()
+        PairwiseJudge(name, engine, read_templates(templates), digest).compare(pairs)
+        return len(pairs), len({key.rpartition("/")[0] for key in engine.computed})
+
+
 def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.embeddings import StoredEncoder, vector_schema
     from wim.models import read_manifest
@@ -112,6 +134,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
     "generate_dialogues": _dialogues,
     "rate_candidates": _ratings,
+    "compare_candidates": _comparisons,
     "embed_critiques": _texts,
 }
 
