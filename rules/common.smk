@@ -50,6 +50,8 @@ wildcard_constraints:
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),
     arm=one_of(CONFIG.arms),
+    sft=one_of(CONFIG.sft),
+    reward_model=one_of(CONFIG.reward_models),
 
 
 def spec(**settings):

@@ -50,13 +50,14 @@ def spec_of_compared_pairs(wildcards):
         ),
         between=CONFIG.comparisons[name].between,
         names={"judge": CONFIG.comparisons[name].judge, "reward": name},
+        **prompts_of_sft(wildcards.arm),
     )
 
 
 def spec_of_comparison(wildcards):
     """What the judge was told and uses, and which candidates meet."""
     judge = CONFIG.judges[wildcards.judge]
-    model = CONFIG.models[judge.model]
+    model = CONFIG.source_of(judge.model)
     named = CONFIG.comparisons.get(wildcards.comparison)
     return spec(
         judge=judge.told(),
@@ -87,7 +88,7 @@ rule compare_candidates:
     params:
         spec=spec_of_comparison,
         # Snakemake compares no params of such a type; see rate_candidates.
-        model=lambda wildcards: CONFIG.models[CONFIG.judges[wildcards.judge].model],
+        model=lambda wildcards: CONFIG.source_of(CONFIG.judges[wildcards.judge].model),
         code=code_of("compare_candidates"),
     script:
         "../workflow/scripts/compare_candidates.py"

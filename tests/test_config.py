@@ -26,6 +26,7 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
 REQUIRED = {
     "models.<name>.source",
     "policies.<name>.model",
+    "reward_models.<name>.arm",
     "judges.<name>.model",
     "comparisons.<name>.judge",
 }

@@ -21,13 +21,14 @@ def write_compared_pairs(
     names: Mapping[str, str],
     output: Path,
     exclusions: Path,
+    sft_prompts: float | None = None,
 ) -> None:
     """The pairs of an arm that a comparison labels, and the counts of what was left out.
 
     dialogues: the shards of the first policy, whose candidates are a, and behind them those of the
     second, if there is one. A score is the probability with which the response was chosen, mean of both orders, so
-    that the two of a pair sum to 1. Ties and failed comparisons label nothing. Raises UserError
-    with the counts if no training pair is left.
+    that the two of a pair sum to 1. Ties and failed comparisons label nothing. sft_prompts: see
+    wim.preferences. Raises UserError with the counts if no training pair is left.
     """
     texts = Texts()
     places: list[dict[str, int]] = []
@@ -61,5 +62,6 @@ def write_compared_pairs(
             found.append(Preference(b, a, 1 - preference, preference))
     source = comparisons[0].parent
     write_preferences(
-        prompts, texts, found, excluded, len(completions), names, source, output, exclusions
+        *(prompts, texts, found, excluded, len(completions), names, source),
+        *(output, exclusions, sft_prompts),
     )

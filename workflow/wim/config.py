@@ -22,8 +22,11 @@ from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid, validated, with_defaults
+from wim.settings.reward_models import RewardModelSettings
 from wim.settings.rewards import RewardSettings, unfit_judges, unfit_panels
 from wim.settings.section import Name, Section
+from wim.settings.sft import SftSettings
+from wim.settings.trained import trained_problems
 from wim.settings.training import TrainingSettings
 
 CHECKPOINT = re.compile(r".+-round\d+")
@@ -77,6 +80,14 @@ class Config(Section):
     training: TrainingSettings = TrainingSettings()
     """The DPO run of every arm that does not say otherwise. Unit: none."""
 
+    sft: dict[Name, SftSettings] = {}
+    """Supervised fine-tunings by a name of your choice, under which each is a model: arms may start
+    from it, the actor and policies may be it; docs/training.md. Unit: none."""
+
+    reward_models: dict[Name, RewardModelSettings] = {}
+    """Reward models by a name of your choice, under which judges of the method reward_model know
+    them. Unit: none."""
+
     gate: GateSettings = GateSettings()
     """What measures the rewards before they label anything. Unit: none."""
 
@@ -97,14 +108,17 @@ class Config(Section):
     def _names_exist(self) -> "Config":
         """Every name that a section uses is defined, and an arm's own settings are valid."""
         uses: list[tuple[str, str, str, Mapping[str, Section]]] = []
-        uses += [("dialogues.actor", self.dialogues.actor, "models", self.models)]
+        writers = {**self.models, **self.sft}
+        uses += [("dialogues.actor", self.dialogues.actor, "models", writers)]
         if self.dialogues.partner:
-            uses += [("dialogues.partner", self.dialogues.partner, "models", self.models)]
+            uses += [("dialogues.partner", self.dialogues.partner, "models", writers)]
         uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
         for name, policy in self.policies.items():
-            uses.append((f"policies.{name}.model", policy.model, "models", self.models))
+            uses.append((f"policies.{name}.model", policy.model, "models", writers))
         for name, judge in self.judges.items():
-            uses.append((f"judges.{name}.model", judge.model, "models", self.models))
+            of_method = self.reward_models if judge.method == "reward_model" else self.sft
+            known = {**self.models, **of_method}
+            uses.append((f"judges.{name}.model", judge.model, "models", known))
         for name, reward in self.rewards.items():
             if reward.judge:
                 uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
@@ -122,6 +136,17 @@ class Config(Section):
             if arm.comparison:
                 place = f"arms.{name}.comparison"
                 uses.append((place, arm.comparison, "comparisons", self.comparisons))
+            if arm.start:
+                uses.append((f"arms.{name}.start", arm.start, "models", writers))
+        speakers = {"base": self.dialogues, "references": self.dialogues, **self.policies}
+        for name, sft in self.sft.items():
+            uses.append((f"sft.{name}.completions", sft.completions, "policies", speakers))
+            if sft.model:
+                uses.append((f"sft.{name}.model", sft.model, "models", self.models))
+        for name, reward_model in self.reward_models.items():
+            uses.append((f"reward_models.{name}.arm", reward_model.arm, "arms", self.arms))
+            if reward_model.model:
+                uses.append((f"reward_models.{name}.model", reward_model.model, "models", writers))
         problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
         problems += [
             _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
@@ -142,6 +167,9 @@ class Config(Section):
         ]
         problems += model_problems(self.models, actor, encoder, self.arms)
         problems += taken_names(self.policies)
+        problems += trained_problems(
+            self.models, self.sft, self.reward_models, self.dialogues.actor
+        )
         overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
             (self.policy_dialogues, self.policies),
             (self.arm_pairs, self.arms),
@@ -165,6 +193,19 @@ class Config(Section):
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
+
+    def start_of(self, arm: str) -> str:
+        """The model that an arm's training starts from, in the first round."""
+        return self.arms[arm].start or self.dialogues.actor
+
+    def source_of(self, model: str) -> ModelSource:
+        """How a model is run or asked: a fine-tuned one or a reward model as what it was."""
+        return self.models[self.origin_of(model)]
+
+    def origin_of(self, model: str) -> str:
+        """The model under `models` that a trained one comes from; any other is itself."""
+        trained = self.sft.get(model) or self.reward_models.get(model)
+        return model if trained is None else self.origin_of(trained.model or self.dialogues.actor)
 
     def arm_seed(self, arm: str) -> int:
         """The seed of an arm's training."""

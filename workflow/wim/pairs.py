@@ -111,11 +111,12 @@ def write_pairs(
     seed: int,
     output: Path,
     exclusions: Path,
+    sft_prompts: float | None = None,
 ) -> None:
     """The pairs of an arm, and the counts of everything that was left out, by cause.
 
-    names: the `policy`, `judge` and `reward` behind the pairs. Raises UserError with the
-    counts if no training pair is left.
+    names: the `policy`, `judge` and `reward` behind the pairs. sft_prompts: see
+    wim.preferences. Raises UserError with the counts if no training pair is left.
     """
     scored = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"]).to_pydict()
     known = {
@@ -139,5 +140,6 @@ def write_pairs(
             scores = known[ids[chosen]], known[ids[rejected]]
             found.append(Preference(before + chosen, before + rejected, *scores))
     write_preferences(
-        prompts, texts, found, excluded, len(scored["reward"]), names, rewards, output, exclusions
+        *(prompts, texts, found, excluded, len(scored["reward"]), names, rewards),
+        *(output, exclusions, sft_prompts),
     )

@@ -26,7 +26,7 @@ RULES = (
     *("ingest_prompts", "shard_prompts", "stage_model", "generate_dialogues", "rate_candidates"),
     "compare_candidates",
     *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
-    *("pair_compared", "train_dpo", "summary"),
+    *("pair_compared", "train_sft", "train_dpo", "train_reward_model", "summary"),
     *("label_dialogues", "reward_gate", "check_bar"),
 )
 # Tables with the tokens that a row took, and the column that has them.

@@ -12,6 +12,7 @@ from wim.plan_reasons import Job
 if TYPE_CHECKING:
     from wim.config import Config
     from wim.engines.base import ChoiceLogprobs, Completion, Request
+    from wim.engines.scores import Conversation, Score
     from wim.settings.sampling import Sampling
 
 
@@ -37,6 +38,15 @@ class _NoModel:
         yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
 
 
+class _NoScores:
+    """Likewise in the place of a reward model."""
+
+    def scores(self, conversations: "Sequence[Conversation]") -> "Iterator[tuple[int, Score]]":
+        from wim.engines.scores import Score
+
+        yield from ((place, Score(None, 0)) for place in range(len(conversations)))
+
+
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues import draw_dialogues
     from wim.engines.stored import open_voices
@@ -52,7 +62,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     known, names = 0, [settings.actor, settings.second or settings.actor]
     with ExitStack() as opened:
-        models = [config.models[name] for name in names]
+        models = [config.source_of(name) for name in names]
         voices = open_voices(opened, manifests, models, 1, store)
         for voice in voices:
             voice._model = _NoModel()
@@ -69,8 +79,10 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
     from wim.judging.rating import judge_of
+    from wim.judging.reward_model import RewardModelJudge
     from wim.models import read_manifest
     from wim.table_files import read_candidates
     from wim.tables import Candidate
@@ -80,7 +92,13 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
-    texts, model = read_templates(templates), config.models[settings.model]
+    model = config.source_of(settings.model)
+    if settings.method == "reward_model":
+        with open_scorer(manifest, model, 1, store) as scores:
+            scores._model = _NoScores()
+            RewardModelJudge(name, scores, settings, digest).rate(candidates)
+        return len(candidates), len(scores.computed)
+    texts = read_templates(templates)
     with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
         judge_of(name, engine, texts, settings, config.seed, digest).rate(candidates)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wim.errors import UserError
+from wim.sft_prompts import learns_from
 from wim.table_files import ROW_GROUP, read_tables, write_sorted
 from wim.tables import DIALOGUES, PAIRS, PROMPTS, Message
 
@@ -64,15 +65,27 @@ def write_preferences(
     source: Path,
     output: Path,
     exclusions: Path,
+    sft_prompts: float | None = None,
 ) -> None:
     """The pairs table, and the counts of everything that was left out, by cause.
 
-    names: the `judge` and `reward` behind the pairs. Raises UserError with the counts, naming the
-    source of the labels, if no training pair is left.
+    names: the `judge` and `reward` behind the pairs. sft_prompts: the share of the training prompts
+    that the arm's model was fine-tuned on before, which give no pairs. Raises UserError with the
+    counts, naming the source of the labels, if no training pair is left.
     """
     split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
     splits = dict(zip(split["prompt_id"], split["split"], strict=True))
     table = texts.table
+    if sft_prompts is not None:
+        learnt = {
+            name
+            for name, part in splits.items()
+            if part == "train" and learns_from(name, sft_prompts)
+        }
+        prompt_ids = table["prompt_id"].to_pylist()
+        others = [pair for pair in found if prompt_ids[pair.chosen] not in learnt]
+        excluded["pairs of prompts that fine-tuning learnt from"] = len(found) - len(others)
+        found = others
     ordered = _in_table_order(table, found)
     kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))

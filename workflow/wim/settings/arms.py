@@ -23,6 +23,10 @@ class Arm(Section):
     training: dict[str, Any] = {}
     """Keys of `training` that this arm sets otherwise. Unit: none."""
 
+    start: Name | None = None
+    """The model that training starts from and is held near to, by its name under `models` or `sft`;
+    null takes the actor, who answers the prompts in any case. Unit: name."""
+
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Seed of this arm's training; null is the run's. Unit: none."""
 

@@ -13,12 +13,16 @@ TEMPLATES = {
     "single_call": ("judgement",),
     "upstream": ("judgement",),
     "pairwise": ("comparison",),
+    "reward_model": (),
 }
 UNUSED = {
     "structured": {"attempts", "decimals"},
     "single_call": set[str](),
     "upstream": {"nothing_missing", "echo_overlap", "attempts", "decimals"},
     "pairwise": {"sampling", "nothing_missing", "echo_overlap", "attempts", "decimals"},
+    "reward_model": {
+        *("templates", "sampling", "nothing_missing", "echo_overlap", "attempts", "decimals")
+    },
 }
 SINGLE_CALL_TOKENS = 64
 
@@ -27,14 +31,18 @@ class JudgeSettings(Section):
     """A judge, which rates each candidate and says what is missing from it, or compares two."""
 
     model: Name
-    """The model that judges, by its name under `models`. Unit: name."""
+    """The model that judges, by its name under `models` or `sft`; of the method reward_model by its
+    name under `reward_models`, or under `models` for one that is trained already. Unit: name."""
 
-    method: Literal["structured", "single_call", "upstream", "pairwise"] = "structured"
+    method: Literal["structured", "single_call", "upstream", "pairwise", "reward_model"] = (
+        "structured"
+    )
     """structured: the critique in a call of its own, then the number read from the probabilities
     of 1 to 10 with the critique in view; single_call: explanation, [[number]] and [[[critique]]]
     in one answer, strictly parsed; upstream: the same, asked and parsed as the published code does,
     to reproduce its figures; pairwise: which of two responses is better, in both orders, read from
-    the probabilities of A and B (see `comparisons`). Unit: none."""
+    the probabilities of A and B (see `comparisons`); reward_model: the number that a reward model
+    gives, without words. Unit: none."""
 
     templates: str | None = None
     """Folder with the method's templates: critique.jinja and rating.jinja, for one call

@@ -90,20 +90,21 @@ def stages_of(
 
     What a model behind an API does takes no card here.
     """
-    if config.dialogues.actor in models:
-        yield _generate(config, models[config.dialogues.actor], prompts, assumed)
+    actor = config.origin_of(config.dialogues.actor)
+    if actor in models:
+        yield _generate(config, models[actor], prompts, assumed)
     rating = {name: judge for name, judge in config.judges.items() if judge.rates}
     for judge, settings in rating.items():
-        if settings.model in models:
-            yield _rate(config, judge, models[settings.model], prompts, assumed)
+        if (model := config.origin_of(settings.model)) in models:
+            yield _rate(config, judge, models[model], prompts, assumed)
     for comparison, of in config.comparisons.items():
-        compares = config.judges[of.judge].model
+        compares = config.origin_of(config.judges[of.judge].model)
         if compares in models:
             yield _compare(config, comparison, models[compares], prompts, assumed)
-    for judge in rating:
+    for judge in (name for name, each in rating.items() if each.template_paths):
         yield _embed(config, judge, models[config.embeddings.encoder], prompts, assumed)
     for arm in config.arms:
-        yield _train(config, arm, models[config.dialogues.actor], prompts, assumed)
+        yield _train(config, arm, models[actor], prompts, assumed)
 
 
 def _generate(config: "Config", model: Architecture, prompts: Prompts, assumed: Assumed) -> Stage:
@@ -255,7 +256,7 @@ def _share(rows: int, jobs: int) -> int:
 
 
 def _dtype(config: "Config", model: str) -> str:
-    dtype = config.models[model].dtype
+    dtype = config.source_of(model).dtype
     return "bfloat16" if dtype == "auto" else dtype
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.settings.training import TrainingSettings
-from wim.training.datasets import preference_splits
+from wim.training.preferences import preference_splits
 from wim.training.run import PLUMBING, Prepared, Run, write_trained
 from wim.training.weights import open_language_model
 

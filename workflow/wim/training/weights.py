@@ -32,6 +32,15 @@ def open_language_model(folder: Path, **options: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, **options)
 
 
+def open_scoring_model(folder: Path, **options: Any) -> Any:
+    """A model with a head for one number, which is new where the folder has none."""
+    from transformers import AutoModelForSequenceClassification
+    from trl.trainer.reward_trainer import suppress_seqcls_warning
+
+    with suppress_seqcls_warning():
+        return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, **options)
+
+
 def save_model(
     trainer: Any,
     base: Path,

@@ -1,4 +1,4 @@
-"""Tables as the datasets that TRL's trainers take."""
+"""Pairs as the datasets that TRL's trainers take."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
