@@ -16,11 +16,13 @@ if not workflow.overwrite_configfiles and os.path.exists("config/config.yaml"):
 
 include: "rules/common.smk"
 include: "rules/inputs.smk"
+include: "rules/training_inputs.smk"
 include: "rules/specs.smk"
 include: "rules/prompts.smk"
 include: "rules/models.smk"
 include: "rules/dialogues.smk"
 include: "rules/ratings.smk"
+include: "rules/comparisons.smk"
 include: "rules/embeddings.smk"
 include: "rules/rewards.smk"
 include: "rules/pairs.smk"
@@ -31,10 +33,12 @@ include: "rules/cluster.smk"
 
 
 rule all:
-    """Every arm's checkpoint, and the summary."""
+    """Every arm's checkpoint, every other trained model, and the summary."""
     default_target: True
     input:
         rules.dpo_checkpoint.input,
+        rules.sft_checkpoint.input,
+        rules.reward_model.input,
         rules.summary.output,
     localrule: True
 

@@ -97,7 +97,7 @@ def generate(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     return {"load": load, "peak": resident.peak(), "prompt": prompt}
 
 
-def train(folder: Path, case: dict[str, Any]) -> dict[str, int]:
+def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     """Load, and take two steps on pairs that are cut off at `length` tokens."""
     import datasets
     import peft
@@ -109,7 +109,9 @@ def train(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     from wim.settings.training import TrainingSettings
     from wim.table_files import write_table
     from wim.tables import PAIRS
-    from wim.training.dpo import _trained
+    from wim.training.dpo import trainer_for
+    from wim.training.run import Run, prepare, train
+    from wim.training.weights import open_language_model
 
     del datasets, peft, transformers, DPOTrainer, wim.training.callbacks
     resident = Resident()
@@ -119,7 +121,10 @@ def train(folder: Path, case: dict[str, Any]) -> dict[str, int]:
         rows = [_pair(str(row), case["length"]) for row in range(2 * case["pairs"])]
         pairs = Path(name, "pairs.parquet")
         write_table(pairs, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
-        _trained(pairs, folder, settings, 0, case["pairs"], Path(name, "state"), 1e9)
+        state = Path(name, "state")
+        run = Run(folder / "manifest.json", 0, case["pairs"], state, 1e9, Path(name))
+        prepared, resumable = prepare(run, settings, "dpo", folder, open_language_model, state)
+        train(trainer_for(pairs, settings, None, prepared), state, resumable, "dpo")
     return {"peak": resident.peak()}
 
 
@@ -183,7 +188,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.case:
         kind, case = options.case
-        print(json.dumps({"generate": generate, "train": train}[kind](options.model, case)))
+        print(json.dumps({"generate": generate, "train": train_case}[kind](options.model, case)))
         return
     cases = [("generate", case) for case in GENERATION] + [("train", case) for case in TRAINING]
     model = model_of_folder(options.model, options.model.name)

@@ -29,6 +29,8 @@ except UserError as error:
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
+JUDGES_OF_PAIRS = [name for name, each in CONFIG.judges.items() if not each.rates]
+COMPARED_ARMS = [name for name, arm in CONFIG.arms.items() if arm.comparison]
 
 
 def one_of(names):
@@ -48,6 +50,8 @@ wildcard_constraints:
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),
     arm=one_of(CONFIG.arms),
+    sft=one_of(CONFIG.sft),
+    reward_model=one_of(CONFIG.reward_models),
 
 
 def spec(**settings):

@@ -28,8 +28,8 @@ rule generate_dialogues:
     params:
         spec=spec_of_dialogues,
         # Snakemake compares no params of such a type; see rate_candidates.
-        actor=lambda wildcards: CONFIG.models[speakers(wildcards.policy)[0]],
-        partner=lambda wildcards: CONFIG.models[speakers(wildcards.policy)[-1]],
+        actor=lambda wildcards: CONFIG.source_of(speakers(wildcards.policy)[0]),
+        partner=lambda wildcards: CONFIG.source_of(speakers(wildcards.policy)[-1]),
         code=code_of("generate_dialogues"),
     script:
         "../workflow/scripts/generate_dialogues.py"

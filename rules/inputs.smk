@@ -15,7 +15,11 @@ def file_of_prompts(source):
 
 
 def manifest_of_model(name):
-    """The manifest of a staged model: its identity for every rule that uses it."""
+    """The manifest of a staged or trained model: its identity for every rule that uses it."""
+    if name in CONFIG.sft:
+        return f"results/checkpoints/sft/{name}/manifest.json"
+    if name in CONFIG.reward_models:
+        return f"results/reward_models/{name}/manifest.json"
     return f"results/models/{name}/manifest.json"
 
 
@@ -26,10 +30,16 @@ def speakers(policy="base"):
 
 
 def used_models():
-    """The models that the workflow runs: the speakers, the judges' and the encoder."""
-    judges = [judge.model for judge in CONFIG.judges.values()]
-    policies = [policy.model for policy in CONFIG.policies.values()]
-    return sorted({*speakers(), *policies, CONFIG.embeddings.encoder, *judges})
+    """The staged models that the workflow runs or trains: all that any of its names comes from."""
+    named = {
+        *speakers(),
+        *CONFIG.sft,
+        *CONFIG.reward_models,
+        *map(CONFIG.start_of, CONFIG.arms),
+    }
+    for each in (*CONFIG.policies.values(), *CONFIG.judges.values()):
+        named.add(each.model)
+    return sorted({CONFIG.embeddings.encoder, *map(CONFIG.origin_of, named)})
 
 
 def files_of_source(model):
@@ -135,20 +145,3 @@ def of_arms(path):
 def rewards_of_arm(wildcards):
     """The rewards table that labels the arm's pairs."""
     return f"results/rewards/base/{CONFIG.arms[wildcards.arm].reward}.parquet"
-
-
-def labelled_pairs(wildcards):
-    """The file of pairs that people have labelled."""
-    if CONFIG.gate.pairs is None:
-        raise WorkflowError(
-            "config: gate.pairs is empty; write the path of a file of labelled pairs in LLMBar's"
-            " format: a JSON list of {input, output_1, output_2, label}."
-        )
-    return file_at(CONFIG.gate.pairs, "gate.pairs")
-
-
-def proof_of_reward(wildcards):
-    """The note that the arm's reward has passed the gate, where there is a bar."""
-    if CONFIG.gate.bar is None:
-        return []
-    return f"results/evaluation/passed/{CONFIG.arms[wildcards.arm].reward}.txt"

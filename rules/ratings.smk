@@ -17,6 +17,8 @@ rule rate_candidates:
         "logs/rate_candidates/{policy}/{judge}/{shard}.log",
     benchmark:
         "benchmarks/rate_candidates/{policy}/{judge}/{shard}.tsv"
+    wildcard_constraints:
+        judge=one_of(name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS),
     threads: threads_of_shard
     resources:
         batch_size=64,
@@ -24,7 +26,7 @@ rule rate_candidates:
         spec=spec_of_judge,
         # Snakemake compares no params of such a type, so that where and how fast a model is asked
         # reruns nothing; the spec has what decides the answers.
-        model=lambda wildcards: CONFIG.models[CONFIG.judges[wildcards.judge].model],
+        model=lambda wildcards: CONFIG.source_of(CONFIG.judges[wildcards.judge].model),
         code=code_of("rate_candidates"),
     script:
         "../workflow/scripts/rate_candidates.py"
@@ -35,7 +37,7 @@ rule ratings:
     input:
         expand(
             "results/ratings/base/{judge}/{shard}.parquet",
-            judge=CONFIG.judges,
+            judge=[name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS],
             shard=SHARDS,
         ),
     localrule: True

@@ -30,7 +30,7 @@ rule summary:
                 },
                 arms={
                     name: {
-                        "reward": arm.reward,
+                        "reward": arm.labelled_by,
                         "loss": CONFIG.arm_training(name).loss_label,
                     }
                     for name, arm in CONFIG.arms.items()

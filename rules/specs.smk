@@ -6,7 +6,7 @@ Reads the configuration; writes nothing.
 
 def spec_of_dialogues(wildcards):
     """How the policy's completions are drawn, and what decides its models' answers."""
-    models = [CONFIG.models[name] for name in speakers(wildcards.policy)]
+    models = [CONFIG.source_of(name) for name in speakers(wildcards.policy)]
     return spec(
         dialogues=CONFIG.policy_dialogues(wildcards.policy).told(),
         answering=[model.answering for model in models],
@@ -17,10 +17,16 @@ def spec_of_dialogues(wildcards):
 def spec_of_judge(wildcards):
     """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
-    model = CONFIG.models[judge.model]
+    model = CONFIG.source_of(judge.model)
     return spec(
         judge=judge.told(), seed=CONFIG.seed, **(model.answering | model.choosing)
     )
+
+
+def prompts_of_sft(arm):
+    """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
+    sft = CONFIG.sft.get(CONFIG.start_of(arm))
+    return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}
 
 
 def spec_of_pairs(wildcards):
@@ -31,39 +37,54 @@ def spec_of_pairs(wildcards):
         pairs=CONFIG.arm_pairs(wildcards.arm),
         names={"policy": "base", "judge": judge, "reward": reward},
         seed=CONFIG.seed,
+        **prompts_of_sft(wildcards.arm),
     )
 
 
 def spec_of_training(wildcards):
     """The arm's training settings, and for the model card what the pairs were made with."""
     arm = CONFIG.arms[wildcards.arm]
-    reward = CONFIG.rewards[arm.reward]
-    # A panel's members come with it, and its judges by their names.
-    of_panel = {
-        **{f"reward {name}": CONFIG.rewards[name] for name in reward.of},
-        **{
-            f"judge {name}": CONFIG.judges[name]
-            for name in CONFIG.judges_behind(arm.reward)
-        },
-    }
-    behind = {
-        "dialogues": CONFIG.dialogues,
-        **(of_panel if reward.of else {"judge": CONFIG.judges[reward.judge]}),
-        "reward": reward,
-        "pairs": CONFIG.arm_pairs(wildcards.arm),
-    }
+    sft = CONFIG.sft.get(CONFIG.start_of(wildcards.arm))
+    before = {"sft": sft} if sft else {}
+    rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
     return spec(
         training=CONFIG.arm_training(wildcards.arm),
         seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
             "round": int(wildcards.round),
-            "reward": arm.reward,
+            "reward": arm.labelled_by,
+            **rate,
         },
-        behind={
-            name: section.model_dump(
-                mode="json", exclude_defaults=True, exclude={"templates"}
-            )
-            for name, section in behind.items()
-        },
+        behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm), **before}),
     )
+
+
+def told_on_card(sections):
+    """What stands on a model card of the settings behind the data: those that are no defaults."""
+    return {
+        name: section.model_dump(
+            mode="json", exclude_defaults=True, exclude={"templates"}
+        )
+        for name, section in sections.items()
+    }
+
+
+def spec_of_sft(wildcards):
+    """The settings of a fine-tuning, and for the model card what its completions were made with."""
+    settings = CONFIG.sft[wildcards.sft]
+    of_policy = settings.completions != "references"
+    dialogues = CONFIG.policy_dialogues(settings.completions)
+    return spec(
+        sft=settings,
+        system=None if of_policy else dialogues.system,
+        seed=CONFIG.seed,
+        behind=told_on_card({"dialogues": dialogues} if of_policy else {}),
+    )
+
+
+def spec_of_reward_model(wildcards):
+    """The settings of a reward model, and for the model card what its pairs were made with."""
+    settings = CONFIG.reward_models[wildcards.reward_model]
+    behind = told_on_card(CONFIG.behind_pairs(settings.arm))
+    return spec(reward_model=settings, seed=CONFIG.seed, behind=behind)

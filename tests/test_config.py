@@ -26,8 +26,9 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
 REQUIRED = {
     "models.<name>.source",
     "policies.<name>.model",
+    "reward_models.<name>.arm",
     "judges.<name>.model",
-    "arms.<name>.reward",
+    "comparisons.<name>.judge",
 }
 
 
@@ -341,7 +342,10 @@ FORMS = (
         ),
         ("dialogues: {sampling: }", ["dialogues.sampling: empty; write", "leave the line out."]),
         ("models:", ["models: empty; write names of your choice", "leave the line out."]),
-        ("arms: [wim]", ["arms: found ['wim']; write names of your choice", "(reward, pairs, tr"]),
+        (
+            "arms: [wim]",
+            ["arms: found ['wim']; write names of your choice", "(reward, comparison, pairs, tr"],
+        ),
         ("judges: {a: }", ["judges.a: empty; write below it, indented, its keys (model, method"]),
         ("arms: {a: {reward: wim, pairs: }}", ["arms.a.pairs: empty; write keys and values"]),
         ("seed:", ["seed: empty; write an integer", "leave the line out."]),

@@ -294,6 +294,7 @@ def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
     from wim.tables import PAIRS
     from wim.training.common import write_manifest
     from wim.training.dpo import write_checkpoint
+    from wim.training.run import Run
 
     base = tmp_path / "base"
     shutil.copytree(tiny_model, base)
@@ -312,15 +313,17 @@ def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
     )
     write_checkpoint(
         pairs=pairs,
-        manifest=base / "manifest.json",
         settings=settings,
-        seed=0,
         names={"arm": "mixed", "round": 1, "reward": "r"},
         behind={},
-        per_device=4,
-        store=tmp_path / "store/train_dpo",
-        save_seconds=300,
-        folder=tmp_path / "checkpoint",
+        run=Run(
+            manifest=base / "manifest.json",
+            seed=0,
+            per_device=4,
+            store=tmp_path / "store/train_dpo",
+            save_seconds=300,
+            folder=tmp_path / "checkpoint",
+        ),
     )
     lines = (tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()
     losses = [row["loss"] for row in map(json.loads, lines) if "loss" in row]

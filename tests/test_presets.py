@@ -11,7 +11,7 @@ from wim.config import Config, load_config
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "config/presets").glob("*.yaml"))
 PUBLISHED = [name for name in PRESETS if name != "demo-chat"]
-PER_SHARD = ("generate_dialogues", "rate_candidates", "embed_critiques")
+PER_SHARD = ("generate_dialogues", "rate_candidates", "compare_candidates", "embed_critiques")
 
 
 def preset(name: str) -> Config:
@@ -40,19 +40,24 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     profile = REPOSITORY / "profiles/presets" / name if name in PUBLISHED else None
     shown = dry_run(tmp_path, name, profile)
     jobs = job_counts(shown)
-    assert {rule: jobs[rule] for rule in PER_SHARD} == dict.fromkeys(
-        PER_SHARD, config.prompts.shards
-    )
+    rating = [judge for judge in config.judges.values() if judge.rates]
+    counts = [1 + len(config.policies), len(rating), len(config.comparisons), len(rating)]
+    wanted = {
+        rule: config.prompts.shards * n for rule, n in zip(PER_SHARD, counts, strict=True) if n
+    }
+    assert {rule: jobs[rule] for rule in PER_SHARD if rule in jobs} == wanted
     speakers = {config.dialogues.actor, config.dialogues.second or config.dialogues.actor}
     judges = {judge.model for judge in config.judges.values()}
-    assert jobs["stage_model"] == len({*speakers, *judges, config.embeddings.encoder})
+    policies = {policy.model for policy in config.policies.values()}
+    encoder = {config.embeddings.encoder} if rating else set()
+    assert jobs["stage_model"] == len(speakers | policies | judges | encoder)
     on_hub = [source for source in config.prompts.files if source.startswith("hf:")]
     assert jobs.get("stage_prompts", 0) == len(on_hub)
     assert jobs["train_dpo"] == len(config.arms)
     if profile is None:
         return
     asked = yaml.safe_load((profile / "profile.yaml").read_text())["set-resources"]
-    for rule in (*PER_SHARD, "train_dpo"):
+    for rule in (*wanted, "train_dpo"):
         block = shown.split(f"rule {rule}:")[1].split("resources: ")[1].splitlines()[0]
         resources = dict(part.split("=", 1) for part in block.split(", ") if "=" in part)
         for key in ("mem_mb", "runtime"):
@@ -83,3 +88,5 @@ def test_presets_have_the_published_hyperparameters() -> None:
     (arm,) = critical.arms
     assert (critical.arm_training(arm).beta, critical.arm_training(arm).epochs) == (0.05, 3)
     assert critical.models["gpt4"].engine == "endpoint"
+    (comparison,) = critical.comparisons.values()
+    assert comparison.between == ["gpt4", "base"]

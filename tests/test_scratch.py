@@ -28,6 +28,7 @@ from wim.settings.training import TrainingSettings
 from wim.table_files import as_arrow, write_table
 from wim.tables import DIALOGUES, PAIRS, RATINGS, Candidate, Rating
 from wim.training import dpo
+from wim.training.run import PLUMBING, Run
 
 COPIED = re.compile(r"copied to .*: 3 files, \d+\.\d MB in \d+\.\d\d s \(\d+ MB/s\)")
 MESSAGES = [{"role": "user", "content": "Why does it rain?"}]
@@ -330,7 +331,7 @@ def test_nobody_else_may_look_into_ones_own_folder(manifest: Path, node: Path) -
     [
         (Path(stored.__file__).with_name("local.py"), stored.PLUMBING),
         (Path(embeddings.__file__), embeddings.PLUMBING),
-        (Path(dpo.__file__), dpo.PLUMBING),
+        (Path(dpo.__file__), PLUMBING),
     ],
 )
 def test_the_code_of_copying_decides_no_row(entry: Path, plumbing: tuple[str, ...]) -> None:
@@ -385,16 +386,18 @@ def test_a_checkpoint_does_not_tell_where_its_base_was_opened(
     for name, place in {"shared": None, "copy": str(node)}.items():
         dpo.write_checkpoint(
             pairs=tmp_path / "pairs.parquet",
-            manifest=tmp_path / "tiny/manifest.json",
             settings=TrainingSettings.model_validate(settings),
-            seed=0,
             names={"arm": "wim", "round": 1, "reward": "wim"},
             behind={},
-            per_device=1,
-            store=tmp_path / f"store-{name}",
-            save_seconds=300,
-            folder=tmp_path / name,
-            scratch=place,
+            run=Run(
+                manifest=tmp_path / "tiny/manifest.json",
+                seed=0,
+                per_device=1,
+                store=tmp_path / f"store-{name}",
+                save_seconds=300,
+                folder=tmp_path / name,
+                scratch=place,
+            ),
         )
     assert contents(tmp_path / "copy") == contents(tmp_path / "shared")
     assert left_on(node) == [digest_file(tmp_path / "tiny/manifest.json")]

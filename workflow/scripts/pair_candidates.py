@@ -16,4 +16,5 @@ with job(snakemake) as spec:
         seed=spec["seed"],
         output=Path(snakemake.output.pairs),
         exclusions=Path(snakemake.output.exclusions),
+        sft_prompts=spec.get("sft_prompts"),
     )

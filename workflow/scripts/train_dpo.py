@@ -2,23 +2,19 @@
 
 from pathlib import Path
 
-from wim.scripting import job, scratch_folder, store_folder
+from wim.scripting import job
 from wim.settings.training import TrainingSettings
-from wim.training.launch import write_checkpoint_on
+from wim.training.dpo import write_checkpoint
+from wim.training.launch import training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(
+        write_checkpoint,
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         pairs=Path(snakemake.input.pairs),
-        manifest=Path(snakemake.input.manifest),
         settings=TrainingSettings.model_validate(spec["training"]),
-        seed=spec["seed"],
         names=spec["names"],
         behind=spec["behind"],
-        per_device=snakemake.resources.batch_size,
-        store=store_folder(snakemake),
-        scratch=scratch_folder(snakemake),
-        save_seconds=snakemake.resources.save_seconds,
-        folder=Path(snakemake.output.manifest).parent,
+        run=training_run(snakemake),
     )

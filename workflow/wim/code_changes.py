@@ -22,14 +22,19 @@ from wim.snakemake_records import recorded_codes
 FILE = Path("code.json")
 SCRIPTS = PACKAGE.parent / "scripts"
 STAGES = tuple(sorted(path.stem for path in SCRIPTS.glob("*.py")))
-CHECKPOINTS = "results/checkpoints/*/round*/provenance.json"
+CHECKPOINTS = (
+    *("results/checkpoints/*/round*", "results/checkpoints/sft/*", "results/reward_models/*"),
+)
 THIS = "wim.code_changes"
 # Imported by name: no digest of a stage that looks its own code up may cover the others'.
 DECIDES_ROWS = {
     "generate_dialogues": ("wim.engines.stored", "engine_codes"),
-    "rate_candidates": ("wim.engines.stored", "engine_codes"),
+    "rate_candidates": ("wim.judging.rating", "answer_codes"),
+    "compare_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embeddings", "encoder_code"),
     "train_dpo": ("wim.training.dpo", "training_code"),
+    "train_sft": ("wim.training.sft", "training_code"),
+    "train_reward_model": ("wim.training.reward_model", "training_code"),
 }
 NAMED = 3
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -266,7 +271,9 @@ def _noted(note: Path) -> str | None:
 def _say_so_in_checkpoints() -> None:
     """Bring `accepted` in the provenance of the checkpoints that are there up to date."""
     accepted = behind_checkpoint()
-    for path in sorted(Path().glob(CHECKPOINTS)):
+    for path in sorted(
+        path for each in CHECKPOINTS for path in Path().glob(f"{each}/provenance.json")
+    ):
         try:
             story = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wim.errors import UserError
 from wim.settings.arms import Arm
+from wim.settings.comparisons import ComparisonSettings, comparison_problems
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import GateSettings
@@ -21,8 +22,11 @@ from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid, validated, with_defaults
+from wim.settings.reward_models import RewardModelSettings
 from wim.settings.rewards import RewardSettings, unfit_judges, unfit_panels
 from wim.settings.section import Name, Section
+from wim.settings.sft import SftSettings
+from wim.settings.trained import trained_problems
 from wim.settings.training import TrainingSettings
 
 CHECKPOINT = re.compile(r".+-round\d+")
@@ -67,11 +71,22 @@ class Config(Section):
     }
     """The rewards, by a name of your choice. Unit: none."""
 
+    comparisons: dict[Name, ComparisonSettings] = {}
+    """What judges of pairs compare, by a name of your choice. Unit: none."""
+
     pairs: PairSettings = PairSettings()
     """Which candidates are set against each other, in arms that do not say otherwise. Unit: none."""
 
     training: TrainingSettings = TrainingSettings()
     """The DPO run of every arm that does not say otherwise. Unit: none."""
+
+    sft: dict[Name, SftSettings] = {}
+    """Supervised fine-tunings by a name of your choice, under which each is a model: arms may start
+    from it, the actor and policies may be it; docs/training.md. Unit: none."""
+
+    reward_models: dict[Name, RewardModelSettings] = {}
+    """Reward models by a name of your choice, under which judges of the method reward_model know
+    them. Unit: none."""
 
     gate: GateSettings = GateSettings()
     """What measures the rewards before they label anything. Unit: none."""
@@ -93,27 +108,52 @@ class Config(Section):
     def _names_exist(self) -> "Config":
         """Every name that a section uses is defined, and an arm's own settings are valid."""
         uses: list[tuple[str, str, str, Mapping[str, Section]]] = []
-        uses += [("dialogues.actor", self.dialogues.actor, "models", self.models)]
+        writers = {**self.models, **self.sft}
+        uses += [("dialogues.actor", self.dialogues.actor, "models", writers)]
         if self.dialogues.partner:
-            uses += [("dialogues.partner", self.dialogues.partner, "models", self.models)]
+            uses += [("dialogues.partner", self.dialogues.partner, "models", writers)]
         uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
         for name, policy in self.policies.items():
-            uses.append((f"policies.{name}.model", policy.model, "models", self.models))
+            uses.append((f"policies.{name}.model", policy.model, "models", writers))
         for name, judge in self.judges.items():
-            uses.append((f"judges.{name}.model", judge.model, "models", self.models))
+            of_method = self.reward_models if judge.method == "reward_model" else self.sft
+            known = {**self.models, **of_method}
+            uses.append((f"judges.{name}.model", judge.model, "models", known))
         for name, reward in self.rewards.items():
             if reward.judge:
                 uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
             uses += [(f"rewards.{name}.of", each, "rewards", self.rewards) for each in reward.of]
+        speakers: dict[str, Section] = {"base": self.dialogues, **self.policies}
+        for name, comparison in self.comparisons.items():
+            uses.append((f"comparisons.{name}.judge", comparison.judge, "judges", self.judges))
+            uses += [
+                (f"comparisons.{name}.between", each, "policies", speakers)
+                for each in comparison.between
+            ]
         for name, arm in self.arms.items():
-            uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
+            if arm.reward:
+                uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
+            if arm.comparison:
+                place = f"arms.{name}.comparison"
+                uses.append((place, arm.comparison, "comparisons", self.comparisons))
+            if arm.start:
+                uses.append((f"arms.{name}.start", arm.start, "models", writers))
+        speakers = {"base": self.dialogues, "references": self.dialogues, **self.policies}
+        for name, sft in self.sft.items():
+            uses.append((f"sft.{name}.completions", sft.completions, "policies", speakers))
+            if sft.model:
+                uses.append((f"sft.{name}.model", sft.model, "models", self.models))
+        for name, reward_model in self.reward_models.items():
+            uses.append((f"reward_models.{name}.arm", reward_model.arm, "arms", self.arms))
+            if reward_model.model:
+                uses.append((f"reward_models.{name}.model", reward_model.model, "models", writers))
         problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
         problems += [
             _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
             for key, name, kind, defined in uses
             if name not in defined
         ]
-        if self.arms and self.dialogues.candidates < 2:
+        if any(arm.reward for arm in self.arms.values()) and self.dialogues.candidates < 2:
             problems.append(
                 "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
                 "2, or `arms: {}` to end with the rewards."
@@ -127,6 +167,9 @@ class Config(Section):
         ]
         problems += model_problems(self.models, actor, encoder, self.arms)
         problems += taken_names(self.policies)
+        problems += trained_problems(
+            self.models, self.sft, self.reward_models, self.dialogues.actor
+        )
         overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
             (self.policy_dialogues, self.policies),
             (self.arm_pairs, self.arms),
@@ -138,6 +181,9 @@ class Config(Section):
                     settings_of(name)
                 except UserError as error:
                     problems.append(str(error))
+        if not problems:
+            arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
+            problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
         if problems:
             raise UserError("\n".join(problems))
         return self
@@ -147,6 +193,19 @@ class Config(Section):
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
+
+    def start_of(self, arm: str) -> str:
+        """The model that an arm's training starts from, in the first round."""
+        return self.arms[arm].start or self.dialogues.actor
+
+    def source_of(self, model: str) -> ModelSource:
+        """How a model is run or asked: a fine-tuned one or a reward model as what it was."""
+        return self.models[self.origin_of(model)]
+
+    def origin_of(self, model: str) -> str:
+        """The model under `models` that a trained one comes from; any other is itself."""
+        trained = self.sft.get(model) or self.reward_models.get(model)
+        return model if trained is None else self.origin_of(trained.model or self.dialogues.actor)
 
     def arm_seed(self, arm: str) -> int:
         """The seed of an arm's training."""
@@ -158,6 +217,22 @@ class Config(Section):
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
+
+    def behind_pairs(self, arm: str) -> dict[str, Section]:
+        """The sections that decide an arm's pairs, beside the models and templates."""
+        made: dict[str, Section] = {"dialogues": self.dialogues, "pairs": self.arm_pairs(arm)}
+        if name := self.arms[arm].comparison:
+            made["comparison"] = comparison = self.comparisons[name]
+            made["judge"] = self.judges[comparison.judge]
+            of = [policy for policy in comparison.between if policy in self.policies]
+            return made | {f"policy {policy}": self.policies[policy] for policy in of}
+        name = self.arms[arm].labelled_by
+        made["reward"] = reward = self.rewards[name]
+        judges = self.judges_behind(name)
+        if not reward.of:
+            return made | {"judge": self.judges[judges[0]]}
+        made |= {f"reward {member}": self.rewards[member] for member in reward.of}
+        return made | {f"judge {judge}": self.judges[judge] for judge in judges}
 
     def arm_pairs(self, arm: str) -> PairSettings:
         """The pair settings of an arm: the common ones, with the arm's own over them."""

@@ -1,8 +1,6 @@
 """Preference pairs: two candidates of one context, the one with the higher reward chosen."""
 
 import itertools
-import json
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.digest import seed_of
-from wim.errors import UserError
 from wim.judging.verdict import Status
+from wim.preferences import Preference, Texts, write_preferences
 from wim.settings.pairs import PairSettings
-from wim.table_files import ROW_GROUP, read_candidates, read_table, read_tables, write_sorted
-from wim.tables import DIALOGUES, PAIRS, PROMPTS, REWARDS, Message
+from wim.table_files import read_candidates, read_table
+from wim.tables import REWARDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-logger = logging.getLogger(__name__)
 CONTEXT = ["prompt_id", "dialogue_id", "turn", "speaker"]
-TEXTS = ["candidate_id", "prompt_id", "context", "completion"]
 
 
 @dataclass(frozen=True)
@@ -106,60 +102,6 @@ def shard_pairs(
     return found
 
 
-def _in_table_order(texts: "pa.Table", found: Sequence[tuple[int, int]]) -> "pa.Table":
-    """The rows `chosen` and `rejected` of each pair, in the order of the pairs table."""
-    import numpy as np
-    import pyarrow as pa
-
-    chosen, rejected = np.array(found, dtype=np.int64).reshape(-1, 2).T
-    keys = pa.table(
-        {
-            "prompt_id": texts["prompt_id"].take(pa.array(chosen)),
-            "chosen_id": texts["candidate_id"].take(pa.array(chosen)),
-            "rejected_id": texts["candidate_id"].take(pa.array(rejected)),
-            "chosen": chosen,
-            "rejected": rejected,
-        }
-    )
-    return keys.sort_by([(name, "ascending") for name in PAIRS.key])
-
-
-def _pieces(
-    ordered: "pa.Table",
-    texts: "pa.Table",
-    rewards: Mapping[str, float],
-    splits: Mapping[str, str],
-    names: Mapping[str, str],
-) -> "Iterator[pa.Table]":
-    """The pairs table in pieces: texts are copied for one piece at a time."""
-    import pyarrow as pa
-
-    def answers(rows: "pa.Array") -> list[list[Message]]:
-        completions = texts["completion"].take(rows).to_pylist()
-        return [[{"role": "assistant", "content": text}] for text in completions]
-
-    for start in range(0, max(1, len(ordered)), ROW_GROUP):
-        piece = ordered.slice(start, ROW_GROUP)
-        sides = {name: piece[name].to_pylist() for name in PAIRS.key}
-        higher, lower = (
-            [rewards[name] for name in sides[side]] for side in ("chosen_id", "rejected_id")
-        )
-        columns = sides | {
-            "prompt": texts["context"].take(piece["chosen"]).combine_chunks(),
-            "chosen": answers(piece["chosen"]),
-            "rejected": answers(piece["rejected"]),
-            "split": [splits[name] for name in sides["prompt_id"]],
-            "score_chosen": higher,
-            "score_rejected": lower,
-            "margin": [one - other for one, other in zip(higher, lower, strict=True)],
-            "chosen_model": [names["policy"]] * len(piece),
-            "rejected_model": [names["policy"]] * len(piece),
-            "judge": [names["judge"]] * len(piece),
-            "reward": [names["reward"]] * len(piece),
-        }
-        yield pa.Table.from_pydict(columns, schema=PAIRS.schema)
-
-
 def write_pairs(
     prompts: Sequence[Path],
     dialogues: Sequence[Path],
@@ -169,23 +111,19 @@ def write_pairs(
     seed: int,
     output: Path,
     exclusions: Path,
+    sft_prompts: float | None = None,
 ) -> None:
     """The pairs of an arm, and the counts of everything that was left out, by cause.
 
-    names: the `policy`, `judge` and `reward` behind the pairs. Raises UserError with the
-    counts if no training pair is left.
+    names: the `policy`, `judge` and `reward` behind the pairs. sft_prompts: see
+    wim.preferences. Raises UserError with the counts if no training pair is left.
     """
-    import pyarrow as pa
-
     scored = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"]).to_pydict()
     known = {
         name: reward
         for name, reward in zip(scored["candidate_id"], scored["reward"], strict=True)
         if reward is not None
     }
-    candidates = len(scored["reward"])
-    split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
-    splits = dict(zip(split["prompt_id"], split["split"], strict=True))
     excluded: Counter[str] = Counter(
         f"candidates with status {status}"
         if not Status(status).usable
@@ -193,35 +131,15 @@ def write_pairs(
         for status, reward in zip(scored["status"], scored["reward"], strict=True)
         if reward is None
     )
-    del scored
-    found: list[tuple[int, int]] = []
-    parts = [DIALOGUES.schema.empty_table().select(TEXTS)]
-    before = 0
+    found: list[Preference] = []
+    texts = Texts()
     for path in dialogues:
         table = read_candidates(path, [*CONTEXT, "sample", "candidate_id", "context", "completion"])
-        rows = shard_pairs(table, known, settings, seed, excluded)
-        found += [(before + chosen, before + rejected) for chosen, rejected in rows]
-        parts.append(table.select(TEXTS))
-        before += len(table)
-    texts = pa.concat_tables(parts)
-    ordered = _in_table_order(texts, found)
-    kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
-    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
-    if not kept["train"]:
-        raise UserError(
-            f"{rewards}: no training pair is left of {candidates} candidates; left out: "
-            f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "
-            "judge's words in the ratings tables, or set pairs.ties, pairs.min_margin, "
-            "dialogues.candidates or the arm's reward otherwise."
-        )
-    logger.info(
-        "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
+        before, ids = texts.add(table, names["policy"]), table["candidate_id"].to_pylist()
+        for chosen, rejected in shard_pairs(table, known, settings, seed, excluded):
+            scores = known[ids[chosen]], known[ids[rejected]]
+            found.append(Preference(before + chosen, before + rejected, *scores))
+    write_preferences(
+        *(prompts, texts, found, excluded, len(scored["reward"]), names, rewards),
+        *(output, exclusions, sft_prompts),
     )
-    counts = {
-        "candidates": candidates,
-        "pairs": {"train": kept["train"], "eval": kept["eval"]},
-        "excluded": dict(sorted(excluded.items())),
-    }
-    write_sorted(output, PAIRS, _pieces(ordered, texts, known, splits, names))
-    exclusions.parent.mkdir(parents=True, exist_ok=True)
-    exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")

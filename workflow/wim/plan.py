@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 MARK = "wim.plan: "
 RULES = (
     *("ingest_prompts", "shard_prompts", "stage_model", "generate_dialogues", "rate_candidates"),
-    *("embed_critiques", "score_candidates", "pair_candidates", "train_dpo", "summary"),
+    "compare_candidates",
+    *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
+    *("pair_compared", "train_sft", "train_dpo", "train_reward_model", "summary"),
     *("label_dialogues", "reward_gate", "check_bar"),
 )
 # Tables with the tokens that a row took, and the column that has them.

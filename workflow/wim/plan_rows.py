@@ -12,6 +12,7 @@ from wim.plan_reasons import Job
 if TYPE_CHECKING:
     from wim.config import Config
     from wim.engines.base import ChoiceLogprobs, Completion, Request
+    from wim.engines.scores import Conversation, Score
     from wim.settings.sampling import Sampling
 
 
@@ -37,6 +38,15 @@ class _NoModel:
         yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
 
 
+class _NoScores:
+    """Likewise in the place of a reward model."""
+
+    def scores(self, conversations: "Sequence[Conversation]") -> "Iterator[tuple[int, Score]]":
+        from wim.engines.scores import Score
+
+        yield from ((place, Score(None, 0)) for place in range(len(conversations)))
+
+
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues import draw_dialogues
     from wim.engines.stored import open_voices
@@ -52,7 +62,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     known, names = 0, [settings.actor, settings.second or settings.actor]
     with ExitStack() as opened:
-        models = [config.models[name] for name in names]
+        models = [config.source_of(name) for name in names]
         voices = open_voices(opened, manifests, models, 1, store)
         for voice in voices:
             voice._model = _NoModel()
@@ -69,8 +79,10 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
     from wim.judging.rating import judge_of
+    from wim.judging.reward_model import RewardModelJudge
     from wim.models import read_manifest
     from wim.table_files import read_candidates
     from wim.tables import Candidate
@@ -80,11 +92,39 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
-    texts, model = read_templates(templates), config.models[settings.model]
+    model = config.source_of(settings.model)
+    if settings.method == "reward_model":
+        with open_scorer(manifest, model, 1, store) as scores:
+            scores._model = _NoScores()
+            RewardModelJudge(name, scores, settings, digest).rate(candidates)
+        return len(candidates), len(scores.computed)
+    texts = read_templates(templates)
     with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
         judge_of(name, engine, texts, settings, config.seed, digest).rate(candidates)
     return len(candidates), len(engine.computed)
+
+
+def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.stored import open_engine
+    from wim.judging.comparing import compared_pairs
+    from wim.judging.pairwise import PairwiseJudge
+    from wim.models import read_manifest
+    from wim.table_files import read_candidates
+    from wim.tables import Candidate
+    from wim.templates import read_templates
+
+    manifest = next(path for path in map(Path, job.input) if path.suffix == ".json")
+    templates = [path for path in map(Path, job.input) if path.suffix == ".jinja"]
+    tables = [path for path in map(Path, job.input) if path.suffix == ".parquet"]
+    name, named = job.wildcards["judge"], config.comparisons.get(job.wildcards["comparison"])
+    policies = [[Candidate(**row) for row in read_candidates(path).to_pylist()] for path in tables]
+    pairs = list(compared_pairs(policies, named.per_context if named else None, config.seed))
+    model, digest = config.models[config.judges[name].model], read_manifest(manifest).digest
+    with open_engine(manifest, model, 1, store) as engine:
+        engine._model = _NoModel()
+        PairwiseJudge(name, engine, read_templates(templates), digest).compare(pairs)
+        return len(pairs), len({key.rpartition("/")[0] for key in engine.computed})
 
 
 def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
@@ -112,6 +152,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
     "generate_dialogues": _dialogues,
     "rate_candidates": _ratings,
+    "compare_candidates": _comparisons,
     "embed_critiques": _texts,
 }
 

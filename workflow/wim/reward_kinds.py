@@ -70,6 +70,10 @@ def _nothing_missing(
     return frame["nothing_missing_logprob"].astype("float64")
 
 
+def _reward_model(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.Series[float]":
+    return frame["rating_expected"].astype("float64")
+
+
 def _length(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.Series[float]":
     return frame["completion_tokens"].astype("float64")
 
@@ -84,6 +88,7 @@ KINDS: Mapping[str, Kind] = {
     "mixture": _mixture,
     "published": _published,
     "nothing_missing": _nothing_missing,
+    "reward_model": _reward_model,
     "negated": _negated,
     "shuffled_wim": _mixture,
     "length": _length,

@@ -80,10 +80,12 @@ def _told_of(path: Path, table: Table) -> Iterator[None]:
 def read_tables(
     paths: Iterable[str | Path], table: Table, columns: Sequence[str] | None = None
 ) -> "pa.Table":
-    """The rows of several files of one table, in the files' order."""
+    """The rows of several files of one table, in the files' order; of no file, none."""
     import pyarrow as pa
 
-    return pa.concat_tables([read_table(path, table, columns) for path in paths])
+    none = table.schema.empty_table()
+    none = none if columns is None else none.select(list(columns))
+    return pa.concat_tables([none, *(read_table(path, table, columns) for path in paths)])
 
 
 def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":

@@ -74,6 +74,7 @@ class Comparison:
 
     winner: `a` or `b` where both orders agree, else `tie`; None for a failed judgement.
     preference_a: probability that a is chosen, mean of both orders. logprob_*: in nats.
+    source: what they are read from, `logprobs` or `samples`. a_id, b_id: the candidates.
     """
 
     pair_id: str
@@ -86,6 +87,10 @@ class Comparison:
     logprob_b_shown_first: float | None
     logprob_a_shown_second: float | None
     judge_digest: str
+    source: str | None = None
+    prompt_id: str = ""
+    a_id: str = ""
+    b_id: str = ""
 
 
 Row = Prompt | Candidate | Rating | Comparison
@@ -188,6 +193,9 @@ COMPARISONS = Table(
     "comparisons",
     (
         ("pair_id", "text"),
+        ("prompt_id", "text"),
+        ("a_id", "text"),
+        ("b_id", "text"),
         ("judge", "text"),
         ("status", "text"),
         ("winner", "text?"),
@@ -196,6 +204,7 @@ COMPARISONS = Table(
         ("logprob_b_shown_second", "float?"),
         ("logprob_b_shown_first", "float?"),
         ("logprob_a_shown_second", "float?"),
+        ("source", "text?"),
         ("judge_digest", "text"),
     ),
     key=("pair_id",),

@@ -4,16 +4,20 @@ A model's choice of A or B leans to a place; asked in both orders, that lean sho
 choice is not parsed: it is read from the model's probabilities of A and B at a forced position.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wim.digest import digest_of
-from wim.engines.base import Engine, Request
+from wim.engines.base import ChoiceLogprobs, Engine, Request
+from wim.engines.remote import ReadChoices
 from wim.judging.verdict import Status
+from wim.progress import progress
 from wim.tables import Comparison, Message
 from wim.templates import Templates
 
+logger = logging.getLogger(__name__)
 OPENING = "Better answer:"
 CHOICES = (" A", " B")
 Logprobs = tuple[float, ...]
@@ -21,12 +25,15 @@ Logprobs = tuple[float, ...]
 
 @dataclass(frozen=True)
 class ResponsePair:
-    """Two responses, a and b, in one context."""
+    """Two responses, a and b, in one context, and where they are from."""
 
     pair_id: str
     context: Sequence[Message]
     response_a: str
     response_b: str
+    prompt_id: str = ""
+    a_id: str = ""
+    b_id: str = ""
 
 
 class PairwiseJudge:
@@ -46,11 +53,12 @@ class PairwiseJudge:
         if len({pair.pair_id for pair in pairs}) < len(pairs):
             raise ValueError("two pairs have the same pair_id")
         asked = [self._ask(pair, swapped) for pair in pairs for swapped in (False, True)]
+        answers = self.engine.choice_logprobs(asked, CHOICES)
         found = {
-            answer.key: answer.logprobs for answer in self.engine.choice_logprobs(asked, CHOICES)
+            answer.key: answer for answer in progress(answers, len(asked), "comparisons", "call")
         }
         return [
-            self._comparison(pair.pair_id, found[_key(pair, False)], found[_key(pair, True)])
+            self._comparison(pair, found[_key(pair, False)], found[_key(pair, True)])
             for pair in pairs
         ]
 
@@ -66,18 +74,21 @@ class PairwiseJudge:
         )
 
     def _comparison(
-        self, pair_id: str, in_order: Logprobs | None, swapped: Logprobs | None
+        self, pair: ResponsePair, in_order: ChoiceLogprobs, swapped: ChoiceLogprobs
     ) -> Comparison:
         """in_order, swapped: log-probabilities of the response shown first and of the second."""
-        a_first, b_second = in_order or (None, None)
-        b_first, a_second = swapped or (None, None)
-        preferences = [share_of_first(in_order), share_of_first(swapped)]
+        a_first, b_second = in_order.logprobs or (None, None)
+        b_first, a_second = swapped.logprobs or (None, None)
+        preferences = [share_of_first(in_order.logprobs), share_of_first(swapped.logprobs)]
+        for answer in (in_order, swapped):
+            if isinstance(answer, ReadChoices) and answer.logprobs is None:
+                logger.warning("pair %s: no choice: %s", pair.pair_id, answer.reason)
         winner, preference = None, None
         if preferences[0] is not None and preferences[1] is not None:
             winner = agreed_winner(preferences[0] - 0.5, 0.5 - preferences[1])
             preference = (preferences[0] + 1 - preferences[1]) / 2
         return Comparison(
-            pair_id=pair_id,
+            pair_id=pair.pair_id,
             judge=self.name,
             status=(Status.OK if winner else Status.ERROR).value,
             winner=winner,
@@ -87,6 +98,12 @@ class PairwiseJudge:
             logprob_b_shown_first=b_first,
             logprob_a_shown_second=a_second,
             judge_digest=self.digest,
+            source=(in_order.source if isinstance(in_order, ReadChoices) else "logprobs")
+            if winner
+            else None,
+            prompt_id=pair.prompt_id,
+            a_id=pair.a_id,
+            b_id=pair.b_id,
         )
 
 

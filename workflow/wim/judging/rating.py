@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wim.engines.base import Engine
 from wim.judging.judge import Judge
+from wim.judging.reward_model import RewardModelJudge
 from wim.judging.single_call import SingleCallJudge
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
@@ -14,6 +16,10 @@ from wim.settings.judging import JudgeSettings
 from wim.settings.models import ModelSource
 from wim.tables import Candidate
 from wim.templates import Templates, read_templates
+
+if TYPE_CHECKING:
+    from wim.engines.scores import StoredScores
+    from wim.engines.stored import StoredEngine
 
 logger = logging.getLogger(__name__)
 JUDGES: Mapping[str, type[Judge]] = {
@@ -35,6 +41,14 @@ def judge_of(
     return JUDGES[settings.method](name, engine, templates, settings, seed, model_digest)
 
 
+def answer_codes() -> dict[str, str]:
+    """The digests of the code that decides what a judge's model says, by the kind of its engine."""
+    from wim.engines.scores import SCORE, score_code
+    from wim.engines.stored import engine_codes
+
+    return {**engine_codes(), SCORE: score_code()}
+
+
 def write_ratings(
     dialogues: Path,
     manifest: Path,
@@ -54,15 +68,22 @@ def write_ratings(
     The store keeps what the judge's model said, not what was read from it: an edit of the
     reading asks the model nothing again.
     """
+    from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
     from wim.models import read_manifest
     from wim.table_files import as_arrow, read_candidates, write_table
     from wim.tables import RATINGS
 
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
-    texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with open_engine(manifest, model, batch_size, store, scratch, server_log) as engine:
-        ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
+    digest = read_manifest(manifest).digest
+    engine: StoredEngine | StoredScores
+    if settings.method == "reward_model":
+        with open_scorer(manifest, model, batch_size, store, scratch) as engine:
+            ratings = RewardModelJudge(judge, engine, settings, digest).rate(candidates)
+    else:
+        texts = read_templates(templates)
+        with open_engine(manifest, model, batch_size, store, scratch, server_log) as engine:
+            ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     new = len(engine.computed)

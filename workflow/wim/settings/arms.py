@@ -2,16 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wim.settings.section import Name, Section
 
 
 class Arm(Section):
-    """A line of experiment: a reward, how pairs are made of it, and how they train the model."""
+    """A line of experiment: what labels, how pairs are made of it, and how they train the model."""
 
-    reward: Name
+    reward: Name | None = None
     """The reward that labels the pairs, by its name under `rewards`. Unit: name."""
+
+    comparison: Name | None = None
+    """What labels them in a reward's place: a judge of pairs, by the name under `comparisons`.
+    Unit: name."""
 
     pairs: dict[str, Any] = {}
     """Keys of `pairs` that this arm sets otherwise. Unit: none."""
@@ -19,5 +23,24 @@ class Arm(Section):
     training: dict[str, Any] = {}
     """Keys of `training` that this arm sets otherwise. Unit: none."""
 
+    start: Name | None = None
+    """The model that training starts from and is held near to, by its name under `models` or `sft`;
+    null takes the actor, who answers the prompts in any case. Unit: name."""
+
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Seed of this arm's training; null is the run's. Unit: none."""
+
+    @property
+    def labelled_by(self) -> str:
+        """The name of the reward or comparison."""
+        return self.reward or self.comparison or ""
+
+    @model_validator(mode="after")
+    def _one_label(self) -> "Arm":
+        if (self.reward is None) == (self.comparison is None):
+            found = "neither" if self.reward is None else "both"
+            raise ValueError(
+                f"found {found} of reward and comparison, one of which labels the pairs; write "
+                "reward: <name> or comparison: <name>"
+            )
+        return self

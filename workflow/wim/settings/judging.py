@@ -12,30 +12,41 @@ TEMPLATES = {
     "structured": ("critique", "rating"),
     "single_call": ("judgement",),
     "upstream": ("judgement",),
+    "pairwise": ("comparison",),
+    "reward_model": (),
 }
 UNUSED = {
     "structured": {"attempts", "decimals"},
     "single_call": set[str](),
     "upstream": {"nothing_missing", "echo_overlap", "attempts", "decimals"},
+    "pairwise": {"sampling", "nothing_missing", "echo_overlap", "attempts", "decimals"},
+    "reward_model": {
+        *("templates", "sampling", "nothing_missing", "echo_overlap", "attempts", "decimals")
+    },
 }
 SINGLE_CALL_TOKENS = 64
 
 
 class JudgeSettings(Section):
-    """A judge, which rates each candidate and says what is missing from it."""
+    """A judge, which rates each candidate and says what is missing from it, or compares two."""
 
     model: Name
-    """The model that judges, by its name under `models`. Unit: name."""
+    """The model that judges, by its name under `models` or `sft`; of the method reward_model by its
+    name under `reward_models`, or under `models` for one that is trained already. Unit: name."""
 
-    method: Literal["structured", "single_call", "upstream"] = "structured"
+    method: Literal["structured", "single_call", "upstream", "pairwise", "reward_model"] = (
+        "structured"
+    )
     """structured: the critique in a call of its own, then the number read from the probabilities
     of 1 to 10 with the critique in view; single_call: explanation, [[number]] and [[[critique]]]
     in one answer, strictly parsed; upstream: the same, asked and parsed as the published code does,
-    to reproduce its figures. Unit: none."""
+    to reproduce its figures; pairwise: which of two responses is better, in both orders, read from
+    the probabilities of A and B (see `comparisons`); reward_model: the number that a reward model
+    gives, without words. Unit: none."""
 
     templates: str | None = None
-    """Folder with the method's templates: critique.jinja and rating.jinja, or for one call
-    judgement.jinja; null takes config/templates/<method>. Unit: path, from the working directory."""
+    """Folder with the method's templates: critique.jinja and rating.jinja, for one call
+    judgement.jinja, for pairs comparison.jinja; null takes config/templates/<method>. Unit: path, from the working directory."""
 
     sampling: Sampling = Sampling(max_new_tokens=40, temperature=0.0)
     """How the judge's words are drawn; one call needs room for all of it, as published 256 tokens."""
@@ -58,6 +69,11 @@ class JudgeSettings(Section):
     Unit: none."""
 
     @property
+    def rates(self) -> bool:
+        """Whether it judges candidates one by one, as rewards need it."""
+        return self.method != "pairwise"
+
+    @property
     def template_paths(self) -> list[str]:
         """The method's template files."""
         folder = self.templates or f"config/templates/{self.method}"
@@ -74,7 +90,10 @@ class JudgeSettings(Section):
                 raise ValueError(
                     f"the method {self.method} has no use for {name}; leave the line out"
                 )
-        if self.method != "structured" and self.sampling.max_new_tokens < SINGLE_CALL_TOKENS:
+        if (
+            self.method in ("single_call", "upstream")
+            and self.sampling.max_new_tokens < SINGLE_CALL_TOKENS
+        ):
             raise ValueError(
                 f"{self.sampling.max_new_tokens} tokens hold no explanation with number and "
                 "critique; write sampling: {max_new_tokens: 256}"

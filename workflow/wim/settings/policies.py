@@ -9,7 +9,7 @@ from pydantic import Field
 from wim.settings.section import Name, Section
 
 # Policies that the workflow itself names: the actor, labelled pairs, and arms' checkpoints.
-TAKEN = re.compile(r"base|labelled|.+-round\d+")
+TAKEN = re.compile(r"base|labelled|references|.+-round\d+")
 
 
 class PolicySettings(Section):
@@ -35,7 +35,7 @@ def taken_names(policies: Collection[str]) -> list[str]:
     """One line for each policy whose name the workflow needs for another."""
     return [
         f"policies.{name}: the workflow itself gives this name (base is the actor, labelled the "
-        "gate's pairs, <arm>-round<number> a checkpoint); write another one."
+        "gate's pairs, references the prompts' own answers, <arm>-round<number> a checkpoint); write another one."
         for name in policies
         if TAKEN.fullmatch(name)
     ]

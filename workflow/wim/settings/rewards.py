@@ -16,6 +16,7 @@ UNUSED = {
     "mixture": OF_PANEL,
     "published": {"rating", *OF_PANEL},
     "nothing_missing": {"zeta", "rating", *OF_PANEL},
+    "reward_model": {"zeta", "rating", *OF_PANEL},
     "negated": OF_PANEL,
     "shuffled_wim": OF_PANEL,
     "length": {"zeta", "rating", *OF_PANEL},
@@ -23,13 +24,21 @@ UNUSED = {
     "panel": {"judge", "zeta", "rating"},
 }
 # The unit of a kind's rewards; all others are on the scale of a cosine.
-UNITS = {"published": "published points", "nothing_missing": "nats", "length": "tokens"}
+UNITS = {
+    "published": "published points",
+    "nothing_missing": "nats",
+    "reward_model": "log-odds",
+    "length": "tokens",
+}
 SCALE = "points of -1 to 1"
 # The judge that a kind needs, and why.
 NEEDS = {
     "published": ("upstream", "asks and parses as published"),
     "nothing_missing": ("structured", "records that log-probability"),
+    "reward_model": ("reward_model", "gives that number"),
 }
+# What a judge without words and without a scale is enough for.
+OF_NUMBER_ALONE = ("reward_model", "length", "random")
 
 
 class RewardSettings(Section):
@@ -43,6 +52,7 @@ class RewardSettings(Section):
         "mixture",
         "published",
         "nothing_missing",
+        "reward_model",
         "panel",
         "negated",
         "shuffled_wim",
@@ -51,10 +61,10 @@ class RewardSettings(Section):
     ] = "mixture"
     """mixture: (1 - zeta) * scaled rating + zeta * cosine of response and critique; published: the
     same with the published scale and fallbacks, for a judge of the method upstream; nothing_missing:
-    log-probability that nothing is missing, of a structured judge; panel: the mean or median of
-    other rewards. Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with
+    log-probability that nothing is missing, of a structured judge; reward_model: the number of a
+    judge of that method; panel: the mean or median of other rewards. Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with
     the critique of another prompt's response; length, the completion's tokens; random, a number
-    drawn by seed. All need a zeta but for nothing_missing, panel, length and random. Unit: none."""
+    drawn by seed. All need a zeta but for nothing_missing, reward_model, panel, length and random. Unit: none."""
 
     zeta: float | None = Field(default=None, ge=0, le=1)
     """Weight of the cosine; 1 uses the critique alone, 0 the number alone. Unit: share."""
@@ -119,6 +129,12 @@ def unfit_judges(
             problems.append(
                 f"rewards.{name}.kind: found '{reward.kind}', which needs a judge of the method "
                 f"{method}, as that {why}; judges.{reward.judge}.method is {judge.method}."
+            )
+        elif judge and judge.method == "reward_model" and reward.kind not in OF_NUMBER_ALONE:
+            problems.append(
+                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge's words and scale, "
+                f"and judges.{reward.judge} is a reward model, which gives a number alone; write "
+                "kind: reward_model."
             )
     return problems
 

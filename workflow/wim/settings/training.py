@@ -1,6 +1,6 @@
 """Settings of direct preference optimisation (DPO)."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import (
     Field,
@@ -12,7 +12,8 @@ from pydantic import (
 )
 
 from wim.settings.losses import Divergence, LossName, Option, check_option, checked_loss
-from wim.settings.section import Section
+from wim.settings.optimization import LoraSettings as LoraSettings
+from wim.settings.optimization import OptimizationSettings
 
 # Options of the loss, with the values at which they do nothing.
 LOSS_OPTIONS = {
@@ -25,23 +26,7 @@ LOSS_OPTIONS = {
 }
 
 
-class LoraSettings(Section):
-    """Low-rank adapters (LoRA) on the linear layers; the base weights stay as they are."""
-
-    rank: int = Field(default=16, ge=1)
-    """Rank of the adapters. Unit: dimensions."""
-
-    alpha: float = Field(default=32, gt=0)
-    """Scale of the adapters; their product is multiplied by alpha / rank. Unit: none."""
-
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout before the adapters. Unit: probability."""
-
-    target_modules: str | list[str] = "all-linear"
-    """The layers that get an adapter: all-linear, or a list of module names. Unit: names."""
-
-
-class TrainingSettings(Section):
+class TrainingSettings(OptimizationSettings):
     """One DPO run (Rafailov et al. 2023, arXiv 2305.18290)."""
 
     beta: float = Field(default=0.1, gt=0)
@@ -73,40 +58,6 @@ class TrainingSettings(Section):
     wpo_weighting: bool = False
     """Weights a pair by how likely the policy itself is to write it (WPO, Zhou et al. 2024,
     arXiv 2406.11827). Unit: none."""
-
-    learning_rate: float = Field(default=1e-4, gt=0)
-    """Highest learning rate; 5e-7 to 5e-6 is usual without LoRA and for large models. Unit: none."""
-
-    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
-    """Course of the learning rate after the warm-up. Unit: none."""
-
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises from 0. Unit: share."""
-
-    epochs: float = Field(default=1.0, gt=0)
-    """How often each pair is seen. Unit: epochs."""
-
-    batch_size: int = Field(default=8, ge=1)
-    """Pairs in one step of the optimizer, over all devices. Unit: pairs."""
-
-    max_length: int = Field(default=512, ge=8)
-    """Longest prompt with completion; the rest is cut off. Unit: tokens."""
-
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Longer gradients are scaled down to this norm. Unit: none."""
-
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Weight decay of AdamW. Unit: none."""
-
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Arithmetic of the forward and backward pass; auto is bfloat16 autocast where the hardware
-    has it. Unit: none."""
-
-    gradient_checkpointing: bool = False
-    """Computes activations twice to hold fewer of them: slower, less memory. Unit: none."""
-
-    lora: LoraSettings | None = LoraSettings()
-    """Low-rank adapters; null trains all weights."""
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -23,7 +23,8 @@ def models_of(
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
-    speakers = [config.dialogues.actor, *(judge.model for judge in config.judges.values())]
+    judges = [judge.model for judge in config.judges.values()]
+    speakers = [config.origin_of(name) for name in (config.dialogues.actor, *judges)]
     names = [
         name
         for name in (*speakers, config.embeddings.encoder)

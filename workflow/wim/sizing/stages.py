@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from wim.settings.training import TrainingSettings
 
 # As in the rules: rows, texts or pairs that a job holds at once.
-BATCHES = {"generate_dialogues": 64, "rate_candidates": 64, "embed_critiques": 64, "train_dpo": 8}
+BATCHES = {
+    **dict.fromkeys(("generate_dialogues", "rate_candidates", "compare_candidates"), 64),
+    **{"embed_critiques": 64, "train_dpo": 8},
+}
 # Tokens of the chat template; of the judge's templates; of "Nothing is missing" and of a number.
 CHAT, TEMPLATE, CHOICE = 40, 120, 6
 # Bytes of a process with torch and CUDA on the host.
@@ -87,15 +90,21 @@ def stages_of(
 
     What a model behind an API does takes no card here.
     """
-    if config.dialogues.actor in models:
-        yield _generate(config, models[config.dialogues.actor], prompts, assumed)
-    for judge, settings in config.judges.items():
-        if settings.model in models:
-            yield _rate(config, judge, models[settings.model], prompts, assumed)
-    for judge in config.judges:
+    actor = config.origin_of(config.dialogues.actor)
+    if actor in models:
+        yield _generate(config, models[actor], prompts, assumed)
+    rating = {name: judge for name, judge in config.judges.items() if judge.rates}
+    for judge, settings in rating.items():
+        if (model := config.origin_of(settings.model)) in models:
+            yield _rate(config, judge, models[model], prompts, assumed)
+    for comparison, of in config.comparisons.items():
+        compares = config.origin_of(config.judges[of.judge].model)
+        if compares in models:
+            yield _compare(config, comparison, models[compares], prompts, assumed)
+    for judge in (name for name, each in rating.items() if each.template_paths):
         yield _embed(config, judge, models[config.embeddings.encoder], prompts, assumed)
     for arm in config.arms:
-        yield _train(config, arm, models[config.dialogues.actor], prompts, assumed)
+        yield _train(config, arm, models[actor], prompts, assumed)
 
 
 def _generate(config: "Config", model: Architecture, prompts: Prompts, assumed: Assumed) -> Stage:
@@ -142,6 +151,30 @@ def _rate(
         *(model, _share(rows, jobs), batch, prompt, new, dtype, assumed.quantization, assumed.speed)
     )
     return _stage(rule, judge, model, batch, memory, model.file_bytes, rows, jobs, seconds, assumed)
+
+
+def _compare(
+    config: "Config", comparison: str, model: Architecture, prompts: Prompts, assumed: Assumed
+) -> Stage:
+    rule, settings = "compare_candidates", config.comparisons[comparison]
+    counts = [config.policy_dialogues(policy).candidates for policy in settings.between]
+    all_pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
+    rows = prompts.count * min(all_pairs, settings.per_context or all_pairs)
+    judge, jobs = config.judges[settings.judge], config.prompts.shards
+    dtype = _dtype(config, judge.model)
+    around = CHAT + TEMPLATE + 2 * config.dialogues.sampling.max_new_tokens
+
+    def memory(batch: int) -> Memory:
+        return generation_memory(
+            *(model, batch, prompts.longest + around, CHOICE, dtype, assumed.quantization),
+            lookahead=CHOICE,
+        )
+
+    # Each pair is read in both orders.
+    batch = min(assumed.batches[rule], _share(2 * rows, jobs))
+    seconds = reading_seconds(model, 2 * rows * (prompts.mean + around), dtype, assumed.speed)
+    host = model.file_bytes
+    return _stage(rule, comparison, model, batch, memory, host, rows, jobs, seconds, assumed)
 
 
 def _embed(
@@ -223,7 +256,7 @@ def _share(rows: int, jobs: int) -> int:
 
 
 def _dtype(config: "Config", model: str) -> str:
-    dtype = config.models[model].dtype
+    dtype = config.source_of(model).dtype
     return "bfloat16" if dtype == "auto" else dtype
 
 

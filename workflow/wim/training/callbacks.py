@@ -1,6 +1,7 @@
 """Callbacks of the trainers. Importing this module loads transformers."""
 
 import logging
+import math
 import signal
 import sys
 import time
@@ -10,10 +11,15 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from wim.settings.optimization import OptimizationSettings
+from wim.training.common import not_finite
 from wim.walltime import work_was_kept
 
 logger = logging.getLogger("wim.training")
-SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "eval_loss", "learning_rate")
+SHOWN = (
+    *("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy", "accuracy"),
+    *("eval_loss", "learning_rate"),
+)
 
 
 class ProgressLog(TrainerCallback):  # type: ignore[misc]
@@ -45,6 +51,22 @@ class ProgressLog(TrainerCallback):  # type: ignore[misc]
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+class Finite(TrainerCallback):  # type: ignore[misc]
+    """Ends training when a loss or a gradient is not finite, before its weights are saved."""
+
+    def __init__(self, settings: OptimizationSettings) -> None:
+        self.settings = settings
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Look at the figures of the step. Raises UserError."""
+        for name, what in (("loss", "loss"), ("grad_norm", "gradient")):
+            value = float((logs or {}).get(name, 0.0))
+            if not math.isfinite(value):
+                raise not_finite(f"{what} is {value} at step {state.global_step}", self.settings)
 
 
 COMPLETE = "complete"

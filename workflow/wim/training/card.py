@@ -7,19 +7,18 @@ from typing import Any
 CARD = """---
 base_model: {base}
 library_name: transformers
-pipeline_tag: text-generation
-tags: [dpo, trl, wim, ai-feedback]
+pipeline_tag: {pipeline}
+tags: [{kind}, trl, wim, ai-feedback]
 ---
 
-# {arm}, round {round}
+# {title}
 
-A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv 2305.18290)
-on preference pairs made from AI feedback: a judge's critiques and ratings.
+{what}
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import {opens}, AutoTokenizer
 
-model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
+model = {opens}.from_pretrained("path/to/this/folder")
 tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 ```
 
@@ -43,25 +42,42 @@ The settings, as read:
 {settings}
 ```
 """
+# What a checkpoint of each kind is, and the metrics of its first and last step.
+WHAT = {
+    "dpo": """\
+A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv 2305.18290)
+on preference pairs made from AI feedback: a judge's critiques and ratings.""",
+    "sft": """\
+A checkpoint of supervised fine-tuning (SFT): the loss is the negative log-likelihood of the
+completions' tokens alone.""",
+    "reward_model": """\
+A reward model: one number for a conversation, trained on preference pairs made from AI feedback
+(Bradley and Terry 1952). Accuracy and calibration on held-out pairs are in `evaluation.json`.""",
+}
+SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy", "accuracy")
 
 
 def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
     """The card's text.
 
-    provenance: names, base, settings, digests and accepted changes of code; history: the logged
-    metrics.
+    provenance: kind, title, base, settings, digests and accepted changes of code; history: the
+    logged metrics.
     """
     steps = [row for row in history if "loss" in row]
     figures = ["| metric | first step | last step |", "|---|---|---|"]
-    for name in ("loss", "rewards/margins", "rewards/accuracies"):
+    for name in SHOWN:
         values = [row[name] for row in steps if row.get(name) is not None]
         if values:
             figures.append(f"| {name} | {float(values[0]):.4f} | {float(values[-1]):.4f} |")
     digests = [f"| {name} | `{value}` |" for name, value in provenance["digests"].items()]
+    scores = provenance["kind"] == "reward_model"
     return CARD.format(
         base=json.dumps(provenance["base"]),
-        arm=provenance["arm"],
-        round=provenance["round"],
+        kind=provenance["kind"].replace("_", "-"),
+        title=provenance["title"],
+        what=WHAT[provenance["kind"]],
+        pipeline="text-classification" if scores else "text-generation",
+        opens="AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM",
         figures="\n".join(figures),
         digests="\n".join(digests),
         accepted=_accepted(provenance.get("accepted", {})),

@@ -4,10 +4,13 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from wim.errors import UserError
+from wim.settings.optimization import OptimizationSettings
 
 logger = logging.getLogger(__name__)
 # Figures of the machine and the hour, which are no property of the checkpoint.
@@ -65,6 +68,22 @@ def accumulation_steps(batch_size: int, per_device: int, devices: int) -> tuple[
     share = batch_size // devices
     micro = max(size for size in range(1, min(per_device, share) + 1) if share % size == 0)
     return micro, share // micro
+
+
+def not_finite(
+    found: str, settings: OptimizationSettings, batch: str = "", tries: Sequence[str] = ()
+) -> UserError:
+    """The error for a loss or gradient that is not finite.
+
+    found: which, and when. batch: a sentence on the rows. tries: what may help besides.
+    """
+    common = [f"a lower learning_rate (now {settings.learning_rate:g}) or a longer warmup"]
+    if settings.precision != "float32":
+        common.append("precision: float32")
+    return UserError(
+        f"training: the {found}; stopped, nothing of this step is kept.{batch} Try "
+        f"{'; '.join([*common, *tries])}."
+    )
 
 
 def unclocked(values: Mapping[str, Any]) -> dict[str, Any]:

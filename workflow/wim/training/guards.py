@@ -15,6 +15,7 @@ from torch import Tensor
 from wim.errors import UserError
 from wim.settings.losses import LOSSES, TAU
 from wim.settings.training import TrainingSettings
+from wim.training.common import not_finite
 from wim.training.losses import pair_losses
 
 logger = logging.getLogger("wim.training")
@@ -190,9 +191,13 @@ def diverged(
 
     pairs: the ids of the batch, where known.
     """
-    tries = [f"a lower learning_rate (now {settings.learning_rate:g}) or a longer warmup"]
-    if settings.precision != "float32":
-        tries.append("precision: float32")
+    batch = f" The batch had {_listed(pairs)}." if pairs else ""
+    found = f"{what} is {value} at step {step}, with loss {settings.loss_label}"
+    return not_finite(found, settings, batch, _tries_of_loss(settings))
+
+
+def _tries_of_loss(settings: TrainingSettings) -> list[str]:
+    tries = []
     growing = [name for name in settings.loss_weights if name in ("cell", "dbaql")]
     growing += [settings.f_divergence] if settings.f_divergence == "forward_kl" else []
     growing += ["tau above 1"] if (settings.tau or TAU) > 1 else []
@@ -203,11 +208,7 @@ def diverged(
         )
     if "discopop" in settings.loss_weights:
         tries.append("loss: lrml, the same function where TRL's discopop overflows")
-    batch = f" The batch had {_listed(pairs)}." if pairs else ""
-    return UserError(
-        f"training: the {what} is {value} at step {step}, with loss {settings.loss_label}; "
-        f"stopped, nothing of this step is kept.{batch} Try {'; '.join(tries)}."
-    )
+    return tries
 
 
 def _listed(pairs: list[str]) -> str:

@@ -11,12 +11,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
+from pydantic import validate_call
+from pydantic_core import to_json
+
 from wim.errors import UserError
+from wim.scripting import log_to, scratch_folder, store_folder
+from wim.training.run import Run
 from wim.walltime import work_was_kept
 
 logger = logging.getLogger(__name__)
@@ -24,24 +30,40 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 FAILED = "failed.json"
 
 
-def write_checkpoint_on(gpus: int | None, log: Path, **arguments: Any) -> None:
-    """wim.training.dpo.write_checkpoint on so many GPUs, None for those that the job sees.
+def training_run(snakemake: Any) -> Run:
+    """Where a rule's training starts from and goes to."""
+    return Run(
+        manifest=Path(snakemake.input.manifest),
+        seed=json.loads(snakemake.params.spec)["seed"],
+        per_device=snakemake.resources.batch_size,
+        store=store_folder(snakemake),
+        save_seconds=snakemake.resources.save_seconds,
+        folder=Path(snakemake.output.manifest).parent,
+        scratch=scratch_folder(snakemake),
+    )
 
-    log: the job's log, to which the first process adds. Raises UserError as that does, or if a
-    process dies; exits with 128 + signal after SIGTERM or SIGUSR1, when all have saved.
+
+def write_checkpoint_on(
+    write: Callable[..., None], gpus: int | None, log: Path, **arguments: Any
+) -> None:
+    """A trainer's write_checkpoint on so many GPUs, None for those that the job sees.
+
+    write: a function of a module, whose annotations tell its arguments' types. log: the job's log,
+    to which the first process adds. Raises UserError as `write` does, or if a process dies; exits
+    with 128 + signal after SIGTERM or SIGUSR1, when all have saved.
     """
     processes = _visible_gpus() if gpus is None else max(1, gpus)
     if processes == 1:
         if gpus == 1:
             # More would be driven by one process, which is slow and another batch.
             os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
-        from wim.training.dpo import write_checkpoint
-
-        write_checkpoint(**arguments)
+        write(**arguments)
         return
     with TemporaryDirectory() as folder:
         job = Path(folder, "job.json")
-        job.write_text(json.dumps({"log": str(log), "arguments": arguments}, default=_as_json))
+        place = [write.__module__, write.__name__]
+        told = {"write": place, "log": str(log), "arguments": arguments}
+        job.write_bytes(to_json(told))
         ended, stopped_by = _run(_launcher(processes, job))
         failed = job.with_name(FAILED)
         if failed.exists():
@@ -61,10 +83,6 @@ def _visible_gpus() -> int:
     import torch
 
     return max(1, torch.cuda.device_count())
-
-
-def _as_json(value: Any) -> Any:
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
 
 
 def _launcher(processes: int, job: Path) -> list[str]:
@@ -109,19 +127,13 @@ def _run(command: list[str]) -> tuple[int, int | None]:
 
 def _one_process(job: Path) -> None:
     """What each process does: train, and if it is the first, write the checkpoint and the log."""
-    from wim.scripting import log_to
-    from wim.settings.training import TrainingSettings
-    from wim.training.dpo import write_checkpoint
-
     told = json.loads(job.read_text())
-    arguments = told["arguments"]
-    for name in ("pairs", "manifest", "store", "folder"):
-        arguments[name] = Path(arguments[name])
-    arguments["settings"] = TrainingSettings.model_validate(arguments["settings"])
+    module, name = told["write"]
+    write: Callable[..., None] = getattr(import_module(module), name)
     first = os.environ.get("RANK", "0") == "0"
     log_to(Path(told["log"]) if first else Path(os.devnull), mode="a", quiet=not first)
     try:
-        write_checkpoint(**arguments)
+        validate_call(write)(**told["arguments"])
     except UserError as error:
         if first:
             job.with_name(FAILED).write_text(json.dumps({"error": str(error)}))

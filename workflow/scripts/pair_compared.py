@@ -1,0 +1,20 @@
+"""Set candidates against each other as a judge of pairs found them."""
+
+from pathlib import Path
+
+from wim.compared_pairs import write_compared_pairs
+from wim.scripting import job
+from wim.settings.pairs import PairSettings
+
+with job(snakemake) as spec:
+    write_compared_pairs(
+        prompts=[Path(path) for path in snakemake.input.prompts],
+        dialogues=[Path(path) for path in snakemake.input.dialogues],
+        policies=spec["between"],
+        comparisons=[Path(path) for path in snakemake.input.comparisons],
+        settings=PairSettings.model_validate(spec["pairs"]),
+        names=spec["names"],
+        output=Path(snakemake.output.pairs),
+        exclusions=Path(snakemake.output.exclusions),
+        sft_prompts=spec.get("sft_prompts"),
+    )

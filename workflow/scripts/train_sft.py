@@ -1,0 +1,22 @@
+"""Fine-tune a model on completions."""
+
+from pathlib import Path
+
+from wim.scripting import job
+from wim.settings.sft import SftSettings
+from wim.training.launch import training_run, write_checkpoint_on
+from wim.training.sft import write_checkpoint
+
+with job(snakemake) as spec:
+    write_checkpoint_on(
+        write_checkpoint,
+        gpus=snakemake.resources.get("gpu"),
+        log=Path(snakemake.log[0]),
+        prompts=[Path(path) for path in snakemake.input.prompts],
+        dialogues=[Path(path) for path in snakemake.input.dialogues],
+        settings=SftSettings.model_validate(spec["sft"]),
+        system=spec["system"],
+        name=snakemake.wildcards.sft,
+        behind=spec["behind"],
+        run=training_run(snakemake),
+    )

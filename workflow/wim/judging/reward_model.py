@@ -1,0 +1,60 @@
+"""The judge that is a reward model: a number for each candidate, and no words."""
+
+import math
+from collections.abc import Sequence
+
+from wim.digest import digest_of
+from wim.engines.scores import Score, StoredScores
+from wim.judging.verdict import Status
+from wim.settings.judging import JudgeSettings
+from wim.tables import Candidate, Message, Rating
+
+SOURCE = "reward_model"
+
+
+class RewardModelJudge:
+    """A reward model as a judge. `digest` is its identity: the model and the method."""
+
+    def __init__(
+        self, name: str, scores: StoredScores, settings: JudgeSettings, model_digest: str
+    ) -> None:
+        self.name = name
+        self.scores = scores
+        self.digest = digest_of({"model": model_digest, "settings": {"method": settings.method}})
+
+    def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
+        """A rating for each candidate, in their order.
+
+        The number, in log-odds over another answer and on no fixed scale, is `rating_expected`;
+        a conversation that exceeds the context and a number that is none are errors.
+        """
+        scores = self.scores.scores([_conversation(candidate) for candidate in candidates])
+        return [
+            self._rating(candidate, score)
+            for candidate, score in zip(candidates, scores, strict=True)
+        ]
+
+    def _rating(self, candidate: Candidate, score: Score) -> Rating:
+        usable = score.value is not None and math.isfinite(score.value)
+        if score.value is None:
+            raw = f"(no answer: a conversation of {score.tokens} tokens exceeds the context)"
+        else:
+            raw = repr(score.value)
+        return Rating(
+            candidate_id=candidate.candidate_id,
+            judge=self.name,
+            status=Status.OK if usable else Status.ERROR,
+            rating=None,
+            rating_expected=score.value if usable else None,
+            wim=None,
+            nothing_missing_logprob=None,
+            raw=raw,
+            attempts=1,
+            tokens=0,
+            judge_digest=self.digest,
+            rating_source=SOURCE if usable else None,
+        )
+
+
+def _conversation(candidate: Candidate) -> tuple[Message, ...]:
+    return (*candidate.context, Message(role="assistant", content=candidate.completion))

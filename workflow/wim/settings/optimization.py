@@ -1,0 +1,61 @@
+"""Settings that every training has: steps, precision, and what is trained of the model."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from wim.settings.section import Section
+
+
+class LoraSettings(Section):
+    """Low-rank adapters (LoRA) on the linear layers; the base weights stay as they are."""
+
+    rank: int = Field(default=16, ge=1)
+    """Rank of the adapters. Unit: dimensions."""
+
+    alpha: float = Field(default=32, gt=0)
+    """Scale of the adapters; their product is multiplied by alpha / rank. Unit: none."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout before the adapters. Unit: probability."""
+
+    target_modules: str | list[str] = "all-linear"
+    """The layers that get an adapter: all-linear, or a list of module names. Unit: names."""
+
+
+class OptimizationSettings(Section):
+    """How a model is trained, by whatever loss."""
+
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Highest learning rate; 5e-7 to 5e-6 is usual without LoRA and for large models. Unit: none."""
+
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    """Course of the learning rate after the warm-up. Unit: none."""
+
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from 0. Unit: share."""
+
+    epochs: float = Field(default=1.0, gt=0)
+    """How often each row is seen. Unit: epochs."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Rows in one step of the optimizer, over all devices. Unit: rows."""
+
+    max_length: int = Field(default=512, ge=8)
+    """Longest prompt with completion; the rest is cut off. Unit: tokens."""
+
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are scaled down to this norm. Unit: none."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Weight decay of AdamW. Unit: none."""
+
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Arithmetic of the forward and backward pass; auto is bfloat16 autocast where the hardware
+    has it. Unit: none."""
+
+    gradient_checkpointing: bool = False
+    """Computes activations twice to hold fewer of them: slower, less memory. Unit: none."""
+
+    lora: LoraSettings | None = LoraSettings()
+    """Low-rank adapters; null trains all weights."""

@@ -1,0 +1,265 @@
+"""One training, from a staged model to a checkpoint: what all trainers share."""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.settings.optimization import OptimizationSettings
+from wim.training.common import (
+    accumulation_steps,
+    autocast_bf16,
+    unclocked,
+    whole_folder,
+    write_json_lines,
+    write_manifest,
+)
+from wim.training.weights import OpenModel, lora_config, save_model
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+# What does not decide the outcome of a training.
+PLUMBING = (
+    "wim.tables",
+    "wim.table_files",
+    "wim.errors",
+    "wim.digest",
+    "wim.training.card",
+    "wim.training.guards",
+    "wim.models",
+    "wim.scratch",
+    "wim.code_changes",
+    "wim.walltime",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training starts from and goes to.
+
+    manifest: of the model. store: where the trainer saves itself. folder: the checkpoint's.
+    per_device: rows of a forward pass. scratch: see wim.scratch.local_copy.
+    """
+
+    manifest: Path
+    seed: int
+    per_device: int
+    store: Path
+    save_seconds: float
+    folder: Path
+    scratch: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a trainer of any kind is made with; micro_batch: rows of a forward pass."""
+
+    name: str
+    micro_batch: int
+    arguments: dict[str, Any]
+    parts: dict[str, Any]
+
+    def trainer(
+        self,
+        kinds: tuple[type, type],
+        splits: "tuple[Dataset, Dataset]",
+        config: Mapping[str, Any],
+        **own: Any,
+    ) -> Any:
+        """A TRL trainer.
+
+        kinds: its class and that of its arguments. splits: to train on and held out. config, own:
+        what the trainer's arguments and the trainer itself take besides what all do.
+        """
+        from transformers.trainer_utils import IntervalStrategy
+
+        make, arguments = kinds
+        train, held_out = splits
+        trainer = make(
+            args=arguments(
+                **self.arguments, eval_strategy="epoch" if len(held_out) else "no", **config
+            ),
+            train_dataset=train,
+            eval_dataset=held_out if len(held_out) else None,
+            **self.parts,
+            **own,
+        )
+        kept = [len(trainer.train_dataset), len(trainer.eval_dataset or [])]
+        logger.info(
+            "%s: %d rows, %d held out, batches of %d x %d x %d",
+            *(self.name, *kept, _devices()),
+            *(trainer.args.gradient_accumulation_steps, self.micro_batch),
+        )
+        if left_out := len(train) + len(held_out) - sum(kept):
+            logger.warning("%s: %d rows do not fit into max_length", self.name, left_out)
+        if not kept[0]:
+            raise UserError(
+                f"{self.name}: no row to train on fits into max_length {trainer.args.max_length}; "
+                "raise it."
+            )
+        if not kept[1]:
+            trainer.args.eval_strategy = IntervalStrategy.NO
+        return trainer
+
+
+def write_trained(
+    run: Run,
+    settings: OptimizationSettings,
+    story: Mapping[str, Any],
+    code: str,
+    open_model: OpenModel,
+    make_trainer: Callable[[Prepared], Any],
+    report: Callable[[Any, Path], None] | None = None,
+) -> None:
+    """Train, evaluate on what is held out, and write the checkpoint.
+
+    story: `kind` and `title`, the `settings` and the `digests` behind the data, by name, for the
+    card. code: the digest of what decides the outcome. open_model: from a folder. report: writes
+    further files into the new folder. The folder holds the merged model (safetensors), the
+    tokenizer with its chat template, the adapter, the model card (README.md), trainer_state.json,
+    metrics.jsonl, provenance.json and manifest.json. It appears whole or not at all.
+
+    Of several processes (wim.training.launch) all train, and the first one writes.
+
+    The trainer saves itself under the run's store, in a directory named by everything that
+    decides the outcome, so that a killed job goes on and no other ever takes its state.
+    """
+    from wim.code_changes import behind_checkpoint, stored_code
+    from wim.digest import row_id
+    from wim.models import read_manifest
+    from wim.scratch import local_copy
+    from wim.training.card import model_card
+
+    base = read_manifest(run.manifest)
+    own = settings.model_dump(mode="json")
+    story = {
+        **story,
+        "base": base.source,
+        "settings": {**story["settings"], "training": own, "seed": run.seed},
+        "digests": {"base model": base.digest, **story["digests"]},
+        "accepted": behind_checkpoint(),
+    }
+    decided_by = {
+        "training": own,
+        "seed": run.seed,
+        "digests": story["digests"],
+        "code": stored_code(run.store, code),
+    }
+    working = run.store / row_id(decided_by)
+    opened = local_copy(run.manifest, run.scratch).parent
+    prepared, resumable = prepare(run, settings, story["kind"], opened, open_model, working)
+    trainer = make_trainer(prepared)
+    train(trainer, working, resumable, story["kind"])
+    if not trainer.is_world_process_zero():
+        return
+    with whole_folder(run.folder) as partial:
+        save_model(trainer, opened, run.manifest.parent, settings, open_model, partial)
+        history = [unclocked(row) for row in trainer.state.log_history]
+        write_json_lines(partial / "metrics.jsonl", history)
+        state = {
+            "global_step": trainer.state.global_step,
+            "epoch": trainer.state.epoch,
+            "max_steps": trainer.state.max_steps,
+            "log_history": history,
+        }
+        _write_json(partial / "trainer_state.json", state)
+        _write_json(partial / "provenance.json", story)
+        (partial / "README.md").write_text(model_card(story, history), encoding="utf-8")
+        if report:
+            report(trainer, partial)
+        write_manifest(partial, story["title"])
+    shutil.rmtree(working, ignore_errors=True)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _devices() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def prepare(
+    run: Run,
+    settings: OptimizationSettings,
+    name: str,
+    opened: Path,
+    open_model: OpenModel,
+    working: Path,
+) -> tuple[Prepared, Any]:
+    """What the trainer is made with, and the callback that saves it."""
+    import torch
+    from transformers import AutoTokenizer, set_seed
+
+    from wim.training.callbacks import Finite, ProgressLog, Resumable
+
+    half = autocast_bf16(settings.precision)
+    # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
+    dtype = torch.bfloat16 if half and settings.lora else torch.float32
+    micro, accumulation = accumulation_steps(settings.batch_size, run.per_device, _devices())
+    resumable = Resumable(run.save_seconds)
+    # A new head is drawn at random.
+    set_seed(run.seed)
+    model = open_model(opened, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(opened)
+    if tokenizer.chat_template is None:
+        raise UserError(
+            f"{run.manifest}: the model has no chat template, which turns messages into its text; "
+            "take a chat or instruct model, or add chat_template.jinja to its folder."
+        )
+    arguments = {
+        "output_dir": str(working),
+        "seed": run.seed,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.scheduler,
+        "warmup_steps": settings.warmup,
+        "num_train_epochs": settings.epochs,
+        "per_device_train_batch_size": micro,
+        "per_device_eval_batch_size": micro,
+        "gradient_accumulation_steps": accumulation,
+        "max_length": settings.max_length,
+        "max_grad_norm": settings.max_grad_norm,
+        "weight_decay": settings.weight_decay,
+        "bf16": half,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "use_cpu": not torch.cuda.is_available(),
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    parts = {
+        "model": model,
+        "processing_class": tokenizer,
+        "peft_config": lora_config(settings, type(model).__name__),
+        "callbacks": [Finite(settings), ProgressLog(), resumable],
+    }
+    return Prepared(name, micro, arguments, parts), resumable
+
+
+def train(trainer: Any, working: Path, resumable: Any, name: str) -> None:
+    """Train from the last saved state to the end, or until a signal."""
+    from transformers import PrinterCallback
+
+    from wim.training.callbacks import last_saved
+
+    trainer.remove_callback(PrinterCallback)
+    saved = last_saved(working)
+    if saved:
+        logger.info("%s: going on from %s", name, saved.name)
+    trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    if resumable.stopped_by:
+        logger.warning("%s: stopped by a signal and saved; run again to go on", name)
+        sys.exit(128 + resumable.stopped_by)

@@ -1,0 +1,69 @@
+"""What is trained of a model's weights, and how they are opened and saved."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wim.settings.optimization import OptimizationSettings
+
+OpenModel = Callable[..., Any]
+"""Opens a model from a folder, with from_pretrained's options."""
+
+
+def lora_config(settings: OptimizationSettings, architecture: str) -> Any:
+    """The adapters to train, or None where all weights are; architecture: the model's class."""
+    from peft import LoraConfig
+
+    if settings.lora is None:
+        return None
+    return LoraConfig(
+        task_type="SEQ_CLS" if "SequenceClassification" in architecture else "CAUSAL_LM",
+        r=settings.lora.rank,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=settings.lora.target_modules,
+    )
+
+
+def open_language_model(folder: Path, **options: Any) -> Any:
+    """A language model, which is trained to write."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, **options)
+
+
+def open_scoring_model(folder: Path, **options: Any) -> Any:
+    """A model with a head for one number, which is new where the folder has none."""
+    from transformers import AutoModelForSequenceClassification
+    from trl.trainer.reward_trainer import suppress_seqcls_warning
+
+    with suppress_seqcls_warning():
+        return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, **options)
+
+
+def save_model(
+    trainer: Any,
+    base: Path,
+    name: Path,
+    settings: OptimizationSettings,
+    open_model: OpenModel,
+    folder: Path,
+) -> None:
+    """The adapter beside the merged model, which opens without peft.
+
+    The adapter is merged into the base model's own weights, not into those rounded for training.
+    It notes down `name` as the place of its base, wherever `base` was opened from.
+    """
+    from peft import PeftModel
+
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if settings.lora is not None:
+        for adapter in model.peft_config.values():
+            adapter.base_model_name_or_path = str(name)
+        inner = model.get_base_model()
+        inner.name_or_path = inner.config.name_or_path = str(name)
+        model.save_pretrained(folder / "adapter")
+        whole = open_model(base)
+        model = PeftModel.from_pretrained(whole, folder / "adapter").merge_and_unload()
+    model.save_pretrained(folder)
+    trainer.processing_class.save_pretrained(folder)
