@@ -25,11 +25,24 @@ def speakers(policy="base"):
     return [dialogues.actor] + ([dialogues.second] if dialogues.second else [])
 
 
+def proposers():
+    """The models that propose topics, where topics are asked for."""
+    topics = CONFIG.prompts.topics
+    return [] if topics is None else topics.models or list(dict.fromkeys(speakers()))
+
+
+def template_of_topics(wildcards):
+    """The template that asks for a topic."""
+    return file_at(CONFIG.prompts.topics.template_path, "prompts.topics.templates")
+
+
 def used_models():
     """The models that the workflow runs: the speakers, the judges' and the encoder."""
     judges = [judge.model for judge in CONFIG.judges.values()]
     policies = [policy.model for policy in CONFIG.policies.values()]
-    return sorted({*speakers(), *policies, CONFIG.embeddings.encoder, *judges})
+    return sorted(
+        {*speakers(), *proposers(), *policies, CONFIG.embeddings.encoder, *judges}
+    )
 
 
 def files_of_source(model):

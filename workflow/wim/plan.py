@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 MARK = "wim.plan: "
 RULES = (
-    *("ingest_prompts", "shard_prompts", "stage_model", "generate_dialogues", "rate_candidates"),
+    *(
+        "stage_model",
+        "create_topics",
+        "ingest_prompts",
+        "shard_prompts",
+        "generate_dialogues",
+        "rate_candidates",
+    ),
     *("embed_critiques", "score_candidates", "pair_candidates", "train_dpo", "summary"),
     *("label_dialogues", "reward_gate", "check_bar"),
 )

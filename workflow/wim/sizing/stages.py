@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from wim.settings.training import TrainingSettings
 
 # As in the rules: rows, texts or pairs that a job holds at once.
-BATCHES = {"generate_dialogues": 64, "rate_candidates": 64, "embed_critiques": 64, "train_dpo": 8}
+BATCHES = {
+    "create_topics": 64,
+    "generate_dialogues": 64,
+    "rate_candidates": 64,
+    "embed_critiques": 64,
+    "train_dpo": 8,
+}
 # Tokens of the chat template; of the judge's templates; of "Nothing is missing" and of a number.
 CHAT, TEMPLATE, CHOICE = 40, 120, 6
 # Bytes of a process with torch and CUDA on the host.
