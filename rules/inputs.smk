@@ -29,10 +29,22 @@ def speakers(policy="base"):
     return [dialogues.actor] + ([dialogues.second] if dialogues.second else [])
 
 
+def proposers():
+    """The models that propose topics, where topics are asked for."""
+    topics = CONFIG.prompts.topics
+    return [] if topics is None else topics.models or list(dict.fromkeys(speakers()))
+
+
+def template_of_topics(wildcards):
+    """The template that asks for a topic."""
+    return file_at(CONFIG.prompts.topics.template_path, "prompts.topics.templates")
+
+
 def used_models():
     """The staged models that the workflow runs or trains: all that any of its names comes from."""
     named = {
         *speakers(),
+        *proposers(),
         *CONFIG.sft,
         *CONFIG.reward_models,
         *map(CONFIG.start_of, CONFIG.arms),

@@ -31,5 +31,6 @@ rule stage:
     """All that the configuration names, fetched: on a node with internet, before a cluster's jobs."""
     input:
         [manifest_of_model(name) for name in used_models()],
-        rules.ingest_prompts.output.prompts,
+        # Topics are proposed by a model, in a job that may need a GPU.
+        [] if CONFIG.prompts.topics else rules.ingest_prompts.output.prompts,
     localrule: True

@@ -1,8 +1,8 @@
 """Prompts: read, normalised, selected, split and sharded.
 
-Reads the files that the configuration names under prompts.files.
-Writes results/prompts/hub/<data set>.tar, of data sets on the hub, results/prompts/prompts.parquet and
-results/prompts/shards/<shard>.parquet.
+Reads the files that the configuration names under prompts.files, and asks models for topics.
+Writes results/prompts/hub/<data set>.tar, of data sets on the hub, results/prompts/topics.jsonl,
+results/prompts/prompts.parquet and results/prompts/shards/<shard>.parquet.
 """
 
 HUB_PROMPTS = {staged_name(source): source for source in CONFIG.prompts.files}
@@ -25,10 +25,35 @@ rule stage_prompts:
         "../workflow/scripts/stage_prompts.py"
 
 
+rule create_topics:
+    """Let the models propose the topics."""
+    input:
+        manifests=lambda wildcards: [manifest_of_model(name) for name in proposers()],
+        encoder=manifest_of_model(CONFIG.embeddings.encoder),
+        template=template_of_topics,
+    output:
+        topics="results/prompts/topics.jsonl",
+    log:
+        "logs/create_topics.log",
+    benchmark:
+        "benchmarks/create_topics.tsv"
+    threads: lambda wildcards: workflow.cores or 1
+    resources:
+        batch_size=64,
+    params:
+        spec=spec_of_topics,
+        # Snakemake compares no params of such a type; see rate_candidates.
+        models=lambda wildcards: [CONFIG.models[name] for name in proposers()],
+        code=code_of("create_topics"),
+    script:
+        "../workflow/scripts/create_topics.py"
+
+
 rule ingest_prompts:
     """Read the prompt files into one table."""
     input:
         files=[file_of_prompts(source) for source in CONFIG.prompts.files],
+        topics=[rules.create_topics.output.topics] if CONFIG.prompts.topics else [],
     output:
         prompts="results/prompts/prompts.parquet",
     log:

@@ -14,6 +14,15 @@ def spec_of_dialogues(wildcards):
     )
 
 
+def spec_of_topics(wildcards):
+    """How topics are proposed and chosen, and what decides the models' answers."""
+    return spec(
+        topics=CONFIG.prompts.topics.told(),
+        answering=[CONFIG.models[name].answering for name in proposers()],
+        seed=CONFIG.seed,
+    )
+
+
 def spec_of_judge(wildcards):
     """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]

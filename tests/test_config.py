@@ -29,6 +29,8 @@ REQUIRED = {
     "reward_models.<name>.arm",
     "judges.<name>.model",
     "comparisons.<name>.judge",
+    "arms.<name>.reward",
+    "prompts.topics.number",
 }
 
 
@@ -247,7 +249,10 @@ FORMS = (
         ("prompts: {limit: 0}", ["prompts.limit: found 0; write an integer, at least 1, or null."]),
         ("prompts: {fraction: .nan}", ["prompts.fraction: found nan; write a number, above 0 and"]),
         ("prompts: {files: a.jsonl}", ["prompts.files: found 'a.jsonl'; write a list of text"]),
-        ("prompts: {files: []}", ["prompts.files: found []", "not empty"]),
+        (
+            "prompts: {files: []}",
+            ["prompts: no files and no topics; write files: [<file of prompts>]"],
+        ),
         ("prompts: {column: 3}", ["prompts.column: found 3; write text, or null; put text in quo"]),
         ("dialogues: {system: no}", ["dialogues.system: found False; write text", "in quotes"]),
         (
@@ -333,9 +338,9 @@ FORMS = (
         # Sections that are none
         (
             "prompts:",
-            ["prompts: empty; write", "its keys (files, column", "or leave the line out."],
+            ["prompts: empty; write", "its keys (files, topics", "or leave the line out."],
         ),
-        ("prompts: 3", ["prompts: found 3; write below it, indented, its keys (files, column"]),
+        ("prompts: 3", ["prompts: found 3; write below it, indented, its keys (files, topics"]),
         (
             "training: {lora: 3}",
             ["training.lora: found 3; write below it, indented, its keys (rank"],

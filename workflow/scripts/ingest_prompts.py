@@ -7,5 +7,5 @@ from wim.scripting import job
 from wim.settings.prompts import PromptSettings
 
 with job(snakemake) as spec:
-    settings = PromptSettings(**spec["prompts"], files=snakemake.input.files)
+    settings = PromptSettings(**spec["prompts"], files=list(snakemake.input))
     ingest_prompts(settings, Path(snakemake.output.prompts))

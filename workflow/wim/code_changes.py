@@ -28,6 +28,7 @@ CHECKPOINTS = (
 THIS = "wim.code_changes"
 # Imported by name: no digest of a stage that looks its own code up may cover the others'.
 DECIDES_ROWS = {
+    "create_topics": ("wim.engines.stored", "engine_codes"),
     "generate_dialogues": ("wim.engines.stored", "engine_codes"),
     "rate_candidates": ("wim.judging.rating", "answer_codes"),
     "compare_candidates": ("wim.engines.stored", "engine_codes"),

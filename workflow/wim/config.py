@@ -112,6 +112,9 @@ class Config(Section):
         uses += [("dialogues.actor", self.dialogues.actor, "models", writers)]
         if self.dialogues.partner:
             uses += [("dialogues.partner", self.dialogues.partner, "models", writers)]
+        if self.prompts.topics:
+            proposers = self.prompts.topics.models
+            uses += [("prompts.topics.models", name, "models", self.models) for name in proposers]
         uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
         for name, policy in self.policies.items():
             uses.append((f"policies.{name}.model", policy.model, "models", writers))

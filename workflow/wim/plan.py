@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MARK = "wim.plan: "
 RULES = (
-    *("ingest_prompts", "shard_prompts", "stage_model", "generate_dialogues", "rate_candidates"),
-    "compare_candidates",
+    *("stage_model", "create_topics", "ingest_prompts", "shard_prompts", "generate_dialogues"),
+    *("rate_candidates", "compare_candidates"),
     *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
     *("pair_compared", "train_sft", "train_dpo", "train_reward_model", "summary"),
     *("label_dialogues", "reward_gate", "check_bar"),

@@ -7,6 +7,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from wim.settings.section import Section
+from wim.settings.topics import TopicSettings
+
+DEMO = ["config/prompts/demo.jsonl"]
 
 HUB_PROMPTS = re.compile(
     r"hf:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)/(?P<files>[^\s/][^\s]*)"
@@ -25,11 +28,15 @@ def staged_name(source: str) -> str | None:
 class PromptSettings(Section):
     """The prompts that the run begins with."""
 
-    files: list[str] = Field(default=["config/prompts/demo.jsonl"], min_length=1)
+    files: list[str] = DEMO
     """Files to read: .jsonl, .json, .csv, .parquet, a folder saved by `datasets`, or an archive of
     such (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Or `hf:<data set>@<revision>/<files>`: files
-    of a data set on the hub, by their path there or a pattern of it, as in data/train-*.parquet.
-    Unit: paths, from the working directory."""
+    of a data set on the hub, by their path there or a pattern of it, as in data/train-*.parquet. An
+    empty list beside `topics` reads none. Unit: paths, from the working directory."""
+
+    topics: TopicSettings | None = None
+    """Topics that models propose, as prompts beside those of the files; null asks for none.
+    Unit: none."""
 
     column: str | None = None
     """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or
@@ -67,7 +74,7 @@ class PromptSettings(Section):
 
     def told(self) -> dict[str, Any]:
         """The settings that decide the table, but for the files; what does nothing is left out."""
-        values = self.model_dump(mode="json", exclude={"files", "shards"})
+        values = self.model_dump(mode="json", exclude={"files", "shards", "topics"})
         if self.unusable == "refuse":
             del values["unusable"]
         return values
@@ -87,4 +94,21 @@ class PromptSettings(Section):
     def _range(self) -> "PromptSettings":
         if self.min_chars > self.max_chars:
             raise ValueError(f"min_chars ({self.min_chars}) is above max_chars ({self.max_chars})")
+        return self
+
+    @model_validator(mode="after")
+    def _somewhere_from(self) -> "PromptSettings":
+        if self.topics is None and not self.files:
+            raise ValueError("no files and no topics; write files: [<file of prompts>]")
+        if self.topics is None:
+            return self
+        if self.files == DEMO:
+            raise ValueError(
+                "the topics would stand beside the demo's prompts; write files: [] for topics alone"
+            )
+        if self.column not in (None, "prompt") or self.reference_column is not None:
+            raise ValueError(
+                "topics come in the column prompt and have no reference; leave column and "
+                "reference_column out, and name the files' own columns so"
+            )
         return self

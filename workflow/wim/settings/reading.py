@@ -75,6 +75,8 @@ def with_defaults(section: type[Section], values: Any) -> Any:
             filled[name] = {key: with_defaults(inner, value) for key, value in below.items()}
         elif isinstance(field.default, Section):
             filled[name] = merge(field.default.model_dump(), with_defaults(inner, below))
+        else:
+            filled[name] = with_defaults(inner, below)
     return filled
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 STAGED = Path("results/prompts/prompts.parquet")
 CHARACTERS = 4
+TOKENS_PER_WORD = 2
 WITHOUT_FILES = 1000
 
 
@@ -32,6 +33,12 @@ def prompts_of(
     """
     if STAGED.is_file():
         found = _measured(_staged_lengths(), f"rows of {STAGED}")
+    elif settings.topics:
+        words = settings.topics.max_words
+        asked = settings.topics.number
+        found = Prompts(
+            asked, words * TOKENS_PER_WORD, words * TOKENS_PER_WORD, "prompts.topics.number"
+        )
     elif all(Path(name).exists() for name in settings.files):
         found = _measured(_lengths_in_files(settings), f"rows of {', '.join(settings.files)}")
     else:

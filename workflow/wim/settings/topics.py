@@ -1,0 +1,58 @@
+"""Settings of the topics that models propose."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from wim.settings.sampling import Sampling
+from wim.settings.section import Name, Section
+
+
+class TopicSettings(Section):
+    """Topics that models propose, as prompts beside those of the files or in their place."""
+
+    number: int = Field(ge=1)
+    """Topics that are wanted; raised, those that were there stay. Unit: topics."""
+
+    models: list[Name] = []
+    """Who proposes, in turn, by names under `models`; an empty list asks the speakers of the
+    dialogues. Unit: names."""
+
+    min_words: int = Field(default=4, ge=1)
+    """Shorter proposals are left out. Unit: words."""
+
+    max_words: int = Field(default=12, ge=1)
+    """Longer proposals are left out. Unit: words."""
+
+    max_similarity: float = Field(default=0.8, ge=0, le=1)
+    """A proposal is left out if the cosine of its embedding with that of an earlier topic is above
+    this; the encoder is that of `embeddings`. Unit: cosine."""
+
+    proposals: int = Field(default=8, ge=1, le=1000)
+    """At most so many proposals are asked for each topic that is wanted. Unit: proposals."""
+
+    templates: str = "config/templates/create_topics"
+    """Folder with topic.jinja, which asks for a topic. Unit: path, from the working directory."""
+
+    sampling: Sampling = Sampling(max_new_tokens=32, temperature=1.0)
+    """How proposals are drawn."""
+
+    @property
+    def template_path(self) -> str:
+        """The template file."""
+        return f"{self.templates}/topic.jinja"
+
+    def told(self) -> dict[str, Any]:
+        """The settings, but for the models and the template, which are files."""
+        return self.model_dump(mode="json", exclude={"models", "templates"})
+
+    @model_validator(mode="after")
+    def _range(self) -> "TopicSettings":
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words ({self.min_words}) is above max_words ({self.max_words})")
+        if self.sampling.temperature == 0 and self.number > max(1, len(self.models)):
+            raise ValueError(
+                "at temperature 0 all proposals of a model are the same; write a "
+                "sampling.temperature above 0, such as 1.0"
+            )
+        return self

@@ -1,0 +1,175 @@
+"""Topics of dialogues, proposed by the models themselves.
+
+Proposals are numbered, and each is drawn by its own seed. They are taken in their order, so that
+what is a topic depends on the proposals before it alone, and never on how many are wanted.
+"""
+
+import json
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wim.digest import seed_of
+from wim.engines.base import Completion, Engine, Request
+from wim.engines.remote import Unanswered
+from wim.errors import UserError
+from wim.progress import progress
+from wim.settings.models import ModelSource
+from wim.settings.topics import TopicSettings
+from wim.templates import Templates, read_templates
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from wim.embeddings import Encoded
+
+logger = logging.getLogger(__name__)
+# Asked for together, however many are wanted: in bfloat16 a row may depend on its batch.
+BLOCK = 64
+LABEL = re.compile(
+    r"^(?:[-*#\s]+|\d+[.)]\s*|(?:the )?(?:topic|title)(?: is)?\s*:\s*)+", re.IGNORECASE
+)
+QUOTES = "\"'\u201c\u201d\u2018\u2019*_` "
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic, the number of the proposal that it was, and the digest of the model behind it."""
+
+    prompt: str
+    proposal: int
+    model_digest: str
+
+
+def choose_topics(
+    voices: Sequence[Engine],
+    model_digests: Sequence[str],
+    encode: "Callable[[Sequence[str]], Encoded]",
+    templates: Templates,
+    settings: TopicSettings,
+    seed: int,
+) -> tuple[list[Topic], Counter[str]]:
+    """The first `settings.number` topics, in the proposals' order, and why others were left out.
+
+    Fewer where the proposals are used up. The voices propose in turn. What comes behind the last
+    topic that was wanted is not counted.
+    """
+    topics: list[Topic] = []
+    vectors: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
+    known: set[str] = set()
+    left_out: Counter[str] = Counter()
+    for number, answer, vector in _proposals(voices, encode, templates, settings, seed):
+        text, cause = read_topic(answer, settings)
+        likeness = max((float(vector @ other) for other in vectors), default=-1.0)
+        if cause is None and (text in known or likeness > settings.max_similarity):
+            cause = "like an earlier one"
+        if cause is not None:
+            left_out[cause] += 1
+            continue
+        topics.append(Topic(text, number, model_digests[number % len(voices)]))
+        vectors.append(vector)
+        known.add(text)
+        if len(topics) == settings.number:
+            break
+    return topics, left_out
+
+
+def read_topic(answer: Completion, settings: TopicSettings) -> tuple[str, str | None]:
+    """The topic in an answer, without marks and labels around it, and why it is none, if so."""
+    if isinstance(answer, Unanswered) or answer.finish_reason == "context":
+        return "", "without an answer"
+    lines = [line for line in answer.text.splitlines() if line.strip()]
+    text = " ".join(LABEL.sub("", lines[0].strip(QUOTES)).strip(QUOTES).split()) if lines else ""
+    words = len(text.split())
+    if answer.finish_reason == "length" and len(lines) < 2:
+        return text, "cut off"
+    if words < settings.min_words:
+        return text, "too short"
+    if words > settings.max_words:
+        return text, "too long"
+    return text, None
+
+
+def _proposals(
+    voices: Sequence[Engine],
+    encode: "Callable[[Sequence[str]], Encoded]",
+    templates: Templates,
+    settings: TopicSettings,
+    seed: int,
+) -> "Iterator[tuple[int, Completion, np.ndarray[tuple[int], np.dtype[np.float32]]]]":
+    """Numbered answers with the vectors of their texts, block by block."""
+    content = templates.render("topic", min_words=settings.min_words, max_words=settings.max_words)
+    blocks = math.ceil(settings.number * settings.proposals / BLOCK)
+    for start in range(0, blocks * BLOCK, BLOCK):
+        answers: dict[int, Completion] = {}
+        for place, voice in enumerate(voices):
+            numbers = [each for each in range(start, start + BLOCK) if each % len(voices) == place]
+            requests = [
+                Request(str(n), ({"role": "user", "content": content},), seed_of(seed, "topic", n))
+                for n in numbers
+            ]
+            found = voice.generate(requests, settings.sampling)
+            for answer in progress(found, len(requests), "topics", "row"):
+                answers[int(answer.key)] = answer
+        texts = {number: read_topic(answer, settings)[0] for number, answer in answers.items()}
+        vectors = encode([texts[number] for number in sorted(answers)]).vectors
+        yield from ((n, answers[n], vectors[row]) for row, n in enumerate(sorted(answers)))
+
+
+def create_topics(
+    manifests: Sequence[Path],
+    models: Sequence[ModelSource],
+    encoder: Path,
+    template: Path,
+    settings: TopicSettings,
+    seed: int,
+    batch_size: int,
+    store: Path,
+    server_log: Path,
+    output: Path,
+    scratch: str | None = None,
+) -> None:
+    """The topics as JSON lines, which are read as any file of prompts.
+
+    manifests, models: of those who propose. encoder: its manifest. Proposals that the store knows
+    are not drawn again. Says how many topics are missing and why; raises UserError if all are.
+    """
+    from wim.embeddings import Encoder
+    from wim.engines.stored import open_voices
+    from wim.models import read_manifest
+    from wim.scratch import local_copy
+
+    with ExitStack() as opened:
+        voices = open_voices(opened, manifests, models, batch_size, store, scratch, server_log)
+        topics, left_out = choose_topics(
+            voices,
+            [read_manifest(manifest).digest for manifest in manifests],
+            Encoder(local_copy(encoder, scratch).parent, batch_size).encode,
+            read_templates([template]),
+            settings,
+            seed,
+        )
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(left_out.items())) or "none"
+    read, computed = len(topics) + left_out.total(), sum(len(voice.computed) for voice in voices)
+    logger.info(
+        "topics: %d of %d wanted, from %d proposals, %d generated; left out: %s",
+        *(len(topics), settings.number, read, computed, causes),
+    )
+    if len(topics) < settings.number:
+        problem = (
+            f"topics: {settings.number - len(topics)} of {settings.number} are missing after {read} "
+            f"proposals; left out: {causes}. Raise prompts.topics.proposals, max_similarity or "
+            "sampling.temperature, widen min_words and max_words, or name other models."
+        )
+        if not topics:
+            raise UserError(problem)
+        logger.warning("%s", problem)
+    lines = [json.dumps(vars(topic), ensure_ascii=False) + "\n" for topic in topics]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("".join(lines), encoding="utf-8")
