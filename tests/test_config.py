@@ -29,7 +29,6 @@ REQUIRED = {
     "reward_models.<name>.arm",
     "judges.<name>.model",
     "comparisons.<name>.judge",
-    "arms.<name>.reward",
     "prompts.topics.number",
 }
 
