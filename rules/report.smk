@@ -13,6 +13,15 @@ rule summary:
         rewards=behind_shards(rules.rewards.input),
         exclusions=behind_shards(of_arms("results/pairs/{arm}/round1.exclusions.json")),
         metrics=behind_shards(of_arms("results/checkpoints/{arm}/round1/metrics.jsonl")),
+        fine_tunings=behind_shards(
+            expand("results/checkpoints/sft/{sft}/metrics.jsonl", sft=CONFIG.sft)
+        ),
+        reward_models=behind_shards(
+            expand(
+                "results/reward_models/{model}/evaluation.json",
+                model=CONFIG.reward_models,
+            )
+        ),
     output:
         table="results/report/summary.json",
         text="results/report/summary.md",
@@ -35,6 +44,7 @@ rule summary:
                     }
                     for name, arm in CONFIG.arms.items()
                 },
+                **told_of_trained(),
             )
         ),
         code=code_of("summary"),

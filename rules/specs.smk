@@ -97,3 +97,15 @@ def spec_of_reward_model(wildcards):
     settings = CONFIG.reward_models[wildcards.reward_model]
     behind = told_on_card(CONFIG.behind_pairs(settings.arm))
     return spec(reward_model=settings, seed=CONFIG.seed, behind=behind)
+
+
+def told_of_trained():
+    """What the summary says of fine-tunings and reward models, where there are any."""
+    if not CONFIG.sft and not CONFIG.reward_models:
+        return {}
+    sft = {
+        name: settings.model_dump(mode="json", include={"completions", "prompts"})
+        for name, settings in CONFIG.sft.items()
+    }
+    arms = {name: {"arm": each.arm} for name, each in CONFIG.reward_models.items()}
+    return {"trained": {"sft": sft, "reward_models": arms}}

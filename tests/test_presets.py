@@ -46,7 +46,8 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
         rule: config.prompts.shards * n for rule, n in zip(PER_SHARD, counts, strict=True) if n
     }
     assert {rule: jobs[rule] for rule in PER_SHARD if rule in jobs} == wanted
-    speakers = {config.dialogues.actor, config.dialogues.second or config.dialogues.actor}
+    actor = config.dialogues.actor
+    speakers = {config.origin_of(name) for name in (actor, config.dialogues.second or actor)}
     judges = {judge.model for judge in config.judges.values()}
     policies = {policy.model for policy in config.policies.values()}
     encoder = {config.embeddings.encoder} if rating else set()
@@ -54,10 +55,11 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     on_hub = [source for source in config.prompts.files if source.startswith("hf:")]
     assert jobs.get("stage_prompts", 0) == len(on_hub)
     assert jobs["train_dpo"] == len(config.arms)
+    assert jobs.get("train_sft", 0) == len(config.sft)
     if profile is None:
         return
     asked = yaml.safe_load((profile / "profile.yaml").read_text())["set-resources"]
-    for rule in (*wanted, "train_dpo"):
+    for rule in (*wanted, "train_dpo", *["train_sft"] * bool(config.sft)):
         block = shown.split(f"rule {rule}:")[1].split("resources: ")[1].splitlines()[0]
         resources = dict(part.split("=", 1) for part in block.split(", ") if "=" in part)
         for key in ("mem_mb", "runtime"):
@@ -90,3 +92,7 @@ def test_presets_have_the_published_hyperparameters() -> None:
     assert critical.models["gpt4"].engine == "endpoint"
     (comparison,) = critical.comparisons.values()
     assert comparison.between == ["gpt4", "base"]
+    tenth, all_of_it = critical.sft["tenth"], critical.sft["all"]
+    assert (tenth.prompts, tenth.epochs, all_of_it.prompts, all_of_it.epochs) == (0.1, 9, 1.0, 6)
+    assert tenth.completions == all_of_it.completions == "gpt4"
+    assert critical.start_of(arm) == "tenth"

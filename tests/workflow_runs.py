@@ -11,7 +11,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-TARGETS = {"total", "all", "dialogues", "ratings", "rewards", "pairs", "dpo_checkpoint"}
+TARGETS = {
+    *("total", "all", "dialogues", "ratings", "rewards", "pairs", "dpo_checkpoint"),
+    *("sft_checkpoint", "reward_model"),
+}
 JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")

@@ -1,6 +1,9 @@
 """Compare the rewards, and show the course of training."""
 
+from pathlib import Path
+
 from wim.report import write_summary
+from wim.report_trained import trained_figures
 from wim.scripting import job
 
 with job(snakemake) as spec:
@@ -12,5 +15,10 @@ with job(snakemake) as spec:
         metrics=snakemake.input.metrics,
         reward_settings=spec["rewards"],
         arms=spec["arms"],
+        trained=trained_figures(
+            spec.get("trained", {}),
+            metrics=[Path(path) for path in snakemake.input.fine_tunings],
+            evaluations=[Path(path) for path in snakemake.input.reward_models],
+        ),
         output=snakemake.output,
     )

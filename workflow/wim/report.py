@@ -11,6 +11,7 @@ from wim.errors import UserError
 from wim.figures import Course, Distribution, draw_rewards, draw_training, histogram
 from wim.judging.verdict import Status
 from wim.report_text import PUBLISHED, summary_text
+from wim.report_trained import trained_text
 from wim.settings.rewards import RewardSettings
 from wim.table_files import read_candidates, read_table, read_tables
 from wim.tables import RATINGS, REWARDS
@@ -92,11 +93,13 @@ def write_summary(
     reward_settings: Mapping[str, Mapping[str, Any]],
     arms: Mapping[str, Mapping[str, str]],
     output: SummaryFiles,
+    trained: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write summary.json, summary.md and the two figures; the same tables give the same bytes.
 
     rewards: <reward>.parquet. exclusions, metrics: <arm>/round<r>.exclusions.json and
-    <arm>/round<r>/metrics.jsonl, in one order. arms: `reward` and `loss` of each arm.
+    <arm>/round<r>/metrics.jsonl, in one order. arms: `reward` and `loss` of each arm. trained:
+    figures of other trained models (see wim.report_trained).
     """
     candidates = contexts_and_lengths(dialogues)
     described, distributions = {}, {}
@@ -111,7 +114,7 @@ def write_summary(
         courses[arm] = training_course(rows, arms[arm]["loss"])
         training[arm] = describe_training(courses[arm], rows, pairs, arms[arm]["reward"])
     statuses = count_statuses(ratings)
-    summary = {"published": PUBLISHED, "statuses": statuses}
+    summary = {"published": PUBLISHED, "statuses": statuses, **(trained or {})}
     summary["rewards"] = {name: asdict(one) for name, one in described.items()}
     summary["training"] = {name: asdict(one) for name, one in training.items()}
     table = json.dumps(_rounded(summary), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -119,6 +122,7 @@ def write_summary(
     draw_rewards(distributions, figures[0])
     draw_training(courses, figures[1])
     text = summary_text(described, statuses, training, *(figure.name for figure in figures))
+    text += trained_text(trained or {})
     for place, content in ((output.table, table), (output.text, text)):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         Path(place).write_text(content, encoding="utf-8")

@@ -69,6 +69,7 @@ First and last are single steps, one batch each. Accuracy is the share of pairs 
 KINDS = {
     "published": "reads judgements as published: a failed one has a reward too, but for `error`.",
     "nothing_missing": "is a log-probability, not on the scale of points.",
+    "reward_model": "is a reward model's number, in log-odds, not on the scale of points.",
     "negated": "is a control: it prefers what the same reward with the other sign rejects.",
     "shuffled_wim": "is a control: each response meets the critique of another prompt's response.",
     "length": "is a control: it prefers the longer completion. It counts tokens, not points.",
