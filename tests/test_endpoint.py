@@ -1,5 +1,6 @@
 """A model behind an API: what is asked, what an answer means, and what a faulty server does to it."""
 
+import email.utils
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 from api_server import ApiServer, Fields, Reply, failed, last_message, said
 
 from wim.engines import calls, results
+from wim.engines.api_errors import retry_after
 from wim.engines.base import Completion, Request
 from wim.engines.calls import Calls
 from wim.engines.endpoint import EndpointEngine
@@ -249,6 +251,31 @@ def test_the_server_says_how_long_to_wait(monkeypatch) -> None:
         assert waits(monkeypatch, server) == [17, 17]
     with bad_for_one(failed(503, retry_after_ms="2500"), times=1) as server:
         assert waits(monkeypatch, server) == [2.5]
+
+
+def test_the_server_may_say_until_when_to_wait() -> None:
+    soon = email.utils.formatdate(calls.time.time() + 40, usegmt=True)
+    assert 35 < retry_after({"retry-after": soon}) <= 40
+    past = email.utils.formatdate(calls.time.time() - 40, usegmt=True)
+    assert retry_after({"retry-after": past}) == retry_after({"retry-after": "soon"}) == 0
+
+
+def test_a_connection_that_is_refused_at_first_costs_attempts_alone(monkeypatch) -> None:
+    with ApiServer(echo) as server, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        far = engine(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", monkeypatch, attempts=9)
+        refused: list[object] = []
+        wait = far.calls._wait
+
+        def comes_up(state: object) -> float:
+            refused.append(state)
+            far.calls._client.base_url = f"{server.url}/"  # type: ignore[assignment]
+            return wait(state)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(far.calls, "_wait", comes_up)
+        found = answers(far)
+    assert refused
+    assert all(answer.text.startswith("answer to") for answer in found.values())
 
 
 def test_without_the_servers_word_each_wait_is_longer(monkeypatch) -> None:

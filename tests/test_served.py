@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from workflow_runs import Project
 
 from wim.engines.base import Completion, Request
 from wim.engines.served import serving
@@ -247,3 +248,33 @@ def test_a_server_that_dies_half_way_is_told_and_what_it_answered_is_kept(
     assert words in message
     assert str(tmp_path / "000.server.log") in message
     assert run()[0] == [f"True say {n}" for n in range(8)]
+
+
+# In the workflow
+
+
+def test_a_server_killed_in_the_middle_of_a_run_loses_no_finished_row_and_says_where_its_log_is(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    # The fifth question kills it; in the second run only four are left to ask.
+    model = {"source": f"path:{tiny_model}", "serve": stub("killed=5")}
+    config: dict[str, object] = {
+        "models": {"far": model | {"api": {"requests_in_flight": 1, "start_timeout": SOON}}},
+        "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.0},
+        "dialogues": {"actor": "far"},
+        "judges": {"far": {"model": "far"}},
+        "rewards": {"wim": {"judge": "far", "zeta": 1.0}},
+        "arms": {},
+    }
+    prompts = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote this?"]
+    project = Project.copied(tmp_path / "project", config, prompts)
+    command, environment = project.command("--", "dialogues")
+    died = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert died.returncode == 1
+    assert "models.far.serve: the server ended with exit status 137 (signal SIGKILL)" in died.stderr
+    assert "its log: logs/generate_dialogues/base/000.server.log" in died.stderr
+    assert "Traceback" not in died.stderr
+    output = project.run("--", "dialogues")
+    assert "8 rows, 4 from the store, 4 generated" in output

@@ -1,0 +1,57 @@
+"""A real server that gives log-probabilities: llama.cpp's, on the GGUF file as it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wim.config import DEMO_MODELS
+from wim.engines.base import Request
+from wim.engines.endpoint import EndpointEngine
+from wim.engines.remote import ReadChoices
+from wim.engines.stored import StoredEngine, open_engine
+from wim.judging.structured import NUMBERS
+from wim.model_sources import fetch
+from wim.models import stage_model
+from wim.settings.models import ModelSource
+from wim.settings.sampling import Sampling
+
+for module in ("llama_cpp", "llama_cpp.server", "uvicorn"):
+    pytest.importorskip(module, reason="llama-cpp-python[server] is not installed")
+
+GREEDY = Sampling(max_new_tokens=16, temperature=0)
+
+
+@pytest.fixture(scope="module")
+def engine(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredEngine]:
+    """SmolLM2 behind llama.cpp's server, known by the manifest of its staged folder."""
+    work = tmp_path_factory.mktemp("llama_cpp")
+    gguf = fetch(DEMO_MODELS["smollm2"].source, work).path
+    model = ModelSource.model_validate(
+        {
+            "source": f"path:{smollm2}",
+            "serve": f"python -m llama_cpp.server --model {gguf} --host 127.0.0.1 --port {{port}}"
+            " --n_ctx 2048 --logits_all true",
+            "api": {"timeout": 600, "start_timeout": 600, "requests_in_flight": 1},
+        }
+    )
+    stage_model(model, work / "model")
+    manifest, log = work / "model/manifest.json", work / "server.log"
+    with open_engine(manifest, model, 1, work / "store", server_log=log) as engine:
+        yield engine
+
+
+def test_it_answers_in_words(engine: StoredEngine) -> None:
+    question = Request("k", ({"role": "user", "content": "What is the capital of France?"},))
+    (answer,) = engine.generate([question], GREEDY)
+    assert "Paris" in answer.text
+    assert answer.prompt_tokens > 0
+
+
+def test_the_judges_number_comes_from_its_log_probabilities(engine: StoredEngine) -> None:
+    question = Request("n", ({"role": "user", "content": "Rate a good cake from 1 to 10."},))
+    (answer,) = engine.choice_logprobs([question], NUMBERS)
+    assert isinstance(answer, ReadChoices)
+    assert isinstance(engine.model, EndpointEngine)
+    assert engine.model.gives_logprobs is True
+    assert answer.source in ("logprobs", "samples")
