@@ -29,6 +29,7 @@ include: "rules/rewards.smk"
 include: "rules/pairs.smk"
 include: "rules/gate.smk"
 include: "rules/training.smk"
+include: "rules/online.smk"
 include: "rules/report.smk"
 include: "rules/cluster.smk"
 

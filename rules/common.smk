@@ -28,6 +28,8 @@ except UserError as error:
     raise WorkflowError(error) from None
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
+ONLINE = [name for name, arm in CONFIG.arms.items() if arm.method == "online_dpo"]
+OFFLINE = [name for name in CONFIG.arms if name not in ONLINE]
 PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
 JUDGES_OF_PAIRS = [name for name, each in CONFIG.judges.items() if not each.rates]
 COMPARED_ARMS = [name for name, arm in CONFIG.arms.items() if arm.comparison]

@@ -115,9 +115,25 @@ def manifest_of_judge(wildcards):
 
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
-    judge = CONFIG.judges[wildcards.judge]
-    key = f"judges.{wildcards.judge}.templates"
-    return [file_at(path, key) for path in judge.template_paths]
+    return template_files(wildcards.judge)
+
+
+def template_files(judge):
+    """The template files of a judge's method."""
+    paths = CONFIG.judges[judge].template_paths
+    return [file_at(path, f"judges.{judge}.templates") for path in paths]
+
+
+def judge_of_arm(wildcards):
+    """The judge behind the arm's reward."""
+    return CONFIG.rewards[CONFIG.arms[wildcards.arm].reward].judge
+
+
+def encoder_of_arm(wildcards):
+    """The encoder's manifest, if the arm's reward is made of vectors."""
+    reward = CONFIG.rewards[CONFIG.arms[wildcards.arm].reward]
+    needed = "embeddings" in reward.reads
+    return [manifest_of_model(CONFIG.embeddings.encoder)] if needed else []
 
 
 def shards_behind_reward(stage):

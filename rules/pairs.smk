@@ -17,7 +17,7 @@ rule pair_candidates:
     log:
         "logs/pair_candidates/{arm}/round{round}.log",
     wildcard_constraints:
-        arm=one_of(name for name in CONFIG.arms if name not in COMPARED_ARMS),
+        arm=one_of(name for name in OFFLINE if name not in COMPARED_ARMS),
     localrule: True
     params:
         spec=spec_of_pairs,
@@ -50,5 +50,5 @@ rule pair_compared:
 rule pairs:
     """All arms' pairs."""
     input:
-        expand("results/pairs/{arm}/round1.parquet", arm=CONFIG.arms),
+        expand("results/pairs/{arm}/round1.parquet", arm=OFFLINE),
     localrule: True

@@ -69,6 +69,32 @@ def spec_of_training(wildcards):
     )
 
 
+def spec_of_online_training(wildcards):
+    """The arm's training, and all that draws and labels its pairs, but for models and templates."""
+    arm = CONFIG.arms[wildcards.arm]
+    name = judge_of_arm(wildcards)
+    judge, reward = CONFIG.judges[name], CONFIG.rewards[arm.reward]
+    model = CONFIG.source_of(judge.model)
+    return spec(
+        training=CONFIG.arm_training(wildcards.arm),
+        pairs=CONFIG.arm_pairs(wildcards.arm),
+        dialogues=CONFIG.dialogues.told(),
+        judge=judge.told(),
+        reward=reward.told(CONFIG.seed)["reward"],
+        answering=model.answering | model.choosing,
+        seed=CONFIG.arm_seed(wildcards.arm),
+        judging_seed=CONFIG.seed,
+        names={
+            "arm": wildcards.arm,
+            "round": int(wildcards.round),
+            "reward": arm.reward,
+            "judge": name,
+        },
+        **prompts_of_sft(wildcards.arm),
+        behind=told_on_card(CONFIG.behind_pairs(wildcards.arm)),
+    )
+
+
 def told_on_card(sections):
     """What stands on a model card of the settings behind the data: those that are no defaults."""
     return {

@@ -21,6 +21,8 @@ rule train_dpo:
         "logs/train_dpo/{arm}/round{round}.log",
     benchmark:
         "benchmarks/train_dpo/{arm}/round{round}.tsv"
+    wildcard_constraints:
+        arm=one_of(OFFLINE),
     threads: workflow.cores
     resources:
         batch_size=8,

@@ -18,6 +18,7 @@ from wim.settings.judging import JudgeSettings
 from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
+from wim.settings.online import online_problems
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
@@ -187,6 +188,12 @@ class Config(Section):
         if not problems:
             arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
             problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
+        if not problems:
+            for name, arm in self.arms.items():
+                if arm.method == "online_dpo":
+                    label = self.rewards.get(arm.reward or "")
+                    training = self.arm_training(name)
+                    problems += online_problems(name, training, label, self.dialogues)
         if problems:
             raise UserError("\n".join(problems))
         return self

@@ -1,6 +1,6 @@
 """Settings of an arm: a reward, and what differs from the common pairs and training."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,10 @@ class Arm(Section):
     comparison: Name | None = None
     """What labels them in a reward's place: a judge of pairs, by the name under `comparisons`.
     Unit: name."""
+
+    method: Literal["dpo", "online_dpo"] = "dpo"
+    """dpo: from pairs of the dialogues table; online_dpo: from pairs that are drawn from the model and
+    judged while it trains; docs/training.md. Unit: none."""
 
     pairs: dict[str, Any] = {}
     """Keys of `pairs` that this arm sets otherwise. Unit: none."""

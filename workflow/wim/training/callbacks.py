@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         self.saved = time.monotonic()
         work_was_kept()
         logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
+
+
+class AtTheEnd(TrainerCallback):  # type: ignore[misc]
+    """Does something in every process when training ends or is stopped, before any goes on."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self.what = what
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Do it, and wait for the other processes."""
+        self.what()
+        agreed(0, False)
 
 
 def agreed(signal_number: int, due: bool) -> tuple[int, bool]:

@@ -47,6 +47,9 @@ WHAT = {
     "dpo": """\
 A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv 2305.18290)
 on preference pairs made from AI feedback: a judge's critiques and ratings.""",
+    "online_dpo": """\
+A checkpoint of online direct preference optimisation (Guo et al. 2024, arXiv 2402.04792): each
+pair was drawn from the model as it was then, and labelled by a judge's critiques and ratings.""",
     "sft": """\
 A checkpoint of supervised fine-tuning (SFT): the loss is the negative log-likelihood of the
 completions' tokens alone.""",

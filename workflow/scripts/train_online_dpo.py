@@ -1,0 +1,34 @@
+"""Train the actor on pairs of its own completions, judged as they are drawn."""
+
+from pathlib import Path
+
+from wim.scripting import job
+from wim.settings.dialogues import DialogueSettings
+from wim.settings.pairs import PairSettings
+from wim.settings.training import TrainingSettings
+from wim.training.launch import training_run, write_checkpoint_on
+from wim.training.online_dpo import OnlineTables, write_online_checkpoint
+from wim.training.online_rewards import rewarding_of
+
+with job(snakemake) as spec:
+    write_checkpoint_on(
+        write_online_checkpoint,
+        gpus=snakemake.resources.get("gpu"),
+        log=Path(snakemake.log[0]),
+        prompts=[Path(path) for path in snakemake.input.prompts],
+        dialogues=DialogueSettings.model_validate(spec["dialogues"]),
+        rewarding=rewarding_of(snakemake, spec),
+        pairing=PairSettings.model_validate(spec["pairs"]),
+        settings=TrainingSettings.model_validate(spec["training"]),
+        names=spec["names"],
+        behind=spec["behind"],
+        sft_prompts=spec.get("sft_prompts"),
+        run=training_run(snakemake),
+        tables=OnlineTables(
+            dialogues=Path(snakemake.output.dialogues),
+            ratings=Path(snakemake.output.ratings),
+            rewards=Path(snakemake.output.rewards),
+            pairs=Path(snakemake.output.pairs),
+            exclusions=Path(snakemake.output.exclusions),
+        ),
+    )
