@@ -348,7 +348,7 @@ FORMS = (
         ("models:", ["models: empty; write names of your choice", "leave the line out."]),
         (
             "arms: [wim]",
-            ["arms: found ['wim']; write names of your choice", "(reward, comparison, pairs, tr"],
+            ["arms: found ['wim']; write names of your choice", "(reward, comparison, "],
         ),
         ("judges: {a: }", ["judges.a: empty; write below it, indented, its keys (model, method"]),
         ("arms: {a: {reward: wim, pairs: }}", ["arms.a.pairs: empty; write keys and values"]),
