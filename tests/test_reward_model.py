@@ -193,6 +193,7 @@ def test_a_model_of_several_labels_is_no_reward_model(tiny_model: Path, tmp_path
 
 
 def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> None:
+    from wim.engines.scores import ScoringModel
     from wim.models import stage_model
     from wim.settings.models import ModelSource
     from wim.training.reward_model import write_checkpoint
@@ -222,6 +223,16 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
     told = json.loads((tmp_path / "out/evaluation.json").read_text())["held_out"]
     assert told["pairs"] == 6 and told["accuracy"] == 1.0
     assert told["log_loss"] < 0.5 * math.log(2)
+
+    # The merged model that was written says the same as the one that was measured.
+    judge = ScoringModel(tmp_path / "out", "float32", batch_size=8)
+    asked = [rows[number]["prompt"] for number in range(6)]
+    sides = [[*prompt, rows[0][side][0]] for side in ("chosen", "rejected") for prompt in asked]
+    scores = dict(judge.scores([tuple(side) for side in sides]))
+    margins = [
+        float(scores[place].value or 0) - float(scores[place + 6].value or 0) for place in range(6)
+    ]
+    assert calibration(margins, 10).log_loss == pytest.approx(told["log_loss"], abs=1e-4)
 
 
 @pytest.mark.parametrize(

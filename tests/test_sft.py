@@ -250,6 +250,14 @@ def test_the_loss_is_that_of_the_completions_tokens_alone(
         ({"sft": {"a": {}}, "dialogues": {"actor": "a"}}, ["sft.a.model", "dialogues.actor"]),
         ({"sft": {"a": {"prompts": 0}}}, ["sft.a.prompts", "found 0"]),
         ({"arms": {"x": {"reward": "wim", "start": "b"}}}, ["arms.x.start", "'b'"]),
+        (
+            {
+                "models": {"far": {"source": "endpoint:far@1", "api": {"url": "https://x.org/v1"}}},
+                "arms": {"x": {"reward": "wim", "start": "far"}},
+                "sft": {"a": {"model": "far"}},
+            },
+            ["arms.x.start: found 'far', an endpoint", "sft.a.model: found 'far', an endpoint"],
+        ),
     ],
 )
 def test_what_cannot_be_fine_tuned_is_refused(settings: dict[str, Any], words: list[str]) -> None:

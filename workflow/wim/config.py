@@ -171,9 +171,8 @@ class Config(Section):
         ]
         problems += model_problems(self.models, actor, encoder, self.arms)
         problems += taken_names(self.policies)
-        problems += trained_problems(
-            self.models, self.sft, self.reward_models, self.dialogues.actor
-        )
+        starts = {name: self.start_of(name) for name in self.arms}
+        problems += trained_problems(self.models, self.sft, self.reward_models, starts, actor)
         overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
             (self.policy_dialogues, self.policies),
             (self.arm_pairs, self.arms),

