@@ -29,6 +29,7 @@ except UserError as error:
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
+RATING_JUDGES = [name for name, each in CONFIG.judges.items() if each.rates]
 JUDGES_OF_PAIRS = [name for name, each in CONFIG.judges.items() if not each.rates]
 COMPARED_ARMS = [name for name, arm in CONFIG.arms.items() if arm.comparison]
 
@@ -45,7 +46,7 @@ SPEAKING = "|".join(["base", r".+-round\d+", *map(re.escape, CONFIG.policies)])
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
-    policy=f"labelled|{SPEAKING}",
+    policy=f"labelled|retest|{SPEAKING}",
     model=one_of(CONFIG.models),
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),

@@ -1,8 +1,46 @@
 """The summary: what the judges and rewards did, and how training went.
 
-Reads dialogues, ratings, rewards, pairs' exclusions and training metrics of the first round.
-Writes results/report/: summary.json, summary.md and two figures.
+Reads dialogues, ratings, embeddings, rewards, pairs' exclusions and training metrics of the first
+round. Writes results/report/: an audit of each judge's critiques, and summary.json, summary.md and
+three figures.
 """
+
+
+def shards_of_judge(stage):
+    """The stage's shards by the judge; embeddings only where a reward is made of them."""
+
+    def files(wildcards):
+        reading = [
+            reward.judge
+            for reward in CONFIG.rewards.values()
+            if "embeddings" in reward.reads
+        ]
+        wanted = stage == "ratings" or wildcards.judge in reading
+        folder = f"results/{stage}/base/{wildcards.judge}"
+        return [f"{folder}/{shard}.parquet" for shard in SHARDS if wanted]
+
+    return files
+
+
+rule audit_critiques:
+    """Look at a judge's critiques: do they speak of the response?"""
+    input:
+        dialogues=behind_shards(shards_of_dialogues),
+        ratings=behind_shards(shards_of_judge("ratings")),
+        embeddings=behind_shards(shards_of_judge("embeddings")),
+        template=lambda wildcards: templates_of_judge(wildcards)[0],
+    output:
+        audit="results/report/critiques/{judge}.json",
+    log:
+        "logs/audit_critiques/{judge}.log",
+    wildcard_constraints:
+        judge=one_of(RATING_JUDGES),
+    localrule: True
+    params:
+        spec=spec(seed=CONFIG.seed),
+        code=code_of("audit_critiques"),
+    script:
+        "../workflow/scripts/audit_critiques.py"
 
 
 rule summary:
@@ -22,10 +60,14 @@ rule summary:
                 model=CONFIG.reward_models,
             )
         ),
+        audits=behind_shards(
+            expand("results/report/critiques/{judge}.json", judge=RATING_JUDGES)
+        ),
     output:
         table="results/report/summary.json",
         text="results/report/summary.md",
         rewards="results/report/rewards.svg",
+        critiques="results/report/critiques.svg",
         training="results/report/training.svg",
     log:
         "logs/summary.log",
