@@ -30,6 +30,7 @@ except UserError as error:
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
 RATING_JUDGES = [name for name, each in CONFIG.judges.items() if each.rates]
+CRITICS = [name for name, each in CONFIG.judges.items() if each.criticises]
 JUDGES_OF_PAIRS = [name for name, each in CONFIG.judges.items() if not each.rates]
 COMPARED_ARMS = [name for name, arm in CONFIG.arms.items() if arm.comparison]
 

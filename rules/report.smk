@@ -34,7 +34,7 @@ rule audit_critiques:
     log:
         "logs/audit_critiques/{judge}.log",
     wildcard_constraints:
-        judge=one_of(RATING_JUDGES),
+        judge=one_of(CRITICS),
     localrule: True
     params:
         spec=spec(seed=CONFIG.seed),
@@ -61,7 +61,7 @@ rule summary:
             )
         ),
         audits=behind_shards(
-            expand("results/report/critiques/{judge}.json", judge=RATING_JUDGES)
+            expand("results/report/critiques/{judge}.json", judge=CRITICS)
         ),
     output:
         table="results/report/summary.json",
