@@ -22,8 +22,8 @@ import numpy as np
 
 from wim.embeddings import Encoder
 from wim.evaluation.judged_pairs import LabelledPair
-from wim.evaluation.llmbar import read_labelled_pairs
-from wim.evaluation.statistics import mean_of
+from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
+from wim.evaluation.statistics import credit, mean_of
 from wim.judging.verdict import SENTENCE_END
 from wim.table_files import read_tables
 from wim.tables import RATINGS
@@ -154,6 +154,18 @@ def rewards(encoder: Encoder, rows: Sequence[Criticised]) -> Mapping[str, Score]
     }
 
 
+def own_choice(path: Path) -> Mapping[str, float]:
+    """How right a recorded judge is on each pair, 0..1."""
+    judged = {one.pair_id: one for one in read_recorded(path, "conclusion")}
+    return {pair.pair_id: credit(pair, judged[pair.pair_id]) for pair in read_labelled_pairs(path)}
+
+
+def line(reward: str, credits: Sequence[float]) -> str:
+    """A row of the table."""
+    one = mean_of(credits, seed=0)
+    return f"| {reward} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |"
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print a table for each file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,6 +178,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         pairs, run, judge = told.files
         sets = {f"{pairs.stem}, {judge}": of_gate(pairs, run, str(judge))}
+    choices = {path.stem: own_choice(path) for path in told.files if told.source == "recorded"}
     rows = [row for found in sets.values() for _, sides in found for row in sides]
     tried = rewards(Encoder(told.encoder), rows)
     for name, found in sets.items():
@@ -176,8 +189,10 @@ def main(arguments: Sequence[str]) -> None:
             for pair, (a, b) in found:
                 lead = (score(a) - score(b)) * (1 if pair.better == "a" else -1)
                 credits.append(0.5 if lead == 0 else float(lead > 0))
-            one = mean_of(credits, seed=0)
-            print(f"| {reward} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |")
+            print(line(reward, credits))
+        if name in choices:
+            own = [choices[name][pair.pair_id] for pair, _ in found]
+            print(line("the judge's own choice, mean of both orders", own))
 
 
 if __name__ == "__main__":
