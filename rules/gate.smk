@@ -7,47 +7,6 @@ Writes results/evaluation/gate.json, gate.md and gate.svg, and a note for each r
 """
 
 
-def labelled_pairs(wildcards):
-    """The file of pairs that people have labelled."""
-    if CONFIG.gate.pairs is None:
-        raise WorkflowError(
-            "config: gate.pairs is empty; write the path of a file of labelled pairs in LLMBar's"
-            " format: a JSON list of {input, output_1, output_2, label}."
-        )
-    return file_at(CONFIG.gate.pairs, "gate.pairs")
-
-
-def proof_of_reward(wildcards):
-    """The note that the arm's reward has passed the gate, where there is a bar."""
-    if CONFIG.gate.bar is None:
-        return []
-    arm = CONFIG.arms[wildcards.arm]
-    judge = arm.comparison and CONFIG.comparisons[arm.comparison].judge
-    return f"results/evaluation/passed/{arm.reward or f'pairs/{judge}'}.txt"
-
-
-def rewards_again(wildcards):
-    """The rewards of the pairs that are judged a second time."""
-    again = CONFIG.rewards if CONFIG.gate.retest else []
-    return [f"results/rewards/retest/{reward}.parquet" for reward in again]
-
-
-def labelled_comparisons(wildcards):
-    """What the judges of pairs say of the labelled pairs, judge by judge."""
-    return [
-        path
-        for judge in JUDGES_OF_PAIRS
-        for path in shards_of_comparison("labelled", judge)
-    ]
-
-
-def spec_of_labelled(wildcards):
-    """Which of the pairs are taken: all, or some of them to be judged again."""
-    if wildcards.policy == "labelled":
-        return spec()
-    return spec(share=CONFIG.gate.retest, seed=CONFIG.seed)
-
-
 rule label_dialogues:
     """Take labelled pairs in as dialogues."""
     input:

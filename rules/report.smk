@@ -6,22 +6,6 @@ three figures.
 """
 
 
-def shards_of_judge(stage):
-    """The stage's shards by the judge; embeddings only where a reward is made of them."""
-
-    def files(wildcards):
-        reading = [
-            reward.judge
-            for reward in CONFIG.rewards.values()
-            if "embeddings" in reward.reads
-        ]
-        wanted = stage == "ratings" or wildcards.judge in reading
-        folder = f"results/{stage}/base/{wildcards.judge}"
-        return [f"{folder}/{shard}.parquet" for shard in SHARDS if wanted]
-
-    return files
-
-
 rule audit_critiques:
     """Look at a judge's critiques: do they speak of the response?"""
     input:

@@ -6,24 +6,6 @@ Writes results/rewards/<policy>/<reward>.parquet.
 """
 
 
-def shards_behind_reward(stage):
-    """The stage's shards of a policy by the judge of a reward, if it is made of them."""
-
-    def files(wildcards):
-        reward = CONFIG.rewards[wildcards.reward]
-        shards = SHARDS if stage in reward.reads else []
-        folder = f"results/{stage}/{wildcards.policy}/{reward.judge}"
-        return [f"{folder}/{shard}.parquet" for shard in shards]
-
-    return files
-
-
-def rewards_of_panel(wildcards):
-    """The rewards tables of a panel's members, in its order."""
-    folder = f"results/rewards/{wildcards.policy}"
-    return [f"{folder}/{name}.parquet" for name in CONFIG.rewards[wildcards.reward].of]
-
-
 rule score_candidates:
     """Compute a reward for every candidate."""
     input:
