@@ -31,6 +31,8 @@ SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 ONLINE = [name for name, arm in CONFIG.arms.items() if arm.method == "online_dpo"]
 OFFLINE = [name for name in CONFIG.arms if name not in ONLINE]
 PANELS = [name for name, each in CONFIG.rewards.items() if each.kind == "panel"]
+RATING_JUDGES = [name for name, each in CONFIG.judges.items() if each.rates]
+CRITICS = [name for name, each in CONFIG.judges.items() if each.criticises]
 JUDGES_OF_PAIRS = [name for name, each in CONFIG.judges.items() if not each.rates]
 COMPARED_ARMS = [name for name, arm in CONFIG.arms.items() if arm.comparison]
 
@@ -47,7 +49,7 @@ SPEAKING = "|".join(["base", r".+-round\d+", *map(re.escape, CONFIG.policies)])
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
-    policy=f"labelled|{SPEAKING}",
+    policy=f"labelled|retest|{SPEAKING}",
     model=one_of(CONFIG.models),
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),

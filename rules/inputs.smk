@@ -136,24 +136,6 @@ def encoder_of_arm(wildcards):
     return [manifest_of_model(CONFIG.embeddings.encoder)] if needed else []
 
 
-def shards_behind_reward(stage):
-    """The stage's shards of a policy by the judge of a reward, if it is made of them."""
-
-    def files(wildcards):
-        reward = CONFIG.rewards[wildcards.reward]
-        shards = SHARDS if stage in reward.reads else []
-        folder = f"results/{stage}/{wildcards.policy}/{reward.judge}"
-        return [f"{folder}/{shard}.parquet" for shard in shards]
-
-    return files
-
-
-def rewards_of_panel(wildcards):
-    """The rewards tables of a panel's members, in its order."""
-    folder = f"results/rewards/{wildcards.policy}"
-    return [f"{folder}/{name}.parquet" for name in CONFIG.rewards[wildcards.reward].of]
-
-
 def shards_of_dialogues(wildcards):
     """The policy's dialogues, all shards."""
     policy = getattr(wildcards, "policy", "base")

@@ -18,7 +18,7 @@ rule rate_candidates:
     benchmark:
         "benchmarks/rate_candidates/{policy}/{judge}/{shard}.tsv"
     wildcard_constraints:
-        judge=one_of(name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS),
+        judge=one_of(RATING_JUDGES),
     threads: threads_of_shard
     resources:
         batch_size=64,
@@ -37,7 +37,7 @@ rule ratings:
     input:
         expand(
             "results/ratings/base/{judge}/{shard}.parquet",
-            judge=[name for name in CONFIG.judges if name not in JUDGES_OF_PAIRS],
+            judge=RATING_JUDGES,
             shard=SHARDS,
         ),
     localrule: True

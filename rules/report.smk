@@ -1,8 +1,30 @@
 """The summary: what the judges and rewards did, and how training went.
 
-Reads dialogues, ratings, rewards, pairs' exclusions and training metrics of the first round.
-Writes results/report/: summary.json, summary.md and two figures.
+Reads dialogues, ratings, embeddings, rewards, pairs' exclusions and training metrics of the first
+round. Writes results/report/: an audit of each judge's critiques, and summary.json, summary.md and
+three figures.
 """
+
+
+rule audit_critiques:
+    """Look at a judge's critiques: do they speak of the response?"""
+    input:
+        dialogues=behind_shards(shards_of_dialogues),
+        ratings=behind_shards(shards_of_judge("ratings")),
+        embeddings=behind_shards(shards_of_judge("embeddings")),
+        template=lambda wildcards: templates_of_judge(wildcards)[0],
+    output:
+        audit="results/report/critiques/{judge}.json",
+    log:
+        "logs/audit_critiques/{judge}.log",
+    wildcard_constraints:
+        judge=one_of(CRITICS),
+    localrule: True
+    params:
+        spec=spec(seed=CONFIG.seed),
+        code=code_of("audit_critiques"),
+    script:
+        "../workflow/scripts/audit_critiques.py"
 
 
 rule summary:
@@ -22,10 +44,14 @@ rule summary:
                 model=CONFIG.reward_models,
             )
         ),
+        audits=behind_shards(
+            expand("results/report/critiques/{judge}.json", judge=CRITICS)
+        ),
     output:
         table="results/report/summary.json",
         text="results/report/summary.md",
         rewards="results/report/rewards.svg",
+        critiques="results/report/critiques.svg",
         training="results/report/training.svg",
     log:
         "logs/summary.log",

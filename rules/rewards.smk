@@ -20,9 +20,7 @@ rule score_candidates:
         reward=one_of(name for name in CONFIG.rewards if name not in PANELS),
     localrule: True
     params:
-        spec=lambda wildcards: spec(
-            **CONFIG.rewards[wildcards.reward].told(CONFIG.seed)
-        ),
+        spec=spec_of_reward,
         code=code_of("score_candidates"),
     script:
         "../workflow/scripts/score_candidates.py"
@@ -40,9 +38,7 @@ rule combine_rewards:
         reward=one_of(PANELS),
     localrule: True
     params:
-        spec=lambda wildcards: spec(
-            **CONFIG.rewards[wildcards.reward].told(CONFIG.seed)
-        ),
+        spec=spec_of_reward,
         code=code_of("combine_rewards"),
     script:
         "../workflow/scripts/combine_rewards.py"

@@ -3,6 +3,8 @@
 Reads the configuration; writes nothing.
 """
 
+from wim.settings.gate import seed_of_policy
+
 
 def spec_of_dialogues(wildcards):
     """How the policy's completions are drawn, and what decides its models' answers."""
@@ -28,7 +30,9 @@ def spec_of_judge(wildcards):
     judge = CONFIG.judges[wildcards.judge]
     model = CONFIG.source_of(judge.model)
     return spec(
-        judge=judge.told(), seed=CONFIG.seed, **(model.answering | model.choosing)
+        judge=judge.told(),
+        seed=seed_of_policy(wildcards.policy, CONFIG.seed),
+        **(model.answering | model.choosing),
     )
 
 
@@ -36,6 +40,12 @@ def prompts_of_sft(arm):
     """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
     sft = CONFIG.sft.get(CONFIG.start_of(arm))
     return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}
+
+
+def spec_of_reward(wildcards):
+    """The reward and what it uses."""
+    seed = seed_of_policy(wildcards.policy, CONFIG.seed)
+    return spec(**CONFIG.rewards[wildcards.reward].told(seed))
 
 
 def spec_of_pairs(wildcards):

@@ -34,15 +34,19 @@ def measured(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
         },
         "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
         "dialogues": {"actor": "tiny", "sampling": drawn},
-        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
+        "judges": {
+            "tiny": {"model": "tiny", "sampling": drawn},
+            "two": {"model": "tiny", "method": "pairwise"},
+        },
         "embeddings": {"encoder": "encoder"},
         "rewards": {
             "wim": {"judge": "tiny", "zeta": 1.0},
             "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
             "both": {"kind": "panel", "of": ["wim", "number"]},
+            "lot": {"kind": "random", "judge": "tiny"},
         },
         "arms": {"number": {"reward": "number", "training": {"batch_size": 4}}},
-        "gate": {"pairs": "labelled.json"},
+        "gate": {"pairs": "labelled.json", "retest": 0.5},
     }
     prompts = [f"Say something about the number {number}." for number in range(6)]
     project = Project.copied(tmp_path_factory.mktemp("gate") / "project", config, prompts)
@@ -55,13 +59,42 @@ def test_every_reward_is_measured_on_every_pair_beside_the_longer_response(
     measured: Project,
 ) -> None:
     told = json.loads((measured.folder / "results/evaluation/gate.json").read_text())
-    assert set(told) == {"wim", "number", "both", "(longer response)"}
+    assert set(told) == {"wim", "number", "both", "lot", "pairs/two", "(longer response)"}
     assert told["(longer response)"]["accuracy"]["value"] == 1.0
     assert all(one["pairs"] == len(PAIRS) for one in told.values())
     assert (measured.folder / "results/evaluation/gate.svg").stat().st_size > 1000
     log = (measured.folder / "logs/reward_gate.log").read_text()
     for reward in told:
         assert f"| {reward} | " in log
+
+
+def test_a_judge_of_pairs_is_measured_in_both_orders(measured: Project) -> None:
+    folder = measured.folder / "results"
+    rows = pd.read_parquet(folder / "comparisons/labelled/two")
+    told = json.loads((folder / "evaluation/gate.json").read_text())["pairs/two"]
+    assert len(rows) == told["judged"] == len(PAIRS)
+    assert told["tie_rate"]["value"] == (rows["winner"] == "tie").mean()
+    first_shown = rows["logprob_a_shown_first"] > rows["logprob_b_shown_second"]
+    then_shown = rows["logprob_b_shown_first"] > rows["logprob_a_shown_second"]
+    bias = (first_shown * 2 - 1 + then_shown * 2 - 1) / 2
+    assert told["position_bias"]["value"] == pytest.approx(bias.mean())
+    assert "| pairs/two | 16 |" in (folder / "evaluation/gate.md").read_text()
+
+
+def test_some_of_the_pairs_are_judged_again_by_another_seed(measured: Project) -> None:
+    folder = measured.folder / "results"
+    again = pd.read_parquet(folder / "rewards/retest/lot.parquet").set_index("candidate_id")
+    first = pd.read_parquet(folder / "rewards/labelled/lot.parquet").set_index("candidate_id")
+    assert 0 < len(again) < len(first)
+    told = json.loads((folder / "evaluation/gate.json").read_text())
+    both = pd.DataFrame({"again": again["reward"], "first": first["reward"]}).dropna()
+    retest = told["lot"]["retest"]
+    assert retest["correlation"]["n"] == len(both) > 3
+    assert retest["correlation"]["value"] == pytest.approx(both.corr("spearman").iloc[0, 1])
+    assert 0 < retest["same_winner"]["n"] <= len(again) / 2
+    ratings = [pd.read_parquet(folder / f"ratings/{name}/tiny") for name in ("retest", "labelled")]
+    words = ratings[0].merge(ratings[1], on="candidate_id")
+    assert (words["raw_x"] != words["raw_y"]).any()
 
 
 def test_an_accuracy_is_that_of_the_rewards_table(measured: Project) -> None:
@@ -104,10 +137,10 @@ def test_another_judge_in_a_panel_runs_what_is_new_alone(measured: Project, tmp_
     project.set("rewards.other", {"judge": "second", "zeta": 0.0})
     project.set("rewards.both.of", ["wim", "number", "other"])
     assert project.planned("--", "reward_gate") == {
-        "rate_candidates": 2,
-        "embed_critiques": 2,
-        "score_candidates": 1,
-        "combine_rewards": 1,
+        "rate_candidates": 4,
+        "embed_critiques": 4,
+        "score_candidates": 2,
+        "combine_rewards": 2,
         "reward_gate": 1,
     }
 

@@ -65,7 +65,7 @@ class Run:
 
     def output(self, name: str = "report") -> SimpleNamespace:
         files = {"table": "summary.json", "text": "summary.md"}
-        figures = {"rewards": "rewards.svg", "training": "training.svg"}
+        figures = {name: f"{name}.svg" for name in ("rewards", "critiques", "training")}
         place = self.folder / name
         return SimpleNamespace(**{key: place / file for key, file in (files | figures).items()})
 
@@ -135,6 +135,7 @@ def run_of(
         "rewards": [folder / "rewards/base" / f"{reward}.parquet" for reward in rewards],
         "exclusions": exclusions,
         "metrics": metrics,
+        "audits": [],
         "reward_settings": dict.fromkeys(rewards, settings),
         "arms": {arm: {"reward": next(iter(rewards)), "loss": "sigmoid"} for arm in arms},
     }
@@ -300,7 +301,7 @@ def test_the_text_has_the_published_figures_and_what_they_do_not_say(tmp_path: P
 def test_every_row_of_a_table_has_the_cells_of_its_header(tmp_path: Path) -> None:
     text = summary_of(tmp_path, BY_HAND).text.replace("\\|", "")
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
@@ -311,6 +312,26 @@ def test_the_figures_are_linked_beside_the_text_and_are_svg(tmp_path: Path) -> N
         assert f"]({name})" in run.text
         root = ElementTree.fromstring((run.output().text.parent / name).read_bytes())
         assert root.tag.endswith("svg")
+
+
+def test_a_reward_is_set_beside_controls_over_what_both_decide(tmp_path: Path) -> None:
+    contexts = ["p", "p", "q", "q", "r", "r"]
+    rewards: dict[str, Sequence[Judged]] = {
+        name: [Judged(context, 5, value) for context, value in zip(contexts, values, strict=True)]
+        for name, values in {
+            "wim": [0.1, 0.2, 0.3, 0.1, 0.5, 0.5],
+            "lot": [0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+        }.items()
+    }
+    run = run_of(tmp_path, rewards)
+    run.inputs["reward_settings"]["lot"] = {"judge": "judge", "kind": "random"}
+    run.write()
+    beside = run.table["controls"]["wim"]
+    assert set(run.table["controls"]) == {"wim"}
+    # Of p and q; in r the reward ties. Completions grow longer from row to row.
+    for control in ("lot", "(longer completion)"):
+        assert (beside[control]["count"], beside[control]["n"]) == (1, 2)
+    assert "| reward | lot | (longer completion) |" in run.text
 
 
 def test_a_run_without_arms_still_compares_its_rewards(tmp_path: Path) -> None:

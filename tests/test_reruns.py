@@ -21,10 +21,11 @@ SHARDS = 2
 SCORE = {"score_candidates": 2}
 PAIR = {"pair_candidates": 1}
 TRAIN = {"train_dpo": 1}
+AUDIT = {"audit_critiques": 1}
 SUMMARY = {"summary": 1}
 AFTER_PAIRS = {**TRAIN, **SUMMARY}
 AFTER_REWARDS = {**PAIR, **AFTER_PAIRS}
-AFTER_EMBEDDINGS = {**SCORE, **AFTER_REWARDS}
+AFTER_EMBEDDINGS = {**SCORE, **AUDIT, **AFTER_REWARDS}
 EMBED = {"embed_critiques": SHARDS}
 RATE = {"rate_candidates": SHARDS}
 GENERATE = {"generate_dialogues": SHARDS}
@@ -205,7 +206,9 @@ CHANGES = [
         id="a grid of two rewards, losses and betas generates and judges nothing",
     ),
     pytest.param(set_to("arms.wim.seed", 1), AFTER_PAIRS, id="seed of an arm"),
-    pytest.param(add_judge, {**RATE, **SUMMARY}, id="a second judge leaves dialogues alone"),
+    pytest.param(
+        add_judge, {**RATE, **AUDIT, **SUMMARY}, id="a second judge leaves dialogues alone"
+    ),
     pytest.param(
         set_to("rewards.mixed", {"judge": "tiny", "zeta": 0.4}),
         {"score_candidates": 1, **SUMMARY},

@@ -268,7 +268,11 @@ def test_braces_in_texts_are_no_wildcards(tmp_path: Path) -> None:
         "rewards": {"wim": {"judge": "one", "zeta": 1.0}},
     }
     config.write_text(json.dumps(settings))
-    assert planned(tmp_path, "all", config=config) == {**DEMO_JOBS, "summary": 1}
+    assert planned(tmp_path, "all", config=config) == {
+        **DEMO_JOBS,
+        "audit_critiques": 1,
+        "summary": 1,
+    }
     result = run(tmp_path, "results/prompts/prompts.parquet", config=config)
     assert result.returncode == 0, result.stdout + result.stderr
     prompts = pd.read_parquet(tmp_path / "results/prompts/prompts.parquet")

@@ -8,7 +8,7 @@ from wim.scripting import job
 with job(snakemake) as spec:
     check_bar(
         table=Path(snakemake.input.table),
-        reward=snakemake.wildcards.reward,
+        measured=snakemake.wildcards.measured,
         bar=spec["bar"],
         output=Path(snakemake.output.passed),
     )

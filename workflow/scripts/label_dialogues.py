@@ -5,5 +5,9 @@ from pathlib import Path
 from wim.evaluation.gate import write_labelled
 from wim.scripting import job
 
-with job(snakemake):
-    write_labelled(Path(snakemake.input.pairs), [Path(path) for path in snakemake.output.dialogues])
+with job(snakemake) as spec:
+    write_labelled(
+        pairs=Path(snakemake.input.pairs),
+        outputs=[Path(path) for path in snakemake.output.dialogues],
+        **spec,
+    )

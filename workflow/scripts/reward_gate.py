@@ -1,4 +1,4 @@
-"""Measure all rewards on the labelled pairs."""
+"""Measure all rewards and judges of pairs on the labelled pairs."""
 
 from pathlib import Path
 
@@ -8,7 +8,11 @@ from wim.scripting import job
 with job(snakemake) as spec:
     write_gate(
         pairs=Path(snakemake.input.pairs),
-        rewards=dict(zip(spec["rewards"], map(Path, snakemake.input.rewards), strict=True)),
+        names=spec["rewards"],
+        rewards=[Path(path) for path in snakemake.input.rewards],
+        again=[Path(path) for path in snakemake.input.again],
+        judges=spec["judges"],
+        comparisons=[Path(path) for path in snakemake.input.comparisons],
         seed=spec["seed"],
         table=Path(snakemake.output.table),
         text=Path(snakemake.output.text),

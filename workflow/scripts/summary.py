@@ -13,6 +13,7 @@ with job(snakemake) as spec:
         rewards=snakemake.input.rewards,
         exclusions=snakemake.input.exclusions,
         metrics=snakemake.input.metrics,
+        audits=snakemake.input.audits,
         reward_settings=spec["rewards"],
         arms=spec["arms"],
         trained=trained_figures(

@@ -84,6 +84,7 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.judging.rating import judge_of
     from wim.judging.reward_model import RewardModelJudge
     from wim.models import read_manifest
+    from wim.settings.gate import seed_of_policy
     from wim.table_files import read_candidates
     from wim.tables import Candidate
     from wim.templates import read_templates
@@ -101,7 +102,8 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     texts = read_templates(templates)
     with open_engine(manifest, model, 1, store) as engine:
         engine._model = _NoModel()
-        judge_of(name, engine, texts, settings, config.seed, digest).rate(candidates)
+        seed = seed_of_policy(job.wildcards["policy"], config.seed)
+        judge_of(name, engine, texts, settings, seed, digest).rate(candidates)
     return len(candidates), len(engine.computed)
 
 

@@ -2,14 +2,18 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wim.errors import UserError
+from wim.evaluation.audit import read_audit
+from wim.evaluation.audit_figure import draw_critiques
 from wim.figures import Course, Distribution, draw_rewards, draw_training, histogram
 from wim.judging.verdict import Status
+from wim.report_controls import beside_controls
+from wim.report_statistics import Share, differences, rank_correlation, share_of
 from wim.report_text import PUBLISHED, summary_text
 from wim.report_trained import trained_text
 from wim.settings.rewards import RewardSettings
@@ -17,7 +21,6 @@ from wim.table_files import read_candidates, read_table, read_tables
 from wim.tables import RATINGS, REWARDS
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 logger = logging.getLogger(__name__)
@@ -30,18 +33,8 @@ class SummaryFiles(Protocol):
     table: str
     text: str
     rewards: str
+    critiques: str
     training: str
-
-
-@dataclass(frozen=True)
-class Share:
-    """count of n, as a share with Wilson's 95 % interval; null where n is 0."""
-
-    count: int
-    n: int
-    share: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +83,23 @@ def write_summary(
     rewards: Sequence[str | Path],
     exclusions: Sequence[str | Path],
     metrics: Sequence[str | Path],
+    audits: Sequence[str | Path],
     reward_settings: Mapping[str, Mapping[str, Any]],
     arms: Mapping[str, Mapping[str, str]],
     output: SummaryFiles,
     trained: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write summary.json, summary.md and the two figures; the same tables give the same bytes.
+    """Write summary.json, summary.md and the three figures; the same tables give the same bytes.
 
     rewards: <reward>.parquet. exclusions, metrics: <arm>/round<r>.exclusions.json and
-    <arm>/round<r>/metrics.jsonl, in one order. arms: `reward` and `loss` of each arm. trained:
-    figures of other trained models (see wim.report_trained).
+    <arm>/round<r>/metrics.jsonl, in one order. audits: <judge>.json of each judge. arms: `reward`
+    and `loss` of each arm. trained: figures of other trained models (see wim.report_trained).
     """
     candidates = contexts_and_lengths(dialogues)
     described, distributions = {}, {}
+    kinds = {name: str(told.get("kind", "mixture")) for name, told in reward_settings.items()}
+    controls = beside_controls(list(map(Path, rewards)), kinds, candidates)
+    audited = {path.stem: read_audit(path) for path in map(Path, audits)}
     for path in map(Path, rewards):
         settings = RewardSettings.model_validate(reward_settings[path.stem])
         described[path.stem], distributions[path.stem] = describe_reward(path, candidates, settings)
@@ -116,12 +113,18 @@ def write_summary(
     statuses = count_statuses(ratings)
     summary = {"published": PUBLISHED, "statuses": statuses, **(trained or {})}
     summary["rewards"] = {name: asdict(one) for name, one in described.items()}
+    summary["controls"] = {
+        name: {control: asdict(share) for control, share in of.items()}
+        for name, of in controls.items()
+    }
+    summary["critiques"] = {judge: asdict(audit) for judge, audit in audited.items()}
     summary["training"] = {name: asdict(one) for name, one in training.items()}
     table = json.dumps(_rounded(summary), indent=2, sort_keys=True, allow_nan=False) + "\n"
-    figures = Path(output.rewards), Path(output.training)
-    draw_rewards(distributions, figures[0])
-    draw_training(courses, figures[1])
-    text = summary_text(described, statuses, training, *(figure.name for figure in figures))
+    draw_rewards(distributions, Path(output.rewards))
+    draw_critiques(audited, Path(output.critiques))
+    draw_training(courses, Path(output.training))
+    figures = [Path(place).name for place in (output.rewards, output.critiques, output.training)]
+    text = summary_text(described, controls, statuses, audited, training, *figures)
     text += trained_text(trained or {})
     for place, content in ((output.table, table), (output.text, text)):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
@@ -188,47 +191,6 @@ def describe_reward(
         agreement_ties_counted=share_of(agreeing + forgiven, untied_number),
         length_spearman=rank_correlation(points, usable["completion_tokens"].to_numpy()),
     ), Distribution(histogram(points), deltas, ties, mean, mean_delta)
-
-
-def differences(
-    values: "np.ndarray[Any, Any]", context: "np.ndarray[Any, Any]"
-) -> Iterator["np.ndarray[Any, Any]"]:
-    """Differences between every two rows of one context, each pair once: arrays (pairs, columns).
-
-    values: (rows, columns). context: (rows,) integers. Contexts of one size are taken together,
-    and each array pairs candidates a fixed distance apart: none has more pairs than rows.
-    """
-    import numpy as np
-
-    order = np.argsort(context, kind="stable")
-    _, starts, sizes = np.unique(context[order], return_index=True, return_counts=True)
-    for size in np.unique(sizes[sizes > 1]):
-        rows = starts[sizes == size][:, None] + np.arange(size)
-        block = values[order[rows]]
-        for distance in range(1, size):
-            yield (block[:, distance:] - block[:, :-distance]).reshape(-1, values.shape[1])
-
-
-def share_of(count: int, n: int) -> Share:
-    """count of n with Wilson's interval (1927), which holds for shares of 0 and 1 too."""
-    from scipy.stats import binomtest
-
-    if not n:
-        return Share(count, n)
-    interval = binomtest(count, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return Share(count, n, count / n, float(interval.low), float(interval.high))
-
-
-def rank_correlation(
-    values: "np.ndarray[Any, Any]", others: "np.ndarray[Any, Any]"
-) -> float | None:
-    """Spearman's correlation of two arrays (n,); None where one of them does not vary."""
-    import numpy as np
-    from scipy.stats import spearmanr
-
-    if len(values) < 2 or not np.ptp(values) or not np.ptp(others):
-        return None
-    return float(spearmanr(values, others).statistic)
 
 
 def count_statuses(ratings: Iterable[str | Path]) -> dict[str, dict[str, int]]:

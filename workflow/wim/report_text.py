@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from wim.evaluation.audit_text import audit_row
+
 if TYPE_CHECKING:
-    from wim.report import RewardSummary, Share, TrainingSummary
+    from wim.evaluation.audit import Audit
+    from wim.report import RewardSummary, TrainingSummary
+    from wim.report_statistics import Share
 
 # Stranges and Yang 2026, arXiv 2603.04429: the authors' notebooks, all logged ratings together.
 PUBLISHED: dict[str, dict[str, float]] = {
@@ -48,6 +52,20 @@ Spearman's rank correlation of reward and completion length in tokens, over all 
 
 {lengths}
 
+### Rewards beside controls
+
+How often a reward prefers the same of two candidates as a control does, over the comparisons that both decide. Far from 50 %, the reward is that control in part, or its opposite.
+
+{controls}
+
+## Critiques
+
+{critiques}
+
+Of critiques that name something; docs/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine is then no measure of the answer.
+
+![Cosines of critiques with their own response and with another one]({critiques_figure})
+
 ## Judgements by status
 
 Only `ok` and `nothing_missing` carry a reward, but for rewards of the kind `published`.
@@ -81,9 +99,12 @@ UNDEFINED = "\N{EN DASH}"
 
 def summary_text(
     rewards: Mapping[str, "RewardSummary"],
+    controls: Mapping[str, Mapping[str, "Share"]],
     statuses: Mapping[str, Mapping[str, int]],
+    audits: "Mapping[str, Audit]",
     training: Mapping[str, "TrainingSummary"],
     rewards_figure: str,
+    critiques_figure: str,
     training_figure: str,
 ) -> str:
     """The summary in Markdown, with the figures linked by their names."""
@@ -94,6 +115,14 @@ def summary_text(
         ),
         remarks="".join(f"- {remark}\n" for remark in remarks(rewards)),
         lengths=_table([_length_row(name, one) for name, one in rewards.items()]),
+        controls=_table(
+            [
+                {"reward": f"`{name}`"} | {each: _percent(one) for each, one in of.items()}
+                for name, of in controls.items()
+            ]
+        ),
+        critiques=_table([audit_row(judge, audit) for judge, audit in audits.items()]),
+        critiques_figure=critiques_figure,
         statuses=_table([_status_row(judge, counts) for judge, counts in statuses.items()]),
         training=_table([_training_row(arm, one) for arm, one in training.items()]),
         exclusions=_table(

@@ -8,8 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from wim.evaluation.judged_pairs import LabelledPair, PairJudgement, longer_wins
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -136,6 +140,45 @@ def mean_of(values: Sequence[float], seed: int) -> Estimate:
     low, high = np.quantile(draws @ distinct / len(values), tails)
     mean = float(counts @ distinct) / len(values)
     return Estimate(mean, float(low), float(high), len(values))
+
+
+def mean_over_groups(values: "np.ndarray[Any, Any]", groups: "np.ndarray[Any, Any]") -> Estimate:
+    """The mean of the groups' means, with the normal interval over groups, which are independent.
+
+    values: (rows,), NaN left out. groups: (rows,). For many rows, where a bootstrap takes long.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.stats import norm
+
+    means = pd.Series(values).groupby(groups).mean().dropna().to_numpy(np.float64)
+    if not len(means):
+        return Estimate(None, None, None, 0)
+    mean = float(means.mean())
+    if len(means) < 2:
+        return Estimate(mean, None, None, 1)
+    half = float(norm.ppf((1 + LEVEL) / 2) * means.std(ddof=1) / np.sqrt(len(means)))
+    return Estimate(mean, mean - half, mean + half, len(means))
+
+
+def rank_correlation(values: Sequence[float], others: Sequence[float]) -> Estimate:
+    """Spearman's correlation of n values with n others; null where one of them does not vary.
+
+    The interval is Fisher's, with the variance of Bonett and Wright (2000, Psychometrika 65).
+    """
+    import math
+
+    from scipy.stats import norm, spearmanr
+
+    n = len(values)
+    if n < 2 or len(set(values)) < 2 or len(set(others)) < 2:
+        return Estimate(None, None, None, n)
+    found = float(spearmanr(values, others).statistic)
+    if n < 4 or abs(found) > 1 - 1e-12:
+        return Estimate(found, None, None, n) if n < 4 else Estimate(found, found, found, n)
+    half = float(norm.ppf((1 + LEVEL) / 2)) * math.sqrt((1 + found**2 / 2) / (n - 3))
+    low, high = (math.tanh(math.atanh(found) + side * half) for side in (-1, 1))
+    return Estimate(found, low, high, n)
 
 
 def coin(n: int) -> Estimate:

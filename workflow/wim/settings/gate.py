@@ -2,7 +2,16 @@
 
 from pydantic import Field, model_validator
 
+from wim.digest import seed_of
 from wim.settings.section import Section
+
+# The policy of the pairs that are judged a second time.
+RETEST = "retest"
+
+
+def seed_of_policy(policy: str, seed: int) -> int:
+    """The seed by which a policy's responses are judged; judging again draws otherwise."""
+    return seed_of(seed, RETEST) if policy == RETEST else seed
 
 
 class GateSettings(Section):
@@ -15,6 +24,10 @@ class GateSettings(Section):
     bar: float | None = Field(default=None, ge=0, le=1)
     """An arm trains only if the interval of its reward's accuracy lies above this; 0.5 is chance.
     null measures and stops nothing. Unit: share of pairs."""
+
+    retest: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pairs that judges rate a second time, by another seed: how far a reward repeats
+    itself. What is not sampled is not asked again. Unit: share of pairs."""
 
     @model_validator(mode="after")
     def _bar_needs_pairs(self) -> "GateSettings":

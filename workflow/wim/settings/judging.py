@@ -74,6 +74,11 @@ class JudgeSettings(Section):
         return self.method != "pairwise"
 
     @property
+    def criticises(self) -> bool:
+        """Whether it says in words what is missing."""
+        return self.method not in ("pairwise", "reward_model")
+
+    @property
     def template_paths(self) -> list[str]:
         """The method's template files."""
         folder = self.templates or f"config/templates/{self.method}"

@@ -9,7 +9,7 @@ from pydantic import Field
 from wim.settings.section import Name, Section
 
 # Policies that the workflow itself names: the actor, labelled pairs, and arms' checkpoints.
-TAKEN = re.compile(r"base|labelled|references|.+-round\d+")
+TAKEN = re.compile(r"base|labelled|retest|references|.+-round\d+")
 
 
 class PolicySettings(Section):
@@ -34,8 +34,9 @@ class PolicySettings(Section):
 def taken_names(policies: Collection[str]) -> list[str]:
     """One line for each policy whose name the workflow needs for another."""
     return [
-        f"policies.{name}: the workflow itself gives this name (base is the actor, labelled the "
-        "gate's pairs, references the prompts' own answers, <arm>-round<number> a checkpoint); write another one."
+        f"policies.{name}: the workflow itself gives this name (base is the actor, labelled and "
+        "retest the gate's pairs, references the prompts' own answers, <arm>-round<number> a "
+        "checkpoint); write another one."
         for name in policies
         if TAKEN.fullmatch(name)
     ]

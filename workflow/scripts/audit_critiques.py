@@ -1,0 +1,16 @@
+"""Look at a judge's critiques: do they speak of the response?"""
+
+from pathlib import Path
+
+from wim.evaluation.audit import write_audit
+from wim.scripting import job
+
+with job(snakemake) as spec:
+    write_audit(
+        dialogues=[Path(path) for path in snakemake.input.dialogues],
+        ratings=[Path(path) for path in snakemake.input.ratings],
+        embeddings=[Path(path) for path in snakemake.input.embeddings],
+        template=Path(snakemake.input.template),
+        seed=spec["seed"],
+        output=Path(snakemake.output.audit),
+    )
