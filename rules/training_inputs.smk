@@ -4,11 +4,6 @@ Reads the configuration; writes nothing.
 """
 
 
-def manifest_of_start(wildcards):
-    """The manifest of the model that the arm's training starts from."""
-    return manifest_of_model(CONFIG.start_of(wildcards.arm))
-
-
 def shards_behind_sft(wildcards):
     """The dialogues that a fine-tuning learns from; none where it learns references."""
     policy = CONFIG.sft[wildcards.sft].completions

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wim.errors import UserError
 from wim.figures import Course, Distribution, draw_rewards, draw_training, histogram
 from wim.judging.verdict import Status
+from wim.metrics import write_json
 from wim.report_text import PUBLISHED, summary_text
 from wim.settings.rewards import RewardSettings
 from wim.table_files import read_candidates, read_table, read_tables
@@ -96,7 +97,8 @@ def write_summary(
     """Write summary.json, summary.md and the two figures; the same tables give the same bytes.
 
     rewards: <reward>.parquet. exclusions, metrics: <arm>/round<r>.exclusions.json and
-    <arm>/round<r>/metrics.jsonl, in one order. arms: `reward` and `loss` of each arm.
+    <arm>/round<r>/metrics.jsonl, in one order. arms: `reward` and `loss` of each arm,
+    or by the name <arm>-round<r> of each of its rounds.
     """
     candidates = contexts_and_lengths(dialogues)
     described, distributions = {}, {}
@@ -106,6 +108,8 @@ def write_summary(
     courses, training = {}, {}
     for counts, log in zip(map(Path, exclusions), map(Path, metrics), strict=True):
         arm = counts.parent.name
+        if arm not in arms:
+            arm = f"{arm}-{counts.name.partition('.')[0]}"
         rows = [_parsed(line, log) for line in log.read_text(encoding="utf-8").splitlines()]
         pairs = _parsed(counts.read_text(encoding="utf-8"), counts)
         courses[arm] = training_course(rows, arms[arm]["loss"])
@@ -114,14 +118,13 @@ def write_summary(
     summary = {"published": PUBLISHED, "statuses": statuses}
     summary["rewards"] = {name: asdict(one) for name, one in described.items()}
     summary["training"] = {name: asdict(one) for name, one in training.items()}
-    table = json.dumps(_rounded(summary), indent=2, sort_keys=True, allow_nan=False) + "\n"
     figures = Path(output.rewards), Path(output.training)
     draw_rewards(distributions, figures[0])
     draw_training(courses, figures[1])
     text = summary_text(described, statuses, training, *(figure.name for figure in figures))
-    for place, content in ((output.table, table), (output.text, text)):
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-        Path(place).write_text(content, encoding="utf-8")
+    write_json(output.table, summary)
+    Path(output.text).parent.mkdir(parents=True, exist_ok=True)
+    Path(output.text).write_text(text, encoding="utf-8")
     logger.info("summary: %d rewards, %d arms: %s", len(described), len(training), output.text)
 
 
@@ -283,10 +286,3 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON ({error}). Delete the file and run again.") from None
     return parsed
-
-
-def _rounded(value: Any) -> Any:
-    """A JSON value with its floats rounded to six significant digits."""
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    return float(f"{value:.6g}") if isinstance(value, float) else value
