@@ -4,11 +4,6 @@ Reads the configuration; writes nothing.
 """
 
 
-def manifest_of_start(wildcards):
-    """The manifest of the model that the arm's training starts from."""
-    return manifest_of_model(CONFIG.start_of(wildcards.arm))
-
-
 def shards_behind_sft(wildcards):
     """The dialogues that a fine-tuning learns from; none where it learns references."""
     policy = CONFIG.sft[wildcards.sft].completions
@@ -20,3 +15,41 @@ def pairs_behind_reward_model(wildcards):
     """The pairs that a reward model learns from."""
     arm = CONFIG.reward_models[wildcards.reward_model].arm
     return f"results/pairs/{arm}/round1.parquet"
+
+
+def judge_of_arm(wildcards):
+    """The judge behind the arm's reward."""
+    return CONFIG.rewards[CONFIG.arms[wildcards.arm].reward].judge
+
+
+def encoder_of_arm(wildcards):
+    """The encoder's manifest, if the arm's reward is made of vectors."""
+    reward = CONFIG.rewards[CONFIG.arms[wildcards.arm].reward]
+    needed = "embeddings" in reward.reads
+    return [manifest_of_model(CONFIG.embeddings.encoder)] if needed else []
+
+
+def spec_of_online_training(wildcards):
+    """The arm's training, and all that draws and labels its pairs, but for models and templates."""
+    arm = CONFIG.arms[wildcards.arm]
+    name = judge_of_arm(wildcards)
+    judge, reward = CONFIG.judges[name], CONFIG.rewards[arm.reward]
+    model = CONFIG.source_of(judge.model)
+    return spec(
+        training=CONFIG.arm_training(wildcards.arm),
+        pairs=CONFIG.arm_pairs(wildcards.arm),
+        dialogues=CONFIG.dialogues.told(),
+        judge=judge.told(),
+        reward=reward.told(CONFIG.seed)["reward"],
+        answering=model.answering | model.choosing,
+        seed=CONFIG.arm_seed(wildcards.arm),
+        judging_seed=CONFIG.seed,
+        names={
+            "arm": wildcards.arm,
+            "round": int(wildcards.round),
+            "reward": arm.reward,
+            "judge": name,
+        },
+        **prompts_of_sft(wildcards.arm),
+        behind=told_on_card(CONFIG.behind_pairs(wildcards.arm)),
+    )
