@@ -17,8 +17,10 @@ if not workflow.overwrite_configfiles and os.path.exists("config/config.yaml"):
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/training_inputs.smk"
+include: "rules/round_inputs.smk"
 include: "rules/specs.smk"
 include: "rules/prompts.smk"
+include: "rules/rounds.smk"
 include: "rules/models.smk"
 include: "rules/dialogues.smk"
 include: "rules/ratings.smk"
@@ -36,13 +38,15 @@ include: "rules/cluster.smk"
 
 
 rule all:
-    """Every arm's checkpoint, every other trained model, and the summary."""
+    """Every arm's checkpoint, every other trained model, and the reports."""
     default_target: True
     input:
         rules.dpo_checkpoint.input,
         rules.sft_checkpoint.input,
         rules.reward_model.input,
         rules.summary.output,
+        rules.rounds.output if SEVERAL_ROUNDS else [],
+        rules.sweep.output if CONFIG.grid else [],
     localrule: True
 
 

@@ -1,6 +1,6 @@
 """Dialogues: the candidates that the judges will see.
 
-Reads results/prompts/shards/<shard>.parquet and the policy's manifest; asks the row store first.
+Reads a shard of prompts and the policy's manifest; asks the row store first.
 Writes results/dialogues/<policy>/<shard>.parquet.
 """
 
@@ -8,7 +8,7 @@ Writes results/dialogues/<policy>/<shard>.parquet.
 rule generate_dialogues:
     """Draw completions for a shard of prompts."""
     input:
-        prompts=behind_shards("results/prompts/shards/{shard}.parquet"),
+        prompts=behind_shards(prompts_of_policy),
         manifests=manifests_of_speakers,
         templates=[
             file_at(path, "dialogues.templates")

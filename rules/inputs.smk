@@ -108,11 +108,6 @@ def behind_shards(paths):
     return files
 
 
-def manifest_of_judge(wildcards):
-    """The manifest of the judge's model."""
-    return manifest_of_model(CONFIG.judges[wildcards.judge].model)
-
-
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
     return template_files(wildcards.judge)
@@ -145,13 +140,3 @@ def shards_of_dialogues(wildcards):
 def shards_of_prompts(wildcards):
     """The prompts, all shards."""
     return [f"results/prompts/shards/{shard}.parquet" for shard in SHARDS]
-
-
-def of_arms(path):
-    """A file of every arm, whose name the path leaves open."""
-    return [path.format(arm=arm) for arm in CONFIG.arms]
-
-
-def rewards_of_arm(wildcards):
-    """The rewards table that labels the arm's pairs."""
-    return f"results/rewards/base/{CONFIG.arms[wildcards.arm].reward}.parquet"

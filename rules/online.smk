@@ -10,7 +10,7 @@ rule train_online_dpo:
     """Train the actor on pairs of its own completions, judged as they are drawn."""
     input:
         prompts=behind_shards(shards_of_prompts),
-        manifest=manifest_of_start,
+        manifest=start_of_round,
         judge=lambda wildcards: manifest_of_model(
             CONFIG.judges[judge_of_arm(wildcards)].model
         ),

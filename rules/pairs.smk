@@ -1,6 +1,6 @@
 """Pairs: preferences between candidates of one context, per arm.
 
-Reads the prompts' shards, dialogues and what labels the arm: a reward, or comparisons.
+Reads the round's prompts, dialogues and what labels the arm: a reward, or comparisons.
 Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what was left out.
 """
 
@@ -8,9 +8,9 @@ Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what w
 rule pair_candidates:
     """Set candidates against each other by the arm's reward."""
     input:
-        prompts=behind_shards(shards_of_prompts),
-        dialogues=behind_shards(shards_of_dialogues),
-        rewards=behind_shards(rewards_of_arm),
+        prompts=behind_shards(prompts_of_round),
+        dialogues=behind_shards(dialogues_of_round),
+        rewards=behind_shards(rewards_of_round),
     output:
         pairs="results/pairs/{arm}/round{round}.parquet",
         exclusions="results/pairs/{arm}/round{round}.exclusions.json",
@@ -48,7 +48,7 @@ rule pair_compared:
 
 
 rule pairs:
-    """All arms' pairs."""
+    """All arms' pairs of the first round."""
     input:
         expand("results/pairs/{arm}/round1.parquet", arm=OFFLINE),
     localrule: True

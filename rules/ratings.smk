@@ -26,7 +26,7 @@ rule rate_candidates:
         spec=spec_of_judge,
         # Snakemake compares no params of such a type, so that where and how fast a model is asked
         # reruns nothing; the spec has what decides the answers.
-        model=lambda wildcards: CONFIG.source_of(CONFIG.judges[wildcards.judge].model),
+        model=lambda wildcards: CONFIG.judge_model(wildcards.judge, wildcards.policy),
         code=code_of("rate_candidates"),
     script:
         "../workflow/scripts/rate_candidates.py"

@@ -1,9 +1,12 @@
 """The summary: what the judges and rewards did, and how training went.
 
-Reads dialogues, ratings, embeddings, rewards, pairs' exclusions and training metrics of the first
-round. Writes results/report/: an audit of each judge's critiques, and summary.json, summary.md and
-three figures.
+Reads dialogues, ratings, embeddings and rewards of the first round, pairs' exclusions and training
+metrics of all rounds. Writes results/report/: an audit of each judge's critiques; summary.json,
+summary.md and three figures; of several rounds rounds.json and rounds.md, of grids sweep.json,
+sweep.md and sweep.svg.
 """
+
+from wim.settings.grid import axes_of_arms
 
 
 rule audit_critiques:
@@ -33,8 +36,12 @@ rule summary:
         dialogues=behind_shards(shards_of_dialogues),
         ratings=behind_shards(rules.ratings.input),
         rewards=behind_shards(rules.rewards.input),
-        exclusions=behind_shards(of_arms("results/pairs/{arm}/round1.exclusions.json")),
-        metrics=behind_shards(of_arms("results/checkpoints/{arm}/round1/metrics.jsonl")),
+        exclusions=behind_shards(
+            of_rounds("results/pairs/{arm}/round{round}.exclusions.json")
+        ),
+        metrics=behind_shards(
+            of_rounds("results/checkpoints/{arm}/round{round}/metrics.jsonl")
+        ),
         fine_tunings=behind_shards(
             expand("results/checkpoints/sft/{sft}/metrics.jsonl", sft=CONFIG.sft)
         ),
@@ -64,11 +71,11 @@ rule summary:
                     for name, reward in CONFIG.rewards.items()
                 },
                 arms={
-                    name: {
-                        "reward": arm.labelled_by,
-                        "loss": CONFIG.arm_training(name).loss_label,
+                    name_of_round(arm, number): {
+                        "reward": CONFIG.arms[arm].labelled_by,
+                        "loss": CONFIG.arm_training(arm, number).loss_label,
                     }
-                    for name, arm in CONFIG.arms.items()
+                    for arm, number in rounds_of_arms()
                 },
                 **told_of_trained(),
             )
@@ -76,3 +83,58 @@ rule summary:
         code=code_of("summary"),
     script:
         "../workflow/scripts/summary.py"
+
+
+rule rounds:
+    """Set the rounds of each arm that has several one below the other."""
+    input:
+        rewards=behind_shards(
+            [
+                f"results/rewards/{policy_of_round(arm, number)}/{CONFIG.arms[arm].reward}.parquet"
+                for arm, number in SEVERAL_ROUNDS
+            ]
+        ),
+        pairs=behind_shards(
+            of_rounds("results/pairs/{arm}/round{round}.parquet", SEVERAL_ROUNDS)
+        ),
+        exclusions=behind_shards(
+            of_rounds(
+                "results/pairs/{arm}/round{round}.exclusions.json", SEVERAL_ROUNDS
+            )
+        ),
+        metrics=behind_shards(
+            of_rounds(
+                "results/checkpoints/{arm}/round{round}/metrics.jsonl", SEVERAL_ROUNDS
+            )
+        ),
+    output:
+        table="results/report/rounds.json",
+        text="results/report/rounds.md",
+    log:
+        "logs/rounds.log",
+    localrule: True
+    params:
+        spec=spec(rounds=SEVERAL_ROUNDS),
+        code=code_of("rounds"),
+    script:
+        "../workflow/scripts/rounds.py"
+
+
+rule sweep:
+    """Set the arms of grids side by side."""
+    input:
+        metrics=behind_shards(
+            of_last_rounds("results/checkpoints/{arm}/round{round}/metrics.jsonl")
+        ),
+    output:
+        table="results/report/sweep.json",
+        text="results/report/sweep.md",
+        figure="results/report/sweep.svg",
+    log:
+        "logs/sweep.log",
+    localrule: True
+    params:
+        spec=literally(spec(arms=list(CONFIG.arms), grids=axes_of_arms(CONFIG.grid))),
+        code=code_of("sweep"),
+    script:
+        "../workflow/scripts/sweep.py"

@@ -28,18 +28,12 @@ def spec_of_topics(wildcards):
 def spec_of_judge(wildcards):
     """What the judge was told and uses, but for its templates, which are inputs."""
     judge = CONFIG.judges[wildcards.judge]
-    model = CONFIG.source_of(judge.model)
+    model = CONFIG.judge_model(wildcards.judge, wildcards.policy)
     return spec(
         judge=judge.told(),
         seed=seed_of_policy(wildcards.policy, CONFIG.seed),
         **(model.answering | model.choosing),
     )
-
-
-def prompts_of_sft(arm):
-    """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
-    sft = CONFIG.sft.get(CONFIG.start_of(arm))
-    return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}
 
 
 def spec_of_reward(wildcards):
@@ -49,33 +43,38 @@ def spec_of_reward(wildcards):
 
 
 def spec_of_pairs(wildcards):
-    """The arm's pair rule, and the names that its rows carry."""
-    reward = CONFIG.arms[wildcards.arm].reward
+    """The pair rule of an arm's round, and the names that its rows carry."""
+    arm, number = wildcards.arm, int(wildcards.round)
+    reward = CONFIG.arms[arm].reward
     judge = "+".join(CONFIG.judges_behind(reward))
     return spec(
-        pairs=CONFIG.arm_pairs(wildcards.arm),
-        names={"policy": "base", "judge": judge, "reward": reward},
+        pairs=CONFIG.arm_pairs(arm, number),
+        names={
+            "policy": policy_of_round(arm, number),
+            "judge": judge,
+            "reward": reward,
+        },
         seed=CONFIG.seed,
-        **prompts_of_sft(wildcards.arm),
+        **prompts_of_sft(arm),
     )
 
 
 def spec_of_training(wildcards):
-    """The arm's training settings, and for the model card what the pairs were made with."""
-    arm = CONFIG.arms[wildcards.arm]
-    sft = CONFIG.sft.get(CONFIG.start_of(wildcards.arm))
+    """The training of an arm's round, and for the model card what the pairs were made with."""
+    arm, number = CONFIG.arms[wildcards.arm], int(wildcards.round)
+    sft = CONFIG.sft.get(CONFIG.start_of(wildcards.arm)) if number == 1 else None
     before = {"sft": sft} if sft else {}
     rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
     return spec(
-        training=CONFIG.arm_training(wildcards.arm),
+        training=CONFIG.arm_training(wildcards.arm, number),
         seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
-            "round": int(wildcards.round),
+            "round": number,
             "reward": arm.labelled_by,
             **rate,
         },
-        behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm), **before}),
+        behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm, number), **before}),
     )
 
 

@@ -11,7 +11,9 @@ rule train_dpo:
     """Train the actor on an arm's pairs."""
     input:
         pairs=behind_shards("results/pairs/{arm}/round{round}.parquet"),
-        manifest=manifest_of_start,
+        manifest=start_of_round,
+        reference=reference_of_round,
+        verdicts=lambda wildcards: verdicts_before(wildcards.arm, int(wildcards.round)),
         proof=proof_of_reward,
     output:
         manifest="results/checkpoints/{arm}/round{round}/manifest.json",
@@ -35,9 +37,9 @@ rule train_dpo:
 
 
 rule dpo_checkpoint:
-    """Every arm's checkpoint."""
+    """Every arm's checkpoint, of its last round."""
     input:
-        expand("results/checkpoints/{arm}/round1/manifest.json", arm=CONFIG.arms),
+        of_last_rounds("results/checkpoints/{arm}/round{round}/manifest.json"),
     localrule: True
 
 

@@ -4,11 +4,6 @@ Reads the configuration; writes nothing.
 """
 
 
-def manifest_of_start(wildcards):
-    """The manifest of the model that the arm's training starts from."""
-    return manifest_of_model(CONFIG.start_of(wildcards.arm))
-
-
 def shards_behind_sft(wildcards):
     """The dialogues that a fine-tuning learns from; none where it learns references."""
     policy = CONFIG.sft[wildcards.sft].completions
@@ -20,3 +15,9 @@ def pairs_behind_reward_model(wildcards):
     """The pairs that a reward model learns from."""
     arm = CONFIG.reward_models[wildcards.reward_model].arm
     return f"results/pairs/{arm}/round1.parquet"
+
+
+def prompts_of_sft(arm):
+    """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
+    sft = CONFIG.sft.get(CONFIG.start_of(arm))
+    return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}

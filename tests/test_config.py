@@ -27,6 +27,7 @@ REQUIRED = {
     "models.<name>.source",
     "policies.<name>.model",
     "reward_models.<name>.arm",
+    "rounds.stop.below",
     "judges.<name>.model",
     "comparisons.<name>.judge",
     "prompts.topics.number",

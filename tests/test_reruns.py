@@ -202,8 +202,13 @@ CHANGES = [
     pytest.param(add_arm, AFTER_REWARDS, id="a second arm starts from the existing rewards"),
     pytest.param(
         add_grid,
-        {"pair_candidates": 8, "train_dpo": 8, **SUMMARY},
+        {"pair_candidates": 8, "train_dpo": 8, **SUMMARY, "sweep": 1},
         id="a grid of two rewards, losses and betas generates and judges nothing",
+    ),
+    pytest.param(
+        set_to("rounds", 2),
+        {**GENERATE, **RATE, **EMBED, "score_candidates": 1, **AFTER_REWARDS, "rounds": 1},
+        id="a second round runs nothing of the first",
     ),
     pytest.param(set_to("arms.wim.seed", 1), AFTER_PAIRS, id="seed of an arm"),
     pytest.param(

@@ -5,7 +5,7 @@ from pathlib import Path
 from wim.scripting import job
 from wim.settings.training import TrainingSettings
 from wim.training.dpo import write_checkpoint
-from wim.training.launch import training_run, write_checkpoint_on
+from wim.training.launch import optional_path, training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(
@@ -13,6 +13,8 @@ with job(snakemake) as spec:
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         pairs=Path(snakemake.input.pairs),
+        reference=optional_path(snakemake.input.reference),
+        verdicts=[Path(path) for path in snakemake.input.verdicts],
         settings=TrainingSettings.model_validate(spec["training"]),
         names=spec["names"],
         behind=spec["behind"],

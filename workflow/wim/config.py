@@ -1,8 +1,7 @@
 """The configuration: one pydantic model per section, read and refused in the user's terms."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -18,6 +17,7 @@ from wim.settings.judging import JudgeSettings
 from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
+from wim.settings.names import unknown_names
 from wim.settings.online import online_problems
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
@@ -25,6 +25,7 @@ from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid, validated, with_defaults
 from wim.settings.reward_models import RewardModelSettings
 from wim.settings.rewards import RewardSettings, unfit_judges, unfit_panels
+from wim.settings.rounds import RoundOverlay, RoundSettings, round_problems, with_counts_of_rounds
 from wim.settings.section import Name, Section
 from wim.settings.sft import SftSettings
 from wim.settings.trained import trained_problems
@@ -81,6 +82,9 @@ class Config(Section):
     training: TrainingSettings = TrainingSettings()
     """The DPO run of every arm that does not say otherwise. Unit: none."""
 
+    rounds: RoundSettings = RoundSettings()
+    """How often an arm goes from dialogues to a checkpoint, if it does not say otherwise. Unit: none."""
+
     sft: dict[Name, SftSettings] = {}
     """Supervised fine-tunings by a name of your choice, under which each is a model: arms may start
     from it, the actor and policies may be it; docs/training.md. Unit: none."""
@@ -108,55 +112,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _names_exist(self) -> "Config":
         """Every name that a section uses is defined, and an arm's own settings are valid."""
-        uses: list[tuple[str, str, str, Mapping[str, Section]]] = []
-        writers = {**self.models, **self.sft}
-        uses += [("dialogues.actor", self.dialogues.actor, "models", writers)]
-        if self.dialogues.partner:
-            uses += [("dialogues.partner", self.dialogues.partner, "models", writers)]
-        if self.prompts.topics:
-            proposers = self.prompts.topics.models
-            uses += [("prompts.topics.models", name, "models", self.models) for name in proposers]
-        uses += [("embeddings.encoder", self.embeddings.encoder, "models", self.models)]
-        for name, policy in self.policies.items():
-            uses.append((f"policies.{name}.model", policy.model, "models", writers))
-        for name, judge in self.judges.items():
-            of_method = self.reward_models if judge.method == "reward_model" else self.sft
-            known = {**self.models, **of_method}
-            uses.append((f"judges.{name}.model", judge.model, "models", known))
-        for name, reward in self.rewards.items():
-            if reward.judge:
-                uses.append((f"rewards.{name}.judge", reward.judge, "judges", self.judges))
-            uses += [(f"rewards.{name}.of", each, "rewards", self.rewards) for each in reward.of]
-        speakers: dict[str, Section] = {"base": self.dialogues, **self.policies}
-        for name, comparison in self.comparisons.items():
-            uses.append((f"comparisons.{name}.judge", comparison.judge, "judges", self.judges))
-            uses += [
-                (f"comparisons.{name}.between", each, "policies", speakers)
-                for each in comparison.between
-            ]
-        for name, arm in self.arms.items():
-            if arm.reward:
-                uses.append((f"arms.{name}.reward", arm.reward, "rewards", self.rewards))
-            if arm.comparison:
-                place = f"arms.{name}.comparison"
-                uses.append((place, arm.comparison, "comparisons", self.comparisons))
-            if arm.start:
-                uses.append((f"arms.{name}.start", arm.start, "models", writers))
-        speakers = {"base": self.dialogues, "references": self.dialogues, **self.policies}
-        for name, sft in self.sft.items():
-            uses.append((f"sft.{name}.completions", sft.completions, "policies", speakers))
-            if sft.model:
-                uses.append((f"sft.{name}.model", sft.model, "models", self.models))
-        for name, reward_model in self.reward_models.items():
-            uses.append((f"reward_models.{name}.arm", reward_model.arm, "arms", self.arms))
-            if reward_model.model:
-                uses.append((f"reward_models.{name}.model", reward_model.model, "models", writers))
         problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
-        problems += [
-            _unknown_name(key, name, kind, defined, key.split(".")[0] in self.model_fields_set)
-            for key, name, kind, defined in uses
-            if name not in defined
-        ]
+        problems += unknown_names(self)
         if any(arm.reward for arm in self.arms.values()) and self.dialogues.candidates < 2:
             problems.append(
                 "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
@@ -177,6 +134,7 @@ class Config(Section):
             (self.policy_dialogues, self.policies),
             (self.arm_pairs, self.arms),
             (self.arm_training, self.arms),
+            (self.arm_rounds, self.arms),
         ]
         for settings_of, names in overlays:
             for name in names:
@@ -193,9 +151,22 @@ class Config(Section):
                     label = self.rewards.get(arm.reward or "")
                     training = self.arm_training(name)
                     problems += online_problems(name, training, label, self.dialogues)
+        problems = problems or list(self._problems_of_rounds())
         if problems:
             raise UserError("\n".join(problems))
         return self
+
+    def _problems_of_rounds(self) -> Iterator[str]:
+        for name, arm in self.arms.items():
+            judges = [self.judges[judge] for judge in self.judges_behind(arm.reward or "")]
+            fraction = self.prompts.eval_fraction
+            yield from round_problems(f"arms.{name}", arm, self.arm_rounds(name), judges, fraction)
+            for number in arm.by_round:
+                try:
+                    self.arm_pairs(name, number)
+                    self.arm_training(name, number)
+                except UserError as error:
+                    yield str(error)
 
     def policy_dialogues(self, policy: str) -> DialogueSettings:
         """The dialogues of whoever speaks: the actor, its checkpoints, or a named policy."""
@@ -223,13 +194,18 @@ class Config(Section):
 
     def judges_behind(self, reward: str) -> list[str]:
         """The judges whose ratings a reward is made of, each once."""
+        if reward not in self.rewards:
+            return []
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
 
-    def behind_pairs(self, arm: str) -> dict[str, Section]:
-        """The sections that decide an arm's pairs, beside the models and templates."""
-        made: dict[str, Section] = {"dialogues": self.dialogues, "pairs": self.arm_pairs(arm)}
+    def behind_pairs(self, arm: str, number: int = 1) -> dict[str, Section]:
+        """The sections that decide the pairs of an arm's round, beside the models and templates."""
+        pairs = self.arm_pairs(arm, number)
+        made: dict[str, Section] = {"dialogues": self.dialogues, "pairs": pairs}
+        if number > 1:
+            made["rounds"] = self.arm_rounds(arm).model_copy(update={"count": 1, "stop": None})
         if name := self.arms[arm].comparison:
             made["comparison"] = comparison = self.comparisons[name]
             made["judge"] = self.judges[comparison.judge]
@@ -243,13 +219,41 @@ class Config(Section):
         made |= {f"reward {member}": self.rewards[member] for member in reward.of}
         return made | {f"judge {judge}": self.judges[judge] for judge in judges}
 
-    def arm_pairs(self, arm: str) -> PairSettings:
-        """The pair settings of an arm: the common ones, with the arm's own over them."""
-        return overlaid(self.pairs, self.arms[arm].pairs, f"arms.{arm}.pairs")
+    def arm_rounds(self, arm: str) -> RoundSettings:
+        """The rounds of an arm: the common ones, with the arm's own over them."""
+        return overlaid(self.rounds, self.arms[arm].rounds, f"arms.{arm}.rounds")
 
-    def arm_training(self, arm: str) -> TrainingSettings:
-        """The training settings of an arm: the common ones, with the arm's own over them."""
-        return overlaid(self.training, self.arms[arm].training, f"arms.{arm}.training")
+    def arm_pairs(self, arm: str, number: int = 1) -> PairSettings:
+        """The pair settings of an arm's round: the common, then the arm's, then the round's own."""
+        of_arm = overlaid(self.pairs, self.arms[arm].pairs, f"arms.{arm}.pairs")
+        own = self.arms[arm].by_round.get(number, RoundOverlay()).pairs
+        return overlaid(of_arm, own, f"arms.{arm}.by_round.{number}.pairs")
+
+    def arm_training(self, arm: str, number: int = 1) -> TrainingSettings:
+        """The training of an arm's round: the common, then the arm's, then the round's own."""
+        of_arm = overlaid(self.training, self.arms[arm].training, f"arms.{arm}.training")
+        own = self.arms[arm].by_round.get(number, RoundOverlay()).training
+        return overlaid(of_arm, own, f"arms.{arm}.by_round.{number}.training")
+
+    def round_of(self, policy: str) -> tuple[str, int] | None:
+        """The arm and round in which a policy's dialogues are learnt from.
+
+        None of those of all arms' first rounds, and of policies of other models.
+        """
+        arm, _, number = policy.rpartition("-round")
+        return (arm, int(number) + 1) if arm in self.arms and number.isdigit() else None
+
+    def judge_model(self, judge: str, policy: str) -> ModelSource:
+        """How the model of a judge of a policy's dialogues is run or asked: its own, or that which a
+        checkpoint comes from that judges itself."""
+        turn = self.round_of(policy)
+        own = turn and self.judges_itself(policy)
+        return self.source_of(self.start_of(turn[0]) if turn and own else self.judges[judge].model)
+
+    def judges_itself(self, policy: str) -> bool:
+        """Whether a checkpoint is the model of the judge of its own dialogues."""
+        turn = self.round_of(policy)
+        return turn is not None and self.arm_rounds(turn[0]).judge == "self"
 
 
 def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
@@ -261,18 +265,9 @@ def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
     try:
         written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
         try:
+            written = with_counts_of_rounds(written)
             return validated(Config, with_defaults(Config, written), "")
         except UserError as error:
             raise UserError(in_terms_of_grids(str(error), values)) from None
     except UserError as error:
         raise UserError(f"{source}: " + str(error).replace("\n", f"\n{source}: ")) from None
-
-
-def _unknown_name(
-    key: str, name: str, kind: str, defined: Mapping[str, object], written: bool
-) -> str:
-    near = difflib.get_close_matches(name, defined, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"write one of: {', '.join(defined)}."
-    if not written:
-        hint = f"this is a default; write {key.split('.')[0]} of your own."
-    return f"{key}: found '{name}', which is not defined under {kind}; {hint}"

@@ -11,8 +11,8 @@ from wim.digest import seed_of
 from wim.judging.verdict import Status
 from wim.preferences import Preference, Texts, write_preferences
 from wim.settings.pairs import PairSettings
-from wim.table_files import read_candidates, read_table
-from wim.tables import REWARDS
+from wim.table_files import read_candidates, read_table, read_tables
+from wim.tables import PROMPTS, REWARDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,12 +113,20 @@ def write_pairs(
     exclusions: Path,
     sft_prompts: float | None = None,
 ) -> None:
-    """The pairs of an arm, and the counts of everything that was left out, by cause.
+    """The pairs of an arm's round, and the counts of everything that was left out, by cause.
 
-    names: the `policy`, `judge` and `reward` behind the pairs. sft_prompts: see
+    Dialogues of prompts that are not among `prompts` are those of other rounds. names: the `policy`, `judge` and `reward` behind the pairs. sft_prompts: see
     wim.preferences. Raises UserError with the counts if no training pair is left.
     """
-    scored = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"]).to_pydict()
+    import pyarrow.compute as pc
+
+    of_round = read_tables(prompts, PROMPTS, ["prompt_id"])["prompt_id"].combine_chunks()
+
+    def taken(table: "pa.Table") -> "pa.Table":
+        return table.filter(pc.is_in(table["prompt_id"], of_round))
+
+    columns = ["candidate_id", "prompt_id", "status", "reward"]
+    scored = taken(read_table(rewards, REWARDS, columns)).to_pydict()
     known = {
         name: reward
         for name, reward in zip(scored["candidate_id"], scored["reward"], strict=True)
@@ -134,7 +142,8 @@ def write_pairs(
     found: list[Preference] = []
     texts = Texts()
     for path in dialogues:
-        table = read_candidates(path, [*CONTEXT, "sample", "candidate_id", "context", "completion"])
+        columns = [*CONTEXT, "sample", "candidate_id", "context", "completion"]
+        table = taken(read_candidates(path, columns))
         before, ids = texts.add(table, names["policy"]), table["candidate_id"].to_pylist()
         for chosen, rejected in shard_pairs(table, known, settings, seed, excluded):
             scores = known[ids[chosen]], known[ids[rejected]]

@@ -23,17 +23,11 @@ if TYPE_CHECKING:
 
 MARK = "wim.plan: "
 RULES = (
-    *("stage_model", "create_topics", "ingest_prompts", "shard_prompts", "generate_dialogues"),
-    *("rate_candidates", "compare_candidates"),
+    *("stage_model", "create_topics", "ingest_prompts", "shard_prompts", "select_prompts"),
+    *("generate_dialogues", "rate_candidates", "compare_candidates"),
     *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
-    *(
-        "pair_compared",
-        "train_sft",
-        "train_dpo",
-        "train_online_dpo",
-        "train_reward_model",
-        "summary",
-    ),
+    *("pair_compared", "train_sft", "train_dpo", "train_online_dpo", "train_reward_model"),
+    *("check_convergence", "summary", "rounds", "sweep"),
     *("label_dialogues", "reward_gate", "check_bar"),
 )
 # Tables with the tokens that a row took, and the column that has them.

@@ -93,7 +93,7 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
     candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
-    model = config.source_of(settings.model)
+    model = config.judge_model(name, job.wildcards["policy"])
     if settings.method == "reward_model":
         with open_scorer(manifest, model, 1, store) as scores:
             scores._model = _NoScores()

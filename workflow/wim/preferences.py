@@ -70,7 +70,8 @@ def write_preferences(
     """The pairs table, and the counts of everything that was left out, by cause.
 
     names: the `judge` and `reward` behind the pairs. sft_prompts: the share of the training prompts
-    that the arm's model was fine-tuned on before, which give no pairs. Raises UserError with the
+    that the arm's model was fine-tuned on before, which give no pairs. Without any prompt, as
+    in a round of an arm that has stopped, there are no pairs; otherwise raises UserError with the
     counts, naming the source of the labels, if no training pair is left.
     """
     split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
@@ -89,7 +90,7 @@ def write_preferences(
     ordered = _in_table_order(table, found)
     kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
-    if not kept["train"]:
+    if splits and not kept["train"]:
         raise UserError(
             f"{source}: no training pair is left of {candidates} candidates; left out: "
             f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "

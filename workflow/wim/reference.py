@@ -21,6 +21,7 @@ from wim.config import Config
 from wim.reference_text import DOCS_HEAD, YAML_HEAD
 from wim.settings.pairs import PairSettings
 from wim.settings.reading import expected_value, section_of
+from wim.settings.rounds import RoundSettings
 from wim.settings.section import Section
 from wim.settings.training import TrainingSettings
 
@@ -67,11 +68,17 @@ def config_yaml() -> str:
 def config_schema() -> str:
     """The text of config/schema.json: JSON schema 2020-12, with units as `x-unit`."""
     schema = _with_units(Config.model_json_schema())
-    own_keys = schema["$defs"]["Arm"]["properties"]
-    for name, settings in (("pairs", PairSettings), ("training", TrainingSettings)):
-        # An arm's own keys are those of the common section, none of which is required.
-        del own_keys[name]["type"], own_keys[name]["additionalProperties"]
-        own_keys[name]["$ref"] = f"#/$defs/{settings.__name__}"
+    overlays = {"pairs": PairSettings, "training": TrainingSettings, "rounds": RoundSettings}
+    for holder in ("Arm", "RoundOverlay"):
+        own_keys = schema["$defs"][holder]["properties"]
+        for name, settings in overlays.items():
+            if name in own_keys:
+                # Own keys are those of the common section, none of which is required.
+                del own_keys[name]["type"], own_keys[name]["additionalProperties"]
+                own_keys[name]["$ref"] = f"#/$defs/{settings.__name__}"
+    rounds = schema["$defs"]["RoundSettings"]
+    count = {"type": "integer", "minimum": 1}
+    schema["$defs"]["RoundSettings"] = {"anyOf": [count, rounds]}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Configuration"}
     return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
 

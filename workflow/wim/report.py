@@ -12,6 +12,7 @@ from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.figures import Course, Distribution, draw_rewards, draw_training, histogram
 from wim.judging.verdict import Status
+from wim.metrics import write_json
 from wim.report_controls import beside_controls
 from wim.report_statistics import Share, differences, rank_correlation, share_of
 from wim.report_text import PUBLISHED, summary_text
@@ -93,7 +94,8 @@ def write_summary(
 
     rewards: <reward>.parquet. exclusions, metrics: <arm>/round<r>.exclusions.json and
     <arm>/round<r>/metrics.jsonl, in one order. audits: <judge>.json of each judge. arms: `reward`
-    and `loss` of each arm. trained: figures of other trained models (see wim.report_trained).
+    and `loss` of each arm, or by the name <arm>-round<r> of each of its rounds. trained: figures of
+    other trained models (see wim.report_trained).
     """
     candidates = contexts_and_lengths(dialogues)
     described, distributions = {}, {}
@@ -106,6 +108,8 @@ def write_summary(
     courses, training = {}, {}
     for counts, log in zip(map(Path, exclusions), map(Path, metrics), strict=True):
         arm = counts.parent.name
+        if arm not in arms:
+            arm = f"{arm}-{counts.name.partition('.')[0]}"
         rows = [_parsed(line, log) for line in log.read_text(encoding="utf-8").splitlines()]
         pairs = _parsed(counts.read_text(encoding="utf-8"), counts)
         courses[arm] = training_course(rows, arms[arm]["loss"])
@@ -119,16 +123,15 @@ def write_summary(
     }
     summary["critiques"] = {judge: asdict(audit) for judge, audit in audited.items()}
     summary["training"] = {name: asdict(one) for name, one in training.items()}
-    table = json.dumps(_rounded(summary), indent=2, sort_keys=True, allow_nan=False) + "\n"
     draw_rewards(distributions, Path(output.rewards))
     draw_critiques(audited, Path(output.critiques))
     draw_training(courses, Path(output.training))
     figures = [Path(place).name for place in (output.rewards, output.critiques, output.training)]
     text = summary_text(described, controls, statuses, audited, training, *figures)
     text += trained_text(trained or {})
-    for place, content in ((output.table, table), (output.text, text)):
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-        Path(place).write_text(content, encoding="utf-8")
+    write_json(output.table, summary)
+    Path(output.text).parent.mkdir(parents=True, exist_ok=True)
+    Path(output.text).write_text(text, encoding="utf-8")
     logger.info("summary: %d rewards, %d arms: %s", len(described), len(training), output.text)
 
 
@@ -249,10 +252,3 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON ({error}). Delete the file and run again.") from None
     return parsed
-
-
-def _rounded(value: Any) -> Any:
-    """A JSON value with its floats rounded to six significant digits."""
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -110,22 +110,22 @@ def summary_text(
     """The summary in Markdown, with the figures linked by their names."""
     return TEXT.format(
         undefined=UNDEFINED,
-        rewards=_table(
+        rewards=markdown_table(
             [*(_reward_row(name, one) for name, one in rewards.items()), *_published_rows()]
         ),
         remarks="".join(f"- {remark}\n" for remark in remarks(rewards)),
-        lengths=_table([_length_row(name, one) for name, one in rewards.items()]),
-        controls=_table(
+        lengths=markdown_table([_length_row(name, one) for name, one in rewards.items()]),
+        controls=markdown_table(
             [
                 {"reward": f"`{name}`"} | {each: _percent(one) for each, one in of.items()}
                 for name, of in controls.items()
             ]
         ),
-        critiques=_table([audit_row(judge, audit) for judge, audit in audits.items()]),
+        critiques=markdown_table([audit_row(judge, audit) for judge, audit in audits.items()]),
         critiques_figure=critiques_figure,
-        statuses=_table([_status_row(judge, counts) for judge, counts in statuses.items()]),
-        training=_table([_training_row(arm, one) for arm, one in training.items()]),
-        exclusions=_table(
+        statuses=markdown_table([_status_row(judge, counts) for judge, counts in statuses.items()]),
+        training=markdown_table([_training_row(arm, one) for arm, one in training.items()]),
+        exclusions=markdown_table(
             [
                 {
                     "arm": f"`{arm}`",
@@ -166,7 +166,7 @@ def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
             yield f"**`{name}`: the reward ties on every comparison**: it prefers no candidate."
 
 
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
+def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
     """A Markdown table of rows with the same columns, the first aligned left."""
     if not rows:
         return "None."
@@ -175,7 +175,7 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _shown(value: float | None, form: str) -> str:
+def shown(value: float | None, form: str) -> str:
     return UNDEFINED if value is None else f"{value:{form}}"
 
 
@@ -191,14 +191,14 @@ def _reward_row(name: str, one: "RewardSummary") -> dict[str, str]:
     return {
         "reward": f"`{name}`",
         "judge": f"`{one.judge}`",
-        "zeta": _shown(one.zeta, "g"),
+        "zeta": shown(one.zeta, "g"),
         "number": f"`{one.rating}`",
         "with reward / candidates": f"{one.with_reward:,} / {one.candidates:,}",
-        "mean": _shown(one.mean, ".2f"),
-        "sd": _shown(one.sd, ".2f"),
+        "mean": shown(one.mean, ".2f"),
+        "sd": shown(one.sd, ".2f"),
         "comparisons": f"{one.comparisons:,}",
-        "ties": _shown(one.ties.share, ".2%").replace("%", " %"),
-        "mean \\|Δ\\|": _shown(one.mean_delta, ".3f"),
+        "ties": shown(one.ties.share, ".2%").replace("%", " %"),
+        "mean \\|Δ\\|": shown(one.mean_delta, ".3f"),
         "ties of the number": _percent(one.number_ties),
         "agreement, strict": _percent(one.agreement),
         "agreement, ties counted": _percent(one.agreement_ties_counted),
@@ -233,7 +233,7 @@ def _published_rows() -> Iterator[dict[str, str]]:
 def _length_row(name: str, one: "RewardSummary") -> dict[str, str]:
     return {
         "reward": f"`{name}`",
-        "rank correlation": _shown(one.length_spearman, "+.3f"),
+        "rank correlation": shown(one.length_spearman, "+.3f"),
         "n": f"{one.with_reward:,}",
     }
 
@@ -247,7 +247,7 @@ def _status_row(judge: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def _training_row(arm: str, one: "TrainingSummary") -> dict[str, str]:
-    loss = f"{_shown(one.loss_first, '.4f')} → {_shown(one.loss_last, '.4f')}"
+    loss = f"{shown(one.loss_first, '.4f')} → {shown(one.loss_last, '.4f')}"
     return {
         "arm": f"`{arm}`",
         "reward": f"`{one.reward}`",
@@ -255,9 +255,9 @@ def _training_row(arm: str, one: "TrainingSummary") -> dict[str, str]:
         "pairs to train": f"{one.pairs['train']:,}",
         "steps": f"{one.steps:,}",
         "loss, first → last": loss,
-        "margin, first → last": f"{_shown(one.margin_first, '.4f')} → {_shown(one.margin_last, '.4f')}",
-        "accuracy, last step": _shown(one.accuracy_last, ".3f"),
+        "margin, first → last": f"{shown(one.margin_first, '.4f')} → {shown(one.margin_last, '.4f')}",
+        "accuracy, last step": shown(one.accuracy_last, ".3f"),
         "held-out pairs": f"{one.pairs['eval']:,}",
-        "held-out accuracy": _shown(one.held_out_accuracy, ".3f"),
-        "held-out margin": _shown(one.held_out_margin, ".4f"),
+        "held-out accuracy": shown(one.held_out_accuracy, ".3f"),
+        "held-out margin": shown(one.held_out_margin, ".4f"),
     }

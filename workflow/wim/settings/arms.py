@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from wim.settings.rounds import RoundOverlay
 from wim.settings.section import Name, Section
 
 
@@ -30,6 +31,12 @@ class Arm(Section):
     start: Name | None = None
     """The model that training starts from and is held near to, by its name under `models` or `sft`;
     null takes the actor, who answers the prompts in any case. Unit: name."""
+
+    rounds: dict[str, Any] = {}
+    """Keys of `rounds` that this arm sets otherwise, or their count alone. Unit: none."""
+
+    by_round: dict[int, RoundOverlay] = {}
+    """What single rounds of this arm set otherwise, by their number from 1. Unit: none."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Seed of this arm's training; null is the run's. Unit: none."""

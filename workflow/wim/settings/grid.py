@@ -13,10 +13,15 @@ from wim.errors import UserError
 from wim.settings.arms import Arm
 from wim.settings.pairs import PairSettings
 from wim.settings.reading import expected_value, merge, section_of
+from wim.settings.rounds import RoundSettings
 from wim.settings.section import Name, Section
 from wim.settings.training import TrainingSettings
 
-OVERLAID: Mapping[str, type[Section]] = {"pairs": PairSettings, "training": TrainingSettings}
+OVERLAID: Mapping[str, type[Section]] = {
+    "pairs": PairSettings,
+    "training": TrainingSettings,
+    "rounds": RoundSettings,
+}
 # Settings whose values tell themselves what they are, and others' short names.
 BARE = ("reward", "training.loss")
 SHORT = {"learning_rate": "lr"}
@@ -56,6 +61,14 @@ def points(name: str, grid: Mapping[str, Any]) -> list[Point]:
             )
         found[arm] = Point(arm, settings, differing)
     return list(found.values())
+
+
+def axes_of_arms(grids: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Of each grid's arms, by name, the values of what differs between them."""
+    return {
+        name: {point.name: dict(point.axes) for point in points(name, grid)}
+        for name, grid in grids.items()
+    }
 
 
 def with_arms_of_grids(values: Mapping[str, Any], rewards: Mapping[str, Any]) -> Mapping[str, Any]:

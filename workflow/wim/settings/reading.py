@@ -115,7 +115,8 @@ def _problem(section: type[Section], item: ErrorDetails, values: Any) -> tuple[s
     if item["type"] in ("extra_forbidden", "invalid_key") and holder:
         return key, _unknown_key(str(keys[-1]), holder)
     if item["loc"][-1:] == ("[key]",):
-        return key, f"found {keys[-1]!r}; write {expected_value(Name)}."
+        kind = int if item["type"] == "int_parsing" else Name
+        return key, f"found {keys[-1]!r}; write {expected_value(kind)}."
     if item["type"] == "value_error" and holder:
         return key, item["msg"].removeprefix("Value error, ") + "."
     if item["type"] == "value_error":

@@ -43,6 +43,11 @@ def training_run(snakemake: Any) -> Run:
     )
 
 
+def optional_path(named: Any) -> Path | None:
+    """An input that a rule may be without."""
+    return Path(str(named)) if named else None
+
+
 def write_checkpoint_on(
     write: Callable[..., None], gpus: int | None, log: Path, **arguments: Any
 ) -> None:

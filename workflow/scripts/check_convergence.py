@@ -1,0 +1,17 @@
+"""See whether a round has moved what its arm is to be stopped by."""
+
+from pathlib import Path
+
+from wim.rounds import check_convergence
+from wim.scripting import job
+from wim.settings.rounds import StopSettings
+
+with job(snakemake) as spec:
+    check_convergence(
+        rounds=(spec["number"] - 1, spec["number"]),
+        pairs=snakemake.input.pairs,
+        metrics=snakemake.input.metrics,
+        verdicts=snakemake.input.verdicts,
+        stop=StopSettings.model_validate(spec["stop"]),
+        output=Path(snakemake.output.verdict),
+    )

@@ -1,0 +1,12 @@
+"""Set the arms of grids side by side."""
+
+from wim.scripting import job
+from wim.sweep import write_sweep
+
+with job(snakemake) as spec:
+    write_sweep(
+        metrics=snakemake.input.metrics,
+        arms=spec["arms"],
+        grids=spec["grids"],
+        output=snakemake.output,
+    )

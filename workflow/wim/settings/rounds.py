@@ -1,0 +1,127 @@
+"""Settings of rounds: each takes the checkpoint of the one before as the actor."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from wim.settings.section import Section
+
+if TYPE_CHECKING:
+    from wim.settings.arms import Arm
+    from wim.settings.judging import JudgeSettings
+
+
+class StopSettings(Section):
+    """When an arm has converged. Its further rounds then pass the checkpoint on."""
+
+    metric: Literal["pair_margin", "held_out_accuracy"] = "pair_margin"
+    """What has stopped moving: pair_margin, the mean difference of the rewards of chosen and
+    rejected in a round's pairs; held_out_accuracy, the share of a round's held-out pairs that its
+    checkpoint orders as the reward does. Unit: none."""
+
+    below: float = Field(gt=0)
+    """An arm stops behind a round whose metric differs by less from that of the round before.
+    Unit: reward, or share."""
+
+
+class RoundSettings(Section):
+    """Repeats dialogues to training, the last checkpoint being the actor. A number alone, as in
+    `rounds: 2`, is the count."""
+
+    count: int = Field(default=1, ge=1, le=99)
+    """Rounds. One more computes nothing of the earlier ones again. Unit: rounds."""
+
+    reference: Literal["previous", "initial"] = "previous"
+    """The reference model of a later round's training: the checkpoint that it starts from, or the
+    model that the first round started from. Unit: none."""
+
+    prompts: Literal["same", "fresh"] = "same"
+    """same: every round takes all prompts; fresh: each takes its own slice of the prompts to train
+    on, by the hash of their content, and all those that are held out. Unit: none."""
+
+    slices: int | None = Field(default=None, ge=1, le=999)
+    """fresh: slices that the prompts are dealt out to; null is the count. More than the count leave
+    room for further rounds, which otherwise deal all prompts anew. Unit: slices."""
+
+    judge: Literal["initial", "self"] = "initial"
+    """Who judges in later rounds: the judge's own model, or the last checkpoint in its place.
+    Unit: none."""
+
+    stop: StopSettings | None = None
+    """When an arm has converged; null goes through all rounds."""
+
+    @property
+    def slices_of_prompts(self) -> int | None:
+        """The slices that prompts are dealt out to, None if every round takes all."""
+        return (self.slices or self.count) if self.prompts == "fresh" else None
+
+
+class RoundOverlay(Section):
+    """What an arm sets otherwise in one of its rounds."""
+
+    pairs: dict[str, Any] = {}
+    """Keys of `pairs` that this round sets otherwise. Unit: none."""
+
+    training: dict[str, Any] = {}
+    """Keys of `training` that this round sets otherwise. Unit: none."""
+
+
+def with_counts_of_rounds(values: Any) -> Any:
+    """A configuration's mapping in which `rounds: 2`, there or in an arm, is a section."""
+    if not isinstance(values, Mapping):
+        return values
+    written = _counted(values)
+    if isinstance(written.get("arms"), Mapping):
+        written["arms"] = {name: _counted(arm) for name, arm in written["arms"].items()}
+    return written
+
+
+def _counted(section: Any) -> Any:
+    if not isinstance(section, Mapping):
+        return section
+    rounds = section.get("rounds")
+    number = isinstance(rounds, int | float | str) and not isinstance(rounds, bool)
+    return {**section, **({"rounds": {"count": rounds}} if number else {})}
+
+
+def round_problems(
+    key: str,
+    arm: "Arm",
+    rounds: RoundSettings,
+    judges: "Iterable[JudgeSettings]",
+    eval_fraction: float,
+) -> Iterator[str]:
+    """One line for each setting of an arm's rounds that does not fit the others.
+
+    judges: those behind its reward.
+    """
+    own_pairs = arm.comparison or arm.method == "online_dpo"
+    if own_pairs and (rounds.count > 1 or rounds.prompts == "fresh"):
+        yield (
+            f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, of "
+            "all prompts; write rounds: {count: 1, prompts: same} for it."
+        )
+    if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
+        yield (
+            f"{key}.rounds.judge: found self, and its judge is a reward model, in whose place no "
+            "checkpoint can be; write initial."
+        )
+    if rounds.slices is not None and rounds.prompts == "same":
+        yield f"{key}.rounds.slices: it acts with prompts: fresh alone; leave it out."
+    elif (rounds.slices_of_prompts or rounds.count) < rounds.count:
+        yield (
+            f"{key}.rounds.slices: found {rounds.slices} for {rounds.count} rounds, each of which "
+            f"needs one; write at least {rounds.count}."
+        )
+    if rounds.stop and rounds.stop.metric == "held_out_accuracy" and not eval_fraction:
+        yield (
+            f"{key}.rounds.stop.metric: found held_out_accuracy, and prompts.eval_fraction is 0, so "
+            "that no pair is held out; write pair_margin, or hold prompts out."
+        )
+    for number in sorted(arm.by_round):
+        if not 1 <= number <= rounds.count:
+            yield (
+                f"{key}.by_round.{number}: there is no such round; rounds are counted from 1, and "
+                f"the arm has {rounds.count}."
+            )
