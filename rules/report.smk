@@ -1,9 +1,9 @@
 """The summary: what the judges and rewards did, and how training went.
 
 Reads dialogues, ratings, embeddings and rewards of the first round, pairs' exclusions and training
-metrics of all rounds. Writes results/report/: an audit of each judge's critiques, and summary.json,
-summary.md and three figures; of several rounds rounds.json and rounds.md, of grids sweep.json, sweep.md
-and sweep.svg.
+metrics of all rounds. Writes results/report/: an audit of each judge's critiques; summary.json,
+summary.md and three figures; of several rounds rounds.json and rounds.md, of grids sweep.json,
+sweep.md and sweep.svg.
 """
 
 from wim.settings.grid import axes_of_arms

@@ -36,12 +36,6 @@ def spec_of_judge(wildcards):
     )
 
 
-def prompts_of_sft(arm):
-    """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
-    sft = CONFIG.sft.get(CONFIG.start_of(arm))
-    return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}
-
-
 def spec_of_reward(wildcards):
     """The reward and what it uses."""
     seed = seed_of_policy(wildcards.policy, CONFIG.seed)

@@ -53,3 +53,9 @@ def spec_of_online_training(wildcards):
         **prompts_of_sft(wildcards.arm),
         behind=told_on_card(CONFIG.behind_pairs(wildcards.arm)),
     )
+
+
+def prompts_of_sft(arm):
+    """The share of prompts that the arm's model was fine-tuned on, where others are left for pairs."""
+    sft = CONFIG.sft.get(CONFIG.start_of(arm))
+    return {"sft_prompts": sft.prompts} if sft and sft.prompts < 1 else {}

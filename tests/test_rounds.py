@@ -91,7 +91,7 @@ def test_an_arm_that_a_comparison_labels_has_one_round() -> None:
         comparisons={"duel": {"judge": "pairs"}},
         arms={"a": {"comparison": "duel", "rounds": 2}},
     )
-    assert "arms.a.rounds: a comparison labels the arm" in said
+    assert "arms.a.rounds: an arm that a comparison labels" in said
 
 
 def test_a_checkpoint_that_judges_itself_runs_as_the_actor_does() -> None:

@@ -145,13 +145,13 @@ class Config(Section):
         if not problems:
             arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
             problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
-        problems = problems or list(self._problems_of_rounds())
         if not problems:
             for name, arm in self.arms.items():
                 if arm.method == "online_dpo":
                     label = self.rewards.get(arm.reward or "")
-                    training, number = self.arm_training(name), self.arm_rounds(name).count
-                    problems += online_problems(name, number, training, label, self.dialogues)
+                    training = self.arm_training(name)
+                    problems += online_problems(name, training, label, self.dialogues)
+        problems = problems or list(self._problems_of_rounds())
         if problems:
             raise UserError("\n".join(problems))
         return self

@@ -14,17 +14,11 @@ TOGETHER = ("shuffled_wim", "panel")
 
 def online_problems(
     arm: str,
-    rounds: int,
     training: TrainingSettings,
     reward: RewardSettings | None,
     dialogues: DialogueSettings,
 ) -> Iterator[str]:
     """One line for each setting with which an arm cannot train online: the key and what to write."""
-    if rounds > 1:
-        yield (
-            f"arms.{arm}.rounds: found {rounds}; online_dpo draws from the model as it is at every step, "
-            "so it has one round: leave it out, and raise training.epochs."
-        )
     if training.loss not in LOSSES:
         yield (
             f"arms.{arm}.training.loss: found {training.loss_label}; write one of "

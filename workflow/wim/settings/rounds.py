@@ -96,11 +96,11 @@ def round_problems(
 
     judges: those behind its reward.
     """
-    if arm.comparison and (rounds.count > 1 or rounds.prompts == "fresh"):
+    own_pairs = arm.comparison or arm.method == "online_dpo"
+    if own_pairs and (rounds.count > 1 or rounds.prompts == "fresh"):
         yield (
-            f"{key}.rounds: a comparison labels the arm, between policies that it names, and so it "
-            "has one round, of all prompts; write rounds: {count: 1, prompts: same}, or a reward in "
-            "the comparison's place."
+            f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, of "
+            "all prompts; write rounds: {count: 1, prompts: same} for it."
         )
     if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
         yield (
