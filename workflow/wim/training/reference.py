@@ -129,8 +129,10 @@ def _log_probs(batch: Sequence[Completion], trainer: Any) -> list[Tensor]:
     device, model = trainer.accelerator.device, trainer.ref_model or trainer.model
     longest = -(-max(map(len, batch)) // PAD_TO) * PAD_TO
     # One row more, as long as a padded batch is to be.
-    rows = [torch.tensor(each.prompt + each.tokens) for each in batch] + [torch.zeros(longest)]
-    ids = pad_sequence(rows, batch_first=True, padding_value=-1)[:-1].long().to(device)
+    rows = [torch.tensor(each.prompt + each.tokens) for each in batch] + [
+        torch.zeros(longest, dtype=torch.long)
+    ]
+    ids = pad_sequence(rows, batch_first=True, padding_value=-1)[:-1].to(device)
     places = torch.arange(longest, device=device)
     prompts = torch.tensor([len(each.prompt) for each in batch], device=device)[:, None]
     seen = ids >= 0
