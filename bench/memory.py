@@ -124,7 +124,12 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
         state = Path(name, "state")
         run = Run(folder / "manifest.json", 0, case["pairs"], state, 1e9, Path(name))
         prepared, resumable = prepare(run, settings, "dpo", folder, open_language_model, state)
-        train(trainer_for(pairs, settings, None, prepared), state, resumable, "dpo")
+        train(
+            trainer_for(pairs, settings, None, (state / "reference", "measured"), None, prepared),
+            state,
+            resumable,
+            "dpo",
+        )
     return {"peak": resident.peak()}
 
 

@@ -218,7 +218,10 @@ FORMS = (
         # Unknown keys, at each nesting
         ("sead: 3", ["sead: unknown key", "did you mean 'seed'?"]),
         ("prompts: {shard: 3}", ["prompts.shard: unknown key", "'shards'?"]),
-        ("xyz: 3", ["xyz: unknown key", "known keys: seed, store, local_scratch, models"]),
+        (
+            "xyz: 3",
+            ["xyz: unknown key", "known keys: seed, store, local_scratch, tracking, models"],
+        ),
         ("1: 3", ["1: unknown key", "known keys: seed"]),
         ("dialogues: {sampling: {topk: 3}}", ["dialogues.sampling.topk: unknown", "'top_k'?"]),
         ("training: {lora: {rnk: 3}}", ["training.lora.rnk: unknown key", "'rank'?"]),

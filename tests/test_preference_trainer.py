@@ -67,6 +67,7 @@ def trainer_for(
     settings: TrainingSettings,
     steps: int,
     rows: list[dict[str, str]] = ROWS,
+    reference: Any = None,
     **arguments: Any,
 ) -> Any:
     from datasets import Dataset
@@ -96,6 +97,7 @@ def trainer_for(
     }
     return PreferenceTrainer(
         settings,
+        reference,
         model=copy.deepcopy(loaded.model),
         processing_class=loaded.tokenizer,
         args=DPOConfig(**{**defaults, **loss_arguments(settings), **arguments}),
@@ -285,9 +287,14 @@ def test_descent_takes_pairs_to_the_local_minimum_as_the_warning_says(
     assert "at the end: of the last 32 training pairs seen" in caplog.records[-1].getMessage()
 
 
-def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def trained(
+    tiny_model: Path,
+    folder: Path,
+    settings: TrainingSettings,
+    rows: list[dict[str, str]] = ROWS,
+    **more: Any,
+) -> Path:
+    """The checkpoint of a training as a job does it."""
     import pyarrow as pa
 
     from wim.table_files import write_table
@@ -296,37 +303,41 @@ def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
     from wim.training.dpo import write_checkpoint
     from wim.training.run import Run
 
-    base = tmp_path / "base"
-    shutil.copytree(tiny_model, base)
-    write_manifest(base, "tiny")
+    base = folder / "base"
+    if not base.exists():
+        shutil.copytree(tiny_model, base)
+        write_manifest(base, "tiny")
     fixed = {"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0, "judge": "j", "reward": "r"}
     models = {"chosen_model": "m", "rejected_model": "m", "split": "train"}
     roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
     spoken = [
-        {key: [{"role": role, "content": row[key]}] for key, role in roles.items()} for row in ROWS
+        {key: [{"role": role, "content": row[key]}] for key, role in roles.items()} for row in rows
     ]
-    rows = [{**row, **said, **fixed, **models} for row, said in zip(ROWS, spoken, strict=True)]
-    pairs = tmp_path / "pairs.parquet"
-    write_table(pairs, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
+    listed = [{**row, **said, **fixed, **models} for row, said in zip(rows, spoken, strict=True)]
+    pairs = folder / "pairs.parquet"
+    write_table(pairs, PAIRS, pa.Table.from_pylist(listed, schema=PAIRS.schema))
+    run: dict[str, Any] = {
+        "manifest": base / "manifest.json",
+        "seed": 0,
+        "per_device": 4,
+        "store": folder / "store/train_dpo",
+        "save_seconds": 300,
+        "folder": folder / "checkpoint",
+    }
+    names = {"arm": "mixed", "round": 1, "reward": "r"}
+    write_checkpoint(pairs, settings, names, {}, Run(**{**run, **more}))
+    return folder / "checkpoint"
+
+
+def test_a_mixture_of_the_configuration_becomes_a_checkpoint(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     settings = settings_of(
         {"sigmoid": 0.8, "lrml": 0.2}, beta=0.1, precision="float32", warmup=0.0, batch_size=4
     )
-    write_checkpoint(
-        pairs=pairs,
-        settings=settings,
-        names={"arm": "mixed", "round": 1, "reward": "r"},
-        behind={},
-        run=Run(
-            manifest=base / "manifest.json",
-            seed=0,
-            per_device=4,
-            store=tmp_path / "store/train_dpo",
-            save_seconds=300,
-            folder=tmp_path / "checkpoint",
-        ),
-    )
-    lines = (tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()
+    checkpoint = trained(tiny_model, tmp_path, settings)
+    lines = (checkpoint / "metrics.jsonl").read_text().splitlines()
     losses = [row["loss"] for row in map(json.loads, lines) if "loss" in row]
     assert losses[0] == pytest.approx(0.8 * math.log(2) + 0.1 * (math.log(2) + 1), abs=1e-6)
-    story = json.loads((tmp_path / "checkpoint/provenance.json").read_text())
+    story = json.loads((checkpoint / "provenance.json").read_text())
     assert story["settings"]["training"]["loss"] == {"sigmoid": 0.8, "lrml": 0.2}

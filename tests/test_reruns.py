@@ -134,6 +134,7 @@ NOTHING = [
         lambda project: project.append("config/prompts/demo.jsonl", "{}\n"), id="a file of no use"
     ),
     pytest.param(set_to("store", "elsewhere"), id="the store moved"),
+    pytest.param(set_to("tracking", ["wandb"]), id="another tracker of metrics"),
     pytest.param(set_to("local_scratch", "$SLURM_TMPDIR"), id="models from a node's own disk"),
 ]
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -46,6 +46,10 @@ class Config(Section):
     local_scratch: Annotated[str, Field(min_length=1)] | None = None
     """Folder on a node's own disk, such as $SLURM_TMPDIR, where a job copies a model before opening
     it; ~ and environment variables are the job's. None opens it where it lies. Unit: path."""
+
+    tracking: list[Literal["comet", "wandb"]] = []
+    """Trackers that the metrics of training are written for, offline, besides JSON lines and
+    TensorBoard; `pip install 'wim[comet]'` or `'wim[wandb]'` brings them. Unit: names."""
 
     models: dict[Name, ModelSource] = DEMO_MODELS
     """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""

@@ -57,6 +57,11 @@ def scratch_folder(snakemake: Any) -> str | None:
     return found
 
 
+def trackers_wanted(snakemake: Any) -> tuple[str, ...]:
+    """Where a training's metrics go besides its files. It is no param: it changes no result."""
+    return tuple(snakemake.config.get("tracking", []))
+
+
 def _leave_orderly_on_signals() -> None:
     """Let SIGTERM and SIGUSR1 (a cluster's warning) unwind, so that open stores are flushed."""
 

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wim.scratch import local_copy
+from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 from wim.stopping import first_process, pass_on, reason_to_stop
 from wim.training.preferences import preference_splits
@@ -42,6 +44,7 @@ def write_checkpoint(
         return
     held_to = {"reference model": read_manifest(reference).digest} if reference else {}
 
+    run = replace(run, per_device=_pairs_at_once(settings, run.per_device))
     story = {
         **names,
         "kind": "dpo",
@@ -50,7 +53,11 @@ def write_checkpoint(
         "digests": {"pairs": digest_file(pairs), **held_to},
     }
     folder = local_copy(reference, run.scratch).parent if reference else None
-    make = partial(trainer_for, pairs, settings, names.get("sft_learning_rate"), folder)
+    known = run.store.with_name("reference_log_probs")
+    digest = read_manifest(reference or run.manifest).digest
+    make = partial(
+        trainer_for, pairs, settings, names.get("sft_learning_rate"), (known, digest), folder
+    )
     measure = partial(measured, run.manifest.parent, settings.max_length)
     write_trained(run, settings, story, training_code(), open_language_model, make, measure)
 
@@ -75,29 +82,47 @@ def training_code() -> str:
     return code_digest(Path(__file__), without=(*PLUMBING, "wim.training.divergence"))
 
 
+def _pairs_at_once(settings: TrainingSettings, per_device: int) -> int:
+    """A processor is as fast with one pair at a time, and holds the activations of that one alone."""
+    import torch
+
+    over_batch = any(LOSSES[name].over_batch for name in settings.loss_weights)
+    return per_device if over_batch or torch.cuda.is_available() else 1
+
+
 def trainer_for(
     pairs: Path,
     settings: TrainingSettings,
     sft_learning_rate: float | None,
+    known: tuple[Path, str],
     reference: Path | None,
     prepared: Prepared,
 ) -> Any:
-    """The trainer on the pairs; sft_learning_rate: that of the fine-tuning before, if any.
+    """The trainer on the pairs.
 
-    reference: folder of the reference model, if it is not the one that is trained.
+    sft_learning_rate: that of the fine-tuning before, if any. known: the folder of stored
+    log-probabilities, and the digest of the reference model. reference: its folder, if it is not
+    the model that is trained.
     """
     from trl import DPOConfig
 
+    from wim.training.batches import PAD_TO
     from wim.training.guards import notes
     from wim.training.preference_trainer import PreferenceTrainer, loss_arguments
+    from wim.training.reference import ReferenceStore
 
     for note in notes(settings, prepared.micro_batch, sft_learning_rate):
         logger.info("dpo: %s", note)
     return prepared.trainer(
         (PreferenceTrainer, DPOConfig),
         preference_splits(pairs),
-        loss_arguments(settings),
+        {
+            **loss_arguments(settings),
+            "pad_to_multiple_of": PAD_TO,
+            "precompute_ref_log_probs": True,
+        },
         settings=settings,
+        reference=ReferenceStore(*known),
         ref_model=open_language_model(reference, dtype=prepared.parts["model"].dtype)
         if reference
         else None,

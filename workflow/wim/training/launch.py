@@ -21,7 +21,7 @@ from pydantic import validate_call
 from pydantic_core import to_json
 
 from wim.errors import UserError
-from wim.scripting import log_to, scratch_folder, store_folder
+from wim.scripting import log_to, scratch_folder, store_folder, trackers_wanted
 from wim.training.run import Run
 from wim.walltime import work_was_kept
 
@@ -40,6 +40,8 @@ def training_run(snakemake: Any) -> Run:
         save_seconds=snakemake.resources.save_seconds,
         folder=Path(snakemake.output.manifest).parent,
         scratch=scratch_folder(snakemake),
+        logs=Path(snakemake.log[0]).with_suffix(""),
+        tracking=trackers_wanted(snakemake),
     )
 
 
@@ -140,7 +142,8 @@ def _one_process(job: Path) -> None:
     try:
         validate_call(write)(**told["arguments"])
     except UserError as error:
-        if first:
+        # One process may run out of memory alone.
+        if first or not job.with_name(FAILED).exists():
             job.with_name(FAILED).write_text(json.dumps({"error": str(error)}))
         sys.exit(1)
 

@@ -1,9 +1,11 @@
-"""TRL's DPO trainer with losses of our own. Importing this module loads trl.
+"""TRL's DPO trainer, faster and with losses of our own. Importing this module loads trl.
 
-TRL computes log-probabilities, its own losses and every metric; the outputs that its forward
-passes give are read on the way, and the losses that it lacks are added to its sum.
+TRL computes its own losses and every metric; the outputs that its forward passes give are read on
+the way, and the losses that it lacks are added to its sum. What docs/training-speed.md measures
+stands in modules of its own: the head, the order of pairs, and the stored reference.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +17,15 @@ from trl import DPOTrainer
 
 from wim.settings.losses import LOSSES, TAU
 from wim.settings.training import TrainingSettings
+from wim.training.batches import ByLength, padding
 from wim.training.guards import Basin, diverged, ids_of_pairs
+from wim.training.head import score_completions_alone
 from wim.training.log_probabilities import ALPHA, divergence_score, policy_weights, summed
 from wim.training.losses import pair_losses
+from wim.training.reference import ReferenceStore
+from wim.training.usable import usable_pairs
 
+logger = logging.getLogger("wim.training")
 Quadruple = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -45,16 +52,88 @@ def _own(name: str) -> bool:
 class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
     """DPOTrainer, whose `args` hold loss_arguments(settings), and our losses of `settings`.
 
-    Raises UserError when a loss or a gradient is not finite.
+    reference: where log-probabilities of the reference are found again, used if the arguments say
+    precompute_ref_log_probs. Raises UserError when a loss or a gradient is not finite.
     """
 
-    def __init__(self, settings: TrainingSettings, **trainer: Any) -> None:
-        super().__init__(**trainer)
+    def __init__(
+        self, settings: TrainingSettings, reference: ReferenceStore | None = None, **trainer: Any
+    ) -> None:
         self.settings = settings
+        self.reference = reference
+        self.own_head = False
+        self.context_of = trainer["model"].config.get_text_config()
+        super().__init__(**trainer)
+        self._score_completions_alone()
         self.own_losses = {
             name: weight for name, weight in settings.loss_weights.items() if _own(name)
         }
         self.basin = Basin.of(settings) if self.is_world_process_zero() else None
+
+    def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
+        """TRL's tokens, of the pairs that can be trained on."""
+        tokens = super()._prepare_dataset(dataset, processing, args, name)
+        context = getattr(self.context_of, "max_position_embeddings", None)
+        return usable_pairs(tokens, len(dataset), name, args.max_length, context)
+
+    def _score_completions_alone(self) -> None:
+        """Have the models' heads score completions alone, and adapters take bfloat16 as it is."""
+        if self.own_head:
+            return
+        for model in (self.model, self.ref_model):
+            if model is not None:
+                base = model.get_base_model() if hasattr(model, "peft_config") else model
+                score_completions_alone(base, self.settings.wpo_weighting)
+        if self.accelerator.mixed_precision == "bf16":
+            # Autocast would round the widened copy back to the same numbers.
+            for module in self.model.modules():
+                if hasattr(module, "cast_input_dtype_enabled"):
+                    module.cast_input_dtype_enabled = False
+        self.own_head = True
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        """The dataset with the reference's log-probabilities, from the store where there is one."""
+        # Sharded models have every process take part in each forward pass.
+        if self.reference is None or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return super()._precompute_ref_logps(dataset, name, batch_size)
+        self._score_completions_alone()
+        return self.reference.with_reference(dataset, self, batch_size)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Pairs in TRL's order, sorted by length within each step."""
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if self._batches_matter():
+            return super()._get_train_sampler(dataset)
+        args, lengths = self.args, self._lengths(dataset)
+        micro = args.per_device_train_batch_size
+        step = micro * args.gradient_accumulation_steps * args.world_size
+        order = ByLength([*map(max, lengths)], step, lambda: math.floor(self.state.epoch or 0))
+        drawn, batches = (padding(lengths, list(each), micro) for each in (order.drawn, order))
+        logger.info("padding: %.1f %% of positions, %.1f %% as drawn", 100 * batches, 100 * drawn)
+        return order
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        """Held-out pairs by length, the longest first."""
+        if self._batches_matter():
+            return super()._get_eval_sampler(eval_dataset)
+        lengths = self._lengths(eval_dataset)
+        return sorted(range(len(lengths)), key=lambda pair: (-max(lengths[pair]), pair))
+
+    def _batches_matter(self) -> bool:
+        """Whether a loss depends on which pairs share a forward pass."""
+        return any(LOSSES[name].over_batch for name in self.settings.loss_weights)
+
+    def _lengths(self, dataset: Any) -> list[tuple[int, int]]:
+        """The tokens of each pair's two sequences."""
+        longest = self.args.max_length or math.inf
+        prompts, chosen, rejected = (
+            [len(ids) for ids in dataset[name]]
+            for name in ("prompt_ids", "chosen_ids", "rejected_ids")
+        )
+        return [
+            (int(min(prompt + first, longest)), int(min(prompt + second, longest)))
+            for prompt, first, second in zip(prompts, chosen, rejected, strict=True)
+        ]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         """TRL's loss and metrics, and to the loss ours."""

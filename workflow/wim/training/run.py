@@ -33,7 +33,11 @@ PLUMBING = (
     "wim.errors",
     "wim.digest",
     "wim.training.card",
+    "wim.rowstore",
+    "wim.store_parts",
     "wim.training.guards",
+    "wim.training.shortages",
+    "wim.training.tracking",
     "wim.models",
     "wim.scratch",
     "wim.code_changes",
@@ -46,7 +50,8 @@ class Run:
     """Where a training starts from and goes to.
 
     manifest: of the model. store: where the trainer saves itself. folder: the checkpoint's.
-    per_device: rows of a forward pass. scratch: see wim.scratch.local_copy.
+    per_device: rows of a forward pass. scratch: see wim.scratch.local_copy. logs: folder of
+    TensorBoard's event files, and of what the trackers named in `tracking` write.
     """
 
     manifest: Path
@@ -56,6 +61,8 @@ class Run:
     save_seconds: float
     folder: Path
     scratch: str | None = None
+    logs: Path | None = None
+    tracking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Prepared:
             *(trainer.args.gradient_accumulation_steps, self.micro_batch),
         )
         if left_out := len(train) + len(held_out) - sum(kept):
-            logger.warning("%s: %d rows do not fit into max_length", self.name, left_out)
+            logger.warning("%s: %d rows cannot be trained on", self.name, left_out)
         if not kept[0]:
             raise UserError(
                 f"{self.name}: no row to train on fits into max_length {trainer.args.max_length}; "
@@ -137,6 +144,7 @@ def write_trained(
     from wim.models import read_manifest
     from wim.scratch import local_copy
     from wim.training.card import model_card
+    from wim.training.shortages import shortages_told
 
     base = read_manifest(run.manifest)
     own = settings.model_dump(mode="json")
@@ -155,12 +163,16 @@ def write_trained(
     }
     working = run.store / row_id(decided_by)
     opened = local_copy(run.manifest, run.scratch).parent
-    prepared, resumable = prepare(run, settings, story["kind"], opened, open_model, working)
-    trainer = make_trainer(prepared)
-    train(trainer, working, resumable, story["kind"])
+    with shortages_told(settings, run.per_device, working):
+        prepared, resumable = prepare(run, settings, story["kind"], opened, open_model, working)
+        trainer = make_trainer(prepared)
+        train(trainer, working, resumable, story["kind"])
     if not trainer.is_world_process_zero():
         return
-    with whole_folder(run.folder) as partial:
+    with (
+        shortages_told(settings, run.per_device, working),
+        whole_folder(run.folder) as partial,
+    ):
         save_model(trainer, opened, run.manifest.parent, settings, open_model, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
@@ -199,8 +211,12 @@ def prepare(
     import torch
     from transformers import AutoTokenizer, set_seed
 
-    from wim.training.callbacks import Finite, ProgressLog, Resumable
+    from wim.training.callbacks import Finite, ProgressLog, Resumable, last_saved
+    from wim.training.tracking import trackers
 
+    saved = last_saved(working)
+    step = int(saved.name.rpartition("-")[2]) if saved else 0
+    tracked = trackers(run.logs, run.tracking, step) if run.logs else []
     half = autocast_bf16(settings.precision)
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
@@ -236,6 +252,7 @@ def prepare(
         "save_strategy": "no",
         "save_total_limit": 2,
         "report_to": "none",
+        "run_name": "-".join(run.logs.parts[-2:]) if run.logs else None,
         "disable_tqdm": True,
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
@@ -244,7 +261,7 @@ def prepare(
         "model": model,
         "processing_class": tokenizer,
         "peft_config": lora_config(settings, type(model).__name__),
-        "callbacks": [Finite(settings), ProgressLog(), resumable],
+        "callbacks": [Finite(settings), ProgressLog(), resumable, *tracked],
     }
     return Prepared(name, micro, arguments, parts), resumable
 

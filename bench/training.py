@@ -1,0 +1,171 @@
+"""DPO in pairs a second and memory: plain TRL, and each part of the workflow's trainer added in turn.
+
+    python bench/training.py --pairs results/pairs/wim/round1.parquet --model results/models/smollm2
+
+Every run is a process of its own on the same pairs, model, seed and batches, LoRA on all linear
+layers; rounds go through all runs in turn. Counted is training with the reference's
+log-probabilities, without imports and loading: wall seconds, and the processor's, which other
+programs on the machine disturb less. Memory is the process's largest, loading included.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RUNS = {
+    "TRL, float32": (),
+    "TRL, bfloat16 autocast": ("bf16",),
+    "frozen weights in bfloat16": ("bf16", "base"),
+    "+ head on completions alone": ("bf16", "base", "head"),
+    "+ sorted by length": ("bf16", "base", "head", "length"),
+    "+ one pair at a time, not checkpointed": ("bf16", "base", "head", "length", "one"),
+    "+ reference stored, first arm": ("bf16", "base", "head", "length", "one", "store"),
+    "+ reference known, next arms": ("bf16", "base", "head", "length", "one", "store", "known"),
+    "all parts, float32": ("head", "length", "one", "store"),
+}
+
+
+def one_run(asked: dict[str, Any]) -> dict[str, Any]:
+    """Train once and tell what it took."""
+    import torch
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
+    from trl import DPOConfig, DPOTrainer
+
+    from wim.settings.training import TrainingSettings
+    from wim.training.batches import PAD_TO
+    from wim.training.preference_trainer import PreferenceTrainer
+    from wim.training.preferences import preference_dataset
+    from wim.training.reference import ReferenceStore
+
+    parts, folder = set(asked["parts"]), Path(asked["folder"])
+    micro = 1 if "one" in parts else asked["micro"]
+
+    class WithParts(PreferenceTrainer):
+        def _score_completions_alone(self) -> None:
+            if "head" in parts:
+                super()._score_completions_alone()
+
+        def _batches_matter(self) -> bool:
+            return "length" not in parts
+
+    set_seed(0)
+    dataset = preference_dataset(Path(asked["pairs"]), "train")
+    dataset = dataset.select(range(min(asked["count"], len(dataset))))
+    dtype = torch.bfloat16 if "base" in parts else torch.float32
+    arguments = {
+        "model": AutoModelForCausalLM.from_pretrained(asked["model"], dtype=dtype),
+        "processing_class": AutoTokenizer.from_pretrained(asked["model"]),
+        "args": DPOConfig(
+            output_dir=str(folder / "trainer"),
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=asked["batch"] // micro,
+            learning_rate=1e-4,
+            num_train_epochs=asked["epochs"],
+            max_length=512,
+            bf16="bf16" in parts,
+            gradient_checkpointing="one" not in parts,
+            precompute_ref_log_probs="store" in parts,
+            pad_to_multiple_of=PAD_TO if "head" in parts else None,
+            use_cpu=not torch.cuda.is_available(),
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+        ),
+        "train_dataset": dataset,
+        "peft_config": LoraConfig(
+            task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"
+        ),
+    }
+    wall, processor = time.perf_counter(), time.process_time()
+    if parts <= {"bf16"}:
+        trainer = DPOTrainer(**arguments)
+    else:
+        store = ReferenceStore(folder / "reference", "bench")
+        trainer = WithParts(TrainingSettings(), store if "store" in parts else None, **arguments)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    seen = asked["epochs"] * len(dataset)
+    return {
+        "pairs": len(dataset),
+        "wall": seen / wall,
+        "processor": seen / processor,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
+    }
+
+
+def main() -> None:
+    """Go through the runs in turn and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--micro", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", choices=RUNS, default=list(RUNS))
+    options = parser.parse_args()
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in options.only}
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(options.rounds):
+            for name in options.only:
+                asked = {
+                    **{key: value for key, value in vars(options).items() if key != "only"},
+                    **{"pairs": str(options.pairs), "model": str(options.model)},
+                    "parts": RUNS[name],
+                    "folder": f"{folder}/{turn}/{'bf16' if 'bf16' in RUNS[name] else 'fp32'}",
+                }
+                run = subprocess.run(
+                    [sys.executable, __file__, "--one", json.dumps(asked)],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                )
+                if run.returncode:
+                    sys.exit(run.stderr)
+                found[name].append(json.loads(run.stdout.splitlines()[-1]))
+                print(name, found[name][-1], file=sys.stderr, flush=True)
+    _print(found)
+
+
+def _print(found: dict[str, list[dict[str, Any]]]) -> None:
+    first = next(iter(found.values()))
+    print("| run | pairs/s | times the first | pairs/s of processor | times | peak MB | losses |")
+    print("|---|---|---|---|---|---|---|")
+    for name, runs in found.items():
+        wall, processor, memory = (
+            statistics.median(run[key] for run in runs)
+            for key in ("wall", "processor", "megabytes")
+        )
+        ratios = (
+            statistics.median(run[key] / one[key] for run, one in zip(runs, first, strict=True))
+            for key in ("wall", "processor")
+        )
+        by_wall, by_processor = ratios
+        losses = ", ".join(f"{loss:.4f}" for loss in runs[0]["losses"])
+        print(
+            f"| {name} | {wall:.3f} | {by_wall:.2f} | {processor:.3f} | {by_processor:.2f} "
+            f"| {memory:.0f} | {losses} |"
+        )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(one_run(json.loads(sys.argv[2]))))
+    else:
+        main()
