@@ -59,10 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
         "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.25},
         "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}},
         "policies": {"teacher": {"model": "tiny", "candidates": 1}},
-        "sft": {
-            "taught": {"completions": "teacher", "prompts": 0.4, "finished": False, **tiny},
-            "all_of_it": {"completions": "teacher", "finished": False, **tiny},
-        },
+        "sft": {"taught": {"completions": "teacher", "prompts": 0.4, "finished": False, **tiny}},
         "judges": {
             "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}},
             "scorer": {"model": "by_length", "method": "reward_model"},
