@@ -1,0 +1,142 @@
+"""What the reward gate makes of its tables: which pairs, which judge, what passes."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from wim.errors import UserError
+from wim.evaluation.gate import check_bar, retested, write_gate, write_labelled
+from wim.evaluation.llmbar import read_labelled_pairs
+from wim.judging.comparing import pair_id_of
+from wim.table_files import as_arrow, read_table, write_table
+from wim.tables import COMPARISONS, DIALOGUES, REWARDS, Comparison
+
+COUNT = 40
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Pairs whose second response is better and longer."""
+    rows = [
+        {"input": f"{n}?", "output_1": f"no {n}", "output_2": f"yes, it is {n}", "label": 2}
+        for n in range(COUNT)
+    ]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    return tmp_path / "pairs.json"
+
+
+def rewards_of(labelled: Path, name: str, right: int, of: int = COUNT) -> Path:
+    """A reward of the first so many pairs, right on some of them and wrong on the others."""
+    rows = []
+    for place, pair in enumerate(read_labelled_pairs(labelled)[:of]):
+        for side, candidate in enumerate(pair.candidates):
+            value = float(side if place < right else -side) * (1 + place)
+            rows.append(
+                {
+                    "candidate_id": candidate.candidate_id, "prompt_id": "p", "turn": 1,
+                    "judge": "j", "status": "ok", "cosine": None, "rating_scaled": None,
+                    "reward": value,
+                }
+            )  # fmt: skip
+    path = labelled.with_name(f"{name}.parquet")
+    write_table(path, REWARDS, pa.Table.from_pylist(rows, schema=REWARDS.schema))
+    return path
+
+
+def comparisons_of(labelled: Path, biased: int) -> Path:
+    """A judge of pairs that prefers the better response, but of some pairs the first shown one."""
+    rows = []
+    for place, pair in enumerate(read_labelled_pairs(labelled)):
+        a, b = (each.candidate_id for each in pair.candidates)
+        first = -0.5 if place < biased else -2.0
+        winner = "tie" if place < biased else "b"
+        rows.append(
+            Comparison(
+                pair_id_of(a, b), "two", "ok", winner, 0.5, first, -1.0, -0.5, -1.5, "d",
+                "logprobs", "p", a, b,
+            )
+        )  # fmt: skip
+    path = labelled.with_name("comparisons.parquet")
+    write_table(path, COMPARISONS, as_arrow(COMPARISONS, rows))
+    return path
+
+
+def gate_of(labelled: Path, again: bool = False) -> Path:
+    """The gate of a reward that is right on 36 of 40 pairs, and of a judge of pairs."""
+    rewards = [rewards_of(labelled, "good", 36), rewards_of(labelled, "poor", 20)]
+    repeated = [rewards_of(labelled, "good2", 18, 20), rewards_of(labelled, "poor2", 20, 20)]
+    table = labelled.with_name("gate.json")
+    write_gate(
+        pairs=labelled,
+        names=["good", "poor"],
+        rewards=rewards,
+        again=repeated if again else [],
+        judges=["two"],
+        comparisons=[comparisons_of(labelled, biased=10)],
+        seed=0,
+        table=table,
+        text=labelled.with_name("gate.md"),
+        figure=labelled.with_name("gate.svg"),
+    )
+    return table
+
+
+def test_a_share_of_the_pairs_is_drawn_by_seed_and_whole(labelled: Path, tmp_path: Path) -> None:
+    def drawn(share: float, seed: int = 0) -> list[str]:
+        outputs = [tmp_path / "000", tmp_path / "001"]
+        write_labelled(labelled, outputs, share, seed)
+        return [
+            name
+            for path in outputs
+            for name in read_table(path, DIALOGUES, ["dialogue_id"])["dialogue_id"].to_pylist()
+        ]
+
+    everything, some = drawn(1.0), drawn(0.3)
+    assert len(everything) == 2 * COUNT
+    assert 0 < len(some) < len(everything)
+    assert set(some) <= set(everything)
+    assert all(some.count(name) == 2 for name in some)
+    assert some == drawn(0.3)
+    assert some != drawn(0.3, seed=1)
+
+
+def test_a_judge_of_pairs_stands_beside_rewards_with_its_bias(labelled: Path) -> None:
+    told = json.loads(gate_of(labelled).read_text())["pairs/two"]
+    assert told["judged"] == COUNT
+    assert told["tie_rate"]["value"] == told["position_bias"]["value"] == 0.25
+    assert told["consistency"]["value"] == 0.75
+    assert told["accuracy"]["value"] == 0.875
+    text = labelled.with_name("gate.md").read_text()
+    assert "| pairs/two | 40 | 0.75 [" in text
+    assert "Judged again" not in text
+
+
+def test_a_reward_that_was_judged_again_is_set_beside_itself(labelled: Path) -> None:
+    told = json.loads(gate_of(labelled, again=True).read_text())
+    good, poor = told["good"]["retest"], told["poor"]["retest"]
+    assert (good["same_winner"]["value"], good["same_winner"]["n"]) == (0.9, 20)
+    assert (poor["same_winner"]["value"], poor["correlation"]["value"]) == (1.0, pytest.approx(1))
+    assert good["correlation"]["value"] < 1
+    assert "retest" not in told["pairs/two"]
+    assert "| good | 20 | 0.90 [" in labelled.with_name("gate.md").read_text()
+
+
+def test_a_pair_without_a_reward_in_one_run_says_nothing_of_stability(labelled: Path) -> None:
+    pairs = read_labelled_pairs(labelled)
+    first, none = rewards_of(labelled, "first", 40), rewards_of(labelled, "none", 0, of=0)
+    found = retested(pairs, first, none, seed=0)
+    assert (found.same_winner.value, found.same_winner.n) == (None, 0)
+    assert (found.correlation.value, found.correlation.n) == (None, 0)
+
+
+def test_rewards_and_judges_of_pairs_pass_the_bar_by_their_interval(labelled: Path) -> None:
+    table, note = gate_of(labelled), labelled.with_name("passed") / "pairs/two.txt"
+    check_bar(table, "good", 0.5, labelled.with_name("passed") / "good.txt")
+    check_bar(table, "pairs/two", 0.5, note)
+    assert note.exists()
+    with pytest.raises(UserError, match=r"the reward 'poor' does not beat gate.bar 0.5"):
+        check_bar(table, "poor", 0.5, note)
+    with pytest.raises(UserError, match=r"the judge 'pairs/two' does not beat gate.bar 0.9"):
+        check_bar(table, "pairs/two", 0.9, note)
