@@ -238,7 +238,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
         **{"stage_model": 2, "ingest_prompts": 1, "shard_prompts": 1, "select_prompts": 3},
         **dict.fromkeys(("generate_dialogues", "rate_candidates", "embed_critiques"), 4),
         **{"score_candidates": 4, "pair_candidates": 5, "train_dpo": 5, "check_convergence": 1},
-        **{"summary": 1, "rounds": 1},
+        **{"audit_critiques": 1, "summary": 1, "rounds": 1},
     }, "a dry run from nothing shows all rounds"
     project.run()
     assert project.planned() == {}
