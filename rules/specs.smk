@@ -76,6 +76,9 @@ def spec_of_training(wildcards):
             **rate,
         },
         behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm), **before}),
+        **packed_below(
+            CONFIG.start_of(wildcards.arm), CONFIG.arm_training(wildcards.arm)
+        ),
     )
 
 
@@ -105,6 +108,12 @@ def spec_of_online_training(wildcards):
     )
 
 
+def packed_below(model, settings):
+    """How a model's weights are held below the adapters that are trained, if not as they are."""
+    kind = CONFIG.source_of(model).quantization
+    return {"quantization": kind} if settings.lora and kind != "none" else {}
+
+
 def told_on_card(sections):
     """What stands on a model card of the settings behind the data: those that are no defaults."""
     return {
@@ -125,6 +134,7 @@ def spec_of_sft(wildcards):
         system=None if of_policy else dialogues.system,
         seed=CONFIG.seed,
         behind=told_on_card({"dialogues": dialogues} if of_policy else {}),
+        **packed_below(settings.model or CONFIG.dialogues.actor, settings),
     )
 
 
@@ -132,7 +142,8 @@ def spec_of_reward_model(wildcards):
     """The settings of a reward model, and for the model card what its pairs were made with."""
     settings = CONFIG.reward_models[wildcards.reward_model]
     behind = told_on_card(CONFIG.behind_pairs(settings.arm))
-    return spec(reward_model=settings, seed=CONFIG.seed, behind=behind)
+    packed = packed_below(settings.model or CONFIG.dialogues.actor, settings)
+    return spec(reward_model=settings, seed=CONFIG.seed, behind=behind, **packed)
 
 
 def told_of_trained():

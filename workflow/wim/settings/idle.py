@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 def contrastive_problems(config: "Config") -> Iterator[str]:
     """One line for each contrastive search that a server would have to do: no API knows it."""
     for key, model, sampling in _voices(config):
-        engine = config.models[model].engine if model in config.models else "local"
-        if sampling.penalty_alpha and engine != "local":
+        if sampling.penalty_alpha and config.source_of(model).engine != "local":
             yield (
                 f"{key}.penalty_alpha: found {sampling.penalty_alpha:g}, and '{model}' is asked by an "
                 "API, which has no contrastive search; leave it out."
@@ -27,7 +26,7 @@ def idle_settings(config: "Config", values: Mapping[str, Any]) -> Iterator[str]:
     """
     for key, model, sampling in _voices(config):
         written = _at(values, key)
-        remote = config.models[model].engine != "local"
+        remote = config.source_of(model).engine != "local"
         for name in ("temperature", "top_p", "top_k"):
             if written.get(name) in (None, 0, Sampling.model_fields[name].default):
                 continue
@@ -57,6 +56,10 @@ def _voices(config: "Config") -> Iterator[tuple[str, str, Sampling]]:
     for name in config.policies:
         own = config.policy_dialogues(name)
         yield f"policies.{name}.sampling", own.actor, own.sampling
+    topics = config.prompts.topics
+    if topics:
+        for name in topics.models or [dialogues.actor]:
+            yield "prompts.topics.sampling", name, topics.sampling
     for name, judge in config.judges.items():
         yield f"judges.{name}.sampling", judge.model, judge.sampling
 

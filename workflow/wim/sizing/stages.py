@@ -161,12 +161,12 @@ def _compare(
     all_pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
     rows = prompts.count * min(all_pairs, settings.per_context or all_pairs)
     judge, jobs = config.judges[settings.judge], config.prompts.shards
-    dtype = _dtype(config, judge.model)
+    dtype, packed = _dtype(config, judge.model), _packed(config, judge.model, assumed)
     around = CHAT + TEMPLATE + 2 * config.dialogues.sampling.max_new_tokens
 
     def memory(batch: int) -> Memory:
         return generation_memory(
-            *(model, batch, prompts.longest + around, CHOICE, dtype, assumed.quantization),
+            *(model, batch, prompts.longest + around, CHOICE, dtype, packed),
             lookahead=CHOICE,
         )
 
@@ -257,7 +257,7 @@ def _share(rows: int, jobs: int) -> int:
 
 
 def _packed(config: "Config", model: str, assumed: Assumed) -> Quantization:
-    return assumed.quantization or config.models[model].quantization
+    return assumed.quantization or config.source_of(model).quantization
 
 
 def _dtype(config: "Config", model: str) -> str:

@@ -32,14 +32,16 @@ FAILED = "failed.json"
 
 def training_run(snakemake: Any) -> Run:
     """Where a rule's training starts from and goes to."""
+    spec = json.loads(snakemake.params.spec)
     return Run(
         manifest=Path(snakemake.input.manifest),
-        seed=json.loads(snakemake.params.spec)["seed"],
+        seed=spec["seed"],
         per_device=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         save_seconds=snakemake.resources.save_seconds,
         folder=Path(snakemake.output.manifest).parent,
         scratch=scratch_folder(snakemake),
+        quantization=spec.get("quantization", "none"),
     )
 
 

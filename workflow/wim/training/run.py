@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.loading import bits_and_bytes
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings
+from wim.settings.precision import Quantization
 from wim.training.common import (
     accumulation_steps,
     autocast_bf16,
@@ -46,7 +48,8 @@ class Run:
     """Where a training starts from and goes to.
 
     manifest: of the model. store: where the trainer saves itself. folder: the checkpoint's.
-    per_device: rows of a forward pass. scratch: see wim.scratch.local_copy.
+    per_device: rows of a forward pass. scratch: see wim.scratch.local_copy. quantization: how the
+    model's weights are held below adapters (QLoRA); the merged weights are those of the model as it is.
     """
 
     manifest: Path
@@ -56,6 +59,7 @@ class Run:
     save_seconds: float
     folder: Path
     scratch: str | None = None
+    quantization: Quantization = "none"
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def write_trained(
         "digests": story["digests"],
         "code": stored_code(run.store, code),
     }
+    if run.quantization != "none":
+        decided_by["quantization"] = story["quantization"] = run.quantization
     working = run.store / row_id(decided_by)
     opened = local_copy(run.manifest, run.scratch).parent
     prepared, resumable = prepare(run, settings, story["kind"], opened, open_model, working)
@@ -208,7 +214,10 @@ def prepare(
     resumable = Resumable(run.save_seconds)
     # A new head is drawn at random.
     set_seed(run.seed)
-    model = open_model(opened, dtype=dtype)
+    packed = {}
+    if run.quantization != "none":
+        packed = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
+    model = open_model(opened, dtype=dtype, **packed)
     tokenizer = AutoTokenizer.from_pretrained(opened)
     if tokenizer.chat_template is None:
         raise UserError(
