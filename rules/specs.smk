@@ -142,8 +142,7 @@ def spec_of_reward_model(wildcards):
     """The settings of a reward model, and for the model card what its pairs were made with."""
     settings = CONFIG.reward_models[wildcards.reward_model]
     behind = told_on_card(CONFIG.behind_pairs(settings.arm))
-    packed = packed_below(settings.model or CONFIG.dialogues.actor, settings)
-    return spec(reward_model=settings, seed=CONFIG.seed, behind=behind, **packed)
+    return spec(reward_model=settings, seed=CONFIG.seed, behind=behind)
 
 
 def told_of_trained():

@@ -71,8 +71,9 @@ class ModelSource(Section):
     hardware has it and float32 elsewhere. Unit: none."""
 
     quantization: Quantization = "none"
-    """Packs the weights while the model generates, judges or is trained by adapters: nf4 into 4
-    bits, int8 into 8, by bitsandbytes; then dtype is what they are multiplied in. Unit: none."""
+    """Packs the weights while the model generates, judges, or has adapters trained on it (DPO,
+    fine-tuning): nf4 into 4 bits, int8 into 8, by bitsandbytes; then dtype is what they are multiplied
+    in. Unit: none."""
 
     attention: Attention = "auto"
     """What computes the attention: auto takes what transformers does; flash_attention_2 needs the
