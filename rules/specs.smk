@@ -66,8 +66,9 @@ def spec_of_training(wildcards):
     sft = CONFIG.sft.get(CONFIG.start_of(wildcards.arm))
     before = {"sft": sft} if sft else {}
     rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
+    training = CONFIG.arm_training(wildcards.arm)
     return spec(
-        training=CONFIG.arm_training(wildcards.arm),
+        training=training,
         seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
@@ -76,9 +77,7 @@ def spec_of_training(wildcards):
             **rate,
         },
         behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm), **before}),
-        **packed_below(
-            CONFIG.start_of(wildcards.arm), CONFIG.arm_training(wildcards.arm)
-        ),
+        **CONFIG.source_of(CONFIG.start_of(wildcards.arm)).below(training.lora),
     )
 
 
@@ -108,12 +107,6 @@ def spec_of_online_training(wildcards):
     )
 
 
-def packed_below(model, settings):
-    """How a model's weights are held below the adapters that are trained, if not as they are."""
-    kind = CONFIG.source_of(model).quantization
-    return {"quantization": kind} if settings.lora and kind != "none" else {}
-
-
 def told_on_card(sections):
     """What stands on a model card of the settings behind the data: those that are no defaults."""
     return {
@@ -134,7 +127,7 @@ def spec_of_sft(wildcards):
         system=None if of_policy else dialogues.system,
         seed=CONFIG.seed,
         behind=told_on_card({"dialogues": dialogues} if of_policy else {}),
-        **packed_below(settings.model or CONFIG.dialogues.actor, settings),
+        **CONFIG.source_of(wildcards.sft).below(settings.lora),
     )
 
 

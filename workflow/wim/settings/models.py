@@ -114,6 +114,11 @@ class ModelSource(Section):
         """What decides a judge's number beside `answering`."""
         return {} if self.engine == "local" else {"samples": (self.api or ApiSettings()).samples}
 
+    def below(self, adapters: object) -> dict[str, Any]:
+        """How the weights are held below adapters that are trained, if not as they are; for specs."""
+        packed = adapters is not None and self.quantization != "none"
+        return {"quantization": self.quantization} if packed else {}
+
     @property
     def places(self) -> dict[str, str]:
         """The paths on this machine that it is made of, by the key that names each."""
