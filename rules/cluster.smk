@@ -31,10 +31,8 @@ def check_gpus_are_asked_for():
     """Keep rules that run a model from waiting in a queue for a node without a GPU."""
     if workflow.executor_plugin.name != "slurm":
         return
-    # Nothing of the configuration is trained by these.
-    idle = {"train_sft"} if not CONFIG.sft else set()
-    idle |= {"train_reward_model"} if not CONFIG.reward_models else set()
-    for each in (each for each in workflow.rules if each.name not in idle):
+    planned = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    for each in (each for each in workflow.rules if each.name in planned):
         asked = {"batch_size", "gpu", "gres"} & set(each.resources)
         if asked == {"batch_size"}:
             raise WorkflowError(

@@ -17,6 +17,7 @@ from wim.code_changes import effective_code, script_code
 from wim.config import load_config
 from wim.digest import canonical_json
 from wim.errors import UserError
+from wim.settings.idle import idle_settings
 
 GIVEN = ["--config"] if workflow.config_settings.config else []
 
@@ -26,6 +27,10 @@ try:
     )
 except UserError as error:
     raise WorkflowError(error) from None
+
+if workflow.is_main_process:
+    for line in idle_settings(CONFIG, config):
+        logger.warning(f"config: {line}")
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]
 ONLINE = [name for name, arm in CONFIG.arms.items() if arm.method == "online_dpo"]

@@ -3,15 +3,12 @@
 Reads the configuration; writes nothing.
 """
 
-from wim.settings.prompts import staged_name
+from wim.settings.prompts import staged_path
 
 
 def file_of_prompts(source):
     """A prompt file: where it lies, or what a data set's files are packed into."""
-    name = staged_name(source)
-    return (
-        f"results/prompts/hub/{name}.tar" if name else file_at(source, "prompts.files")
-    )
+    return staged_path(source) or file_at(source, "prompts.files")
 
 
 def manifest_of_model(name):
@@ -56,12 +53,11 @@ def used_models():
 
 def files_of_source(model):
     """The files of a model that lies on this machine, so that other weights are noticed."""
-    kind, _, place = CONFIG.models[model].source.partition(":")
-    if kind != "path":
-        return []
-    path = Path(file_at(place, f"models.{model}.source"))
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sorted(str(file) for file in files if file.is_file())
+    found = []
+    for key, place in CONFIG.models[model].places.items():
+        path = Path(file_at(place, f"models.{model}.{key}"))
+        found += path.rglob("*") if path.is_dir() else [path]
+    return sorted(str(file) for file in found if file.is_file())
 
 
 def manifest_of_policy(wildcards):

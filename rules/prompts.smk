@@ -5,7 +5,7 @@ Writes results/prompts/hub/<data set>.tar, of data sets on the hub, results/prom
 results/prompts/prompts.parquet and results/prompts/shards/<shard>.parquet.
 """
 
-HUB_PROMPTS = {staged_name(source): source for source in CONFIG.prompts.files}
+HUB_PROMPTS = {staged_path(source): source for source in CONFIG.prompts.files}
 
 
 rule stage_prompts:
@@ -18,8 +18,7 @@ rule stage_prompts:
         dataset=r"[\w.-]+",
     localrule: True
     params:
-        # A function, since a pattern may have braces.
-        spec=lambda wildcards: spec(source=HUB_PROMPTS.get(wildcards.dataset)),
+        spec=lambda wildcards, output: spec(source=HUB_PROMPTS[output.files]),
         code=code_of("stage_prompts"),
     script:
         "../workflow/scripts/stage_prompts.py"

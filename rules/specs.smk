@@ -65,8 +65,9 @@ def spec_of_training(wildcards):
     sft = CONFIG.sft.get(CONFIG.start_of(wildcards.arm)) if number == 1 else None
     before = {"sft": sft} if sft else {}
     rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
+    training = CONFIG.arm_training(wildcards.arm, number)
     return spec(
-        training=CONFIG.arm_training(wildcards.arm, number),
+        training=training,
         seed=CONFIG.arm_seed(wildcards.arm),
         names={
             "arm": wildcards.arm,
@@ -75,6 +76,7 @@ def spec_of_training(wildcards):
             **rate,
         },
         behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm, number), **before}),
+        **CONFIG.source_of(CONFIG.start_of(wildcards.arm)).below(training.lora),
     )
 
 
@@ -98,6 +100,7 @@ def spec_of_sft(wildcards):
         system=None if of_policy else dialogues.system,
         seed=CONFIG.seed,
         behind=told_on_card({"dialogues": dialogues} if of_policy else {}),
+        **CONFIG.source_of(wildcards.sft).below(settings.lora),
     )
 
 

@@ -35,8 +35,9 @@ def spec_of_online_training(wildcards):
     name = judge_of_arm(wildcards)
     judge, reward = CONFIG.judges[name], CONFIG.rewards[arm.reward]
     model = CONFIG.source_of(judge.model)
+    training = CONFIG.arm_training(wildcards.arm)
     return spec(
-        training=CONFIG.arm_training(wildcards.arm),
+        training=training,
         pairs=CONFIG.arm_pairs(wildcards.arm),
         dialogues=CONFIG.dialogues.told(),
         judge=judge.told(),
@@ -52,6 +53,7 @@ def spec_of_online_training(wildcards):
         },
         **prompts_of_sft(wildcards.arm),
         behind=told_on_card(CONFIG.behind_pairs(wildcards.arm)),
+        **CONFIG.source_of(CONFIG.start_of(wildcards.arm)).below(training.lora),
     )
 
 

@@ -37,6 +37,12 @@ def test_a_dry_run_shows_the_resources_of_every_job_on_the_cluster(tmp_path: Pat
                 assert f" {name}={first_attempt}" in f" {resources}"
 
 
+def test_what_a_site_takes_the_place_of_stands_in_the_clusters_profile_too() -> None:
+    default = yaml.safe_load((REPOSITORY / "profiles/default/profile.yaml").read_text())
+    del default["printshellcmds"]
+    assert {key: PROFILE[key] for key in default} == default
+
+
 @pytest.mark.parametrize("site", SITES)
 def test_a_site_adds_its_own_and_takes_nothing_away(tmp_path: Path, site: str) -> None:
     site_profile = REPOSITORY / "profiles/sites" / site

@@ -13,7 +13,7 @@ import yaml
 from wim.config import load_config
 from wim.errors import UserError
 from wim.prompts import ingest_prompts
-from wim.settings.prompts import PromptSettings, staged_name
+from wim.settings.prompts import PromptSettings, staged_path
 from wim.table_files import read_table
 from wim.tables import PROMPTS
 
@@ -89,9 +89,9 @@ def test_a_data_set_that_cannot_be_had_says_how_to_fetch_it(tmp_path: Path) -> N
 
 def test_sources_of_one_data_set_are_staged_apart() -> None:
     other = SOURCE.replace("train", "test")
-    assert staged_name(SOURCE) != staged_name(other)
-    assert (staged_name(SOURCE) or "").startswith("org--posts-")
-    assert staged_name("prompts.jsonl") is None
+    assert staged_path(SOURCE) != staged_path(other)
+    assert (staged_path(SOURCE) or "").startswith("results/prompts/hub/org--posts-")
+    assert staged_path("prompts.jsonl") is None
 
 
 @pytest.mark.parametrize("source", ["hf:org/posts", "hf:org/posts@main", "hf:posts@main/a.json"])

@@ -13,6 +13,7 @@ from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import GateSettings
 from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
+from wim.settings.idle import contrastive_problems
 from wim.settings.judging import JudgeSettings
 from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
@@ -149,6 +150,7 @@ class Config(Section):
         if not problems:
             arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
             problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
+            problems += contrastive_problems(self)
         if not problems:
             for name, arm in self.arms.items():
                 if arm.method == "online_dpo":

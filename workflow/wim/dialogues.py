@@ -41,7 +41,7 @@ def generate_candidates(
                 {
                     "model": model_digest,
                     "context": context,
-                    "sampling": settings.sampling.model_dump(),
+                    "sampling": settings.sampling.model_dump(mode="json"),
                     "seed": row_seed,
                     "sample": sample,
                 }

@@ -117,6 +117,7 @@ def _turn(
     """What a speaker says in its turn of each dialogue; completions in the samples' order."""
     learns = settings.learn in (speaker.name, "both")
     samples = range(settings.candidates if learns else 1)
+    sampling = settings.sampling_of(speaker.name)
     requests: dict[tuple[str, int], Request] = {}
     for dialogue in dialogues:
         context = tuple(dialogue.seen_by(speaker.name, templates))
@@ -125,14 +126,13 @@ def _turn(
             decided_by = {
                 "model": speaker.model_digest,
                 "context": context,
-                "sampling": settings.sampling.model_dump(),
+                "sampling": sampling.model_dump(mode="json"),
                 "seed": row_seed,
                 "sample": sample,
             }
             requests[dialogue.dialogue_id, sample] = Request(row_id(decided_by), context, row_seed)
     answers = {
-        answer.key: answer
-        for answer in speaker.engine.generate(list(requests.values()), settings.sampling)
+        answer.key: answer for answer in speaker.engine.generate(list(requests.values()), sampling)
     }
     for dialogue in dialogues:
         asked = [(sample, requests[dialogue.dialogue_id, sample]) for sample in samples]

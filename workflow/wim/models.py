@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from wim.adapters import adapter_sha256, fetch_adapter, merge_adapter
 from wim.digest import digest_file, digest_of
 from wim.errors import UserError
 from wim.gguf_weights import convert_gguf
@@ -37,7 +38,8 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
     """Put the model that the settings name into `folder`, with its manifest.json.
 
     The folder appears whole or not at all, in the place of one that is there already, and the
-    same source always gives the same bytes. A GGUF file is dequantised to float32 safetensors.
+    same source always gives the same bytes. A GGUF file is dequantised to float32 safetensors. An
+    adapter is merged into the weights.
     Of an endpoint nothing is fetched: the folder says by which name, revision and fields it is asked.
 
     Raises UserError for a source that cannot be had, that has another digest than the settings
@@ -54,10 +56,14 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
         _check_sha256(settings, source_sha256)
         staged.mkdir()
         _fill(staged, fetched, scratch, settings)
+        source = settings.source
+        if settings.adapter is not None:
+            adapter = fetch_adapter(settings.adapter)
+            source_sha256 = digest_of([source_sha256, adapter_sha256(adapter)])
+            source = f"{source} + {settings.adapter}"
+            merge_adapter(staged, adapter, settings.adapter)
         files = {name: digest_file(staged / name) for name in all_files(staged)}
-        manifest = Manifest(
-            settings.source, fetched.revision, source_sha256, files, digest_of(files)
-        )
+        manifest = Manifest(source, fetched.revision, source_sha256, files, digest_of(files))
         _write_json(staged / "manifest.json", asdict(manifest))
         if folder.exists():
             # A folder that has files in it cannot be renamed over.

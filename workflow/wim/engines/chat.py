@@ -48,7 +48,10 @@ class Answer(BaseModel):
 
     @property
     def text(self) -> str:
-        """The words; raises Malformed if there are none, not even an empty text."""
+        """The words; raises Malformed if there are none, not even an empty text.
+
+        A lone surrogate, which JSON lets through and no table or tokenizer takes, becomes U+FFFD.
+        """
         said = self.message.content
         if said is None:
             said = self.message.refusal
@@ -56,7 +59,7 @@ class Answer(BaseModel):
             raise NoAnswer("the server's content filter took the answer")
         if said is None:
             raise Malformed("an answer without a text")
-        return said
+        return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Usage(BaseModel):

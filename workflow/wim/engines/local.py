@@ -5,15 +5,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.choices import choice_tree
-from wim.engines.sampling import choose_tokens
+from wim.engines.contrastive import ContrastiveDecoder
+from wim.engines.decoder import Decoder
+from wim.engines.loading import fitting_dtype, open_model
+from wim.settings.precision import Attention, Quantization
 from wim.settings.sampling import Sampling
-
-if TYPE_CHECKING:
-    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +33,30 @@ class LocalEngine:
     opening) is computed once. Rows that have ended leave the batch.
     """
 
-    def __init__(self, folder: Path, dtype: str = "auto", batch_size: int = 32) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dtype: str = "auto",
+        batch_size: int = 32,
+        quantization: Quantization = "none",
+        attention: Attention = "auto",
+    ) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=self.dtype, device_map=self.device, trust_remote_code=False
-        ).eval()
+        self.model = open_model(folder, self.dtype, self.device, quantization, attention)
         self.context = int(self.model.config.max_position_embeddings)
         self.ends = _end_tokens(self.model, self.tokenizer)
         self.special = _special_tokens(self.tokenizer)
-        logger.info("model: %s on %s, batches of %d", self.dtype, self.device, batch_size)
+        logger.info(
+            "model: %s%s on %s, %.2f GB, batches of %d",
+            *(self.dtype, "" if quantization == "none" else f" in {quantization}", self.device),
+            *(self.model.get_memory_footprint() / 1e9, batch_size),
+        )
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate."""
@@ -119,18 +128,19 @@ class LocalEngine:
         for start in range(0, len(rows), self.batch_size):
             yield rows[start : start + self.batch_size]
 
-    def _prefilled(self, batch: list[Encoded]) -> "Decoder":
-        return Decoder(self.model, [row.tokens for row in batch], self.device)
+    def _prefilled(self, batch: list[Encoded], kind: type[Decoder] = Decoder) -> Decoder:
+        return kind(self.model, [row.tokens for row in batch], self.device)
 
     def _generate_batch(self, batch: list[Encoded], sampling: Sampling) -> Iterator[Completion]:
         import torch
 
-        decoder = self._prefilled(batch)
+        kind = ContrastiveDecoder if sampling.penalty_alpha else Decoder
+        decoder = self._prefilled(batch, kind)
         rows = list(range(len(batch)))
         drawn: list[list[int]] = [[] for _ in batch]
         seeds = torch.tensor([row.request.seed for row in batch], device=self.device)
         for step in range(sampling.max_new_tokens):
-            tokens = choose_tokens(decoder.logits, seeds, step, sampling)
+            tokens = decoder.next_tokens(seeds, step, sampling)
             going = []
             for place, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
                 drawn[row].append(token)
@@ -154,94 +164,6 @@ class LocalEngine:
         return Completion(row.request.key, text.strip(), reason, len(row.tokens), len(tokens))
 
 
-class Decoder:
-    """A batch of token sequences that grow one token at a time.
-
-    `logits` (rows, vocabulary) are those of each row's next token. The part that all rows
-    share is run once; the rest is padded on the left, between the shared part and itself.
-    """
-
-    def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
-        import torch
-
-        from wim.engines.cache import growing_cache
-
-        self.model = model
-        shared = _shared_prefix(rows)
-        longest = max(len(row) for row in rows)
-        pads = [longest - len(row) for row in rows]
-        self.mask = torch.tensor(
-            [[1] * shared + [0] * pad + [1] * (longest - shared - pad) for pad in pads],
-            device=device,
-        )
-        self.positions = torch.tensor([[len(row)] for row in rows], device=device)
-        tokens = torch.tensor(
-            [[0] * pad + row[shared:] for pad, row in zip(pads, rows, strict=True)], device=device
-        )
-        places = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
-        with torch.inference_mode():
-            self.cache = growing_cache(model)
-            if shared:
-                first = torch.tensor([rows[0][:shared]], device=device)
-                model(first, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
-                self.cache.batch_repeat_interleave(len(rows))
-            self._run(tokens, places)
-
-    def _run(
-        self, tokens: "torch.Tensor", positions: "torch.Tensor", keep: int = 1
-    ) -> "torch.Tensor":
-        output = self.model(
-            tokens,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: torch.Tensor = output.logits.float()
-        self.logits = logits[:, -1]
-        return logits
-
-    def advance(self, tokens: "torch.Tensor") -> None:
-        """Append one token (rows,) to each row."""
-        import torch
-
-        with torch.inference_mode():
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=-1)
-            self._run(tokens[:, None], self.positions)
-            self.positions = self.positions + 1
-
-    def keep(self, index: "torch.Tensor") -> None:
-        """Go on with the rows of these indices only."""
-        self.mask, self.positions = self.mask[index], self.positions[index]
-        self.cache.batch_select_indices(index)
-
-    def lookahead(self, tokens: list[int]) -> "torch.Tensor":
-        """Logits (rows, tokens, vocabulary) after each of some tokens; the rows stay as they are."""
-        import torch
-
-        mask, logits = self.mask, self.logits
-        rows = len(mask)
-        with torch.inference_mode():
-            self.mask = torch.cat([mask, mask.new_ones(rows, len(tokens))], dim=-1)
-            ahead = torch.tensor([tokens] * rows, device=mask.device)
-            places = self.positions + torch.arange(len(tokens), device=mask.device)
-            found = self._run(ahead, places, keep=len(tokens))
-            self.cache.crop(-len(tokens))
-        self.mask, self.logits = mask, logits
-        return found
-
-
-def fitting_dtype(device: str) -> "torch.dtype":
-    """bfloat16 where the hardware multiplies it natively, else float32."""
-    import torch
-
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
-
-
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     ends = configured if isinstance(configured, list) else [configured]
@@ -254,15 +176,3 @@ def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
     texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-
-
-def _shared_prefix(rows: list[list[int]]) -> int:
-    """Length of the prefix that all rows share, leaving each at least one token of its own."""
-    if len(rows) == 1:
-        return 0
-    shortest, longest = min(rows), max(rows)
-    limit = min(len(row) for row in rows) - 1
-    for place in range(limit):
-        if shortest[place] != longest[place]:
-            return place
-    return limit

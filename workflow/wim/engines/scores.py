@@ -53,7 +53,7 @@ class ScoringModel:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         from wim.engines.inert import inert_with, special_tokens
-        from wim.engines.local import fitting_dtype
+        from wim.engines.loading import fitting_dtype
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)

@@ -107,9 +107,10 @@ class StoredEngine:
             yield answer
 
     def _completion_key(self, request: Request, sampling: Sampling) -> str:
-        drawn = sampling.temperature > 0
         return self._key(
-            request, sampling=sampling.model_dump(), seed=request.seed if drawn else None
+            request,
+            sampling=sampling.model_dump(mode="json"),
+            seed=request.seed if sampling.drawn else None,
         )
 
     def _choice_key(self, request: Request, choices: Sequence[str]) -> str:
@@ -176,7 +177,10 @@ def open_engine(
             if model.engine == "local":
                 from wim.engines.local import LocalEngine
 
-                return LocalEngine(local_copy(manifest, scratch).parent, model.dtype, batch_size)
+                return LocalEngine(
+                    *(local_copy(manifest, scratch).parent, model.dtype, batch_size),
+                    *(model.quantization, model.attention),
+                )
             return opened.enter_context(_asked(manifest.parent, model, server_log))
 
         identity["code"] = stored_code(store, engine_codes()[kind], kind)

@@ -8,7 +8,7 @@ from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
 
 # What only a dialogue of two speakers has a use for.
-IN_DIALOGUE = {"partner", "exchanges", "learn", "templates"}
+IN_DIALOGUE = {"partner", "partner_sampling", "exchanges", "learn", "templates"}
 
 
 class DialogueSettings(Section):
@@ -45,6 +45,13 @@ class DialogueSettings(Section):
     sampling: Sampling = Sampling()
     """How completions are drawn."""
 
+    partner_sampling: Sampling | None = None
+    """expert_chat: how the partner's turns are drawn; null draws them as the actor's."""
+
+    def sampling_of(self, speaker: str) -> Sampling:
+        """How the turns of `actor` or `partner` are drawn."""
+        return (self.partner_sampling if speaker == "partner" else None) or self.sampling
+
     @property
     def template_paths(self) -> list[str]:
         """The template files of the mode."""
@@ -67,6 +74,8 @@ class DialogueSettings(Section):
     def told(self) -> dict[str, Any]:
         """The settings that the mode uses, but for the models and templates, which are files."""
         unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
+        if self.partner_sampling is None:
+            unused = unused | {"partner_sampling"}
         return self.model_dump(mode="json", exclude={"actor", "partner", "templates", *unused})
 
     @model_validator(mode="after")

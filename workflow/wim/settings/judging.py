@@ -103,9 +103,9 @@ class JudgeSettings(Section):
                 f"{self.sampling.max_new_tokens} tokens hold no explanation with number and "
                 "critique; write sampling: {max_new_tokens: 256}"
             )
-        if self.attempts > 1 and self.sampling.temperature == 0:
+        if self.attempts > 1 and not self.sampling.drawn:
             raise ValueError(
-                f"{self.attempts} attempts at temperature 0 give the same answer; write attempts: 1, "
-                "or a sampling.temperature above 0, such as 0.6"
+                f"{self.attempts} attempts at temperature 0 or by contrastive search give the same "
+                "answer; write attempts: 1, or a sampling.temperature above 0, such as 0.6"
             )
         return self

@@ -24,6 +24,12 @@ def model_problems(
             f"embeddings.encoder: found '{encoder}', which is not run from files but asked by an "
             "API; write a sentence encoder with source hf:, path: or pypi: and without `serve`."
         )
+    elif encoder in models:
+        for key in ("quantization", "adapter"):
+            if getattr(models[encoder], key) != ModelSource.model_fields[key].default:
+                problems.append(
+                    f"models.{encoder}.{key}: it has no effect on a sentence encoder; leave it out."
+                )
     if arms and actor in models and models[actor].engine == "endpoint":
         problems.append(
             f"dialogues.actor: found '{actor}', an endpoint, whose weights are not here for the "
@@ -34,11 +40,15 @@ def model_problems(
 
 
 def _own(key: str, model: ModelSource) -> Iterator[str]:
-    if model.engine != "local" and model.dtype != "auto":
-        yield f"{key}.dtype: the server decides it; leave it out."
+    for field in ("dtype", "quantization", "attention"):
+        own = getattr(model, field)
+        if model.engine != "local" and own != ModelSource.model_fields[field].default:
+            yield f"{key}.{field}: the server decides it; leave it out."
     if model.engine == "endpoint":
         if model.sha256 is not None:
             yield f"{key}.sha256: an endpoint has no files; leave it out."
+        if model.adapter is not None:
+            yield f"{key}.adapter: an endpoint has no weights here; leave it out."
         if model.serve is not None:
             yield f"{key}.serve: an endpoint is served elsewhere; leave it out."
         yield from _address(f"{key}.api.url", model.api.url if model.api else None)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from wim.settings.precision import Attention, Quantization
 from wim.settings.section import Section
 
 SOURCE = re.compile(
@@ -69,6 +70,20 @@ class ModelSource(Section):
     """Precision of the weights when the model generates or judges; auto is bfloat16 where the
     hardware has it and float32 elsewhere. Unit: none."""
 
+    quantization: Quantization = "none"
+    """Packs the weights while the model generates, judges, or has adapters trained on it (DPO,
+    fine-tuning): nf4 into 4 bits, int8 into 8, by bitsandbytes; then dtype is what they are multiplied
+    in. Unit: none."""
+
+    attention: Attention = "auto"
+    """What computes the attention: auto takes what transformers does; flash_attention_2 needs the
+    package flash-attn. It is about speed and memory, and another one reruns nothing. Unit: none."""
+
+    adapter: str | None = None
+    """A low-rank adapter (LoRA) that is merged into the weights when the model is staged:
+    `hf:<repo>@<revision>` or `path:<folder>`, with adapter_config.json and adapter_model.safetensors.
+    Unit: none."""
+
     serve: str | None = Field(default=None, min_length=1)
     """Command that serves the staged model inside each job that asks it, instead of running it in
     the job's own process; {model} is the model's folder and {port} the port to listen on. No shell
@@ -88,7 +103,8 @@ class ModelSource(Section):
     def answering(self) -> dict[str, Any]:
         """What decides the model's answers beside its manifest: part of specs and of stored rows."""
         if self.engine == "local":
-            return {"dtype": self.dtype}
+            packed = self.quantization != "none"
+            return {"dtype": self.dtype} | ({"quantization": self.quantization} if packed else {})
         if self.engine == "endpoint":
             return {}
         return {"serve": self.serve, "request": (self.api or ApiSettings()).request}
@@ -98,13 +114,29 @@ class ModelSource(Section):
         """What decides a judge's number beside `answering`."""
         return {} if self.engine == "local" else {"samples": (self.api or ApiSettings()).samples}
 
+    def below(self, adapters: object) -> dict[str, Any]:
+        """How the weights are held below adapters that are trained, if not as they are; for specs."""
+        packed = adapters is not None and self.quantization != "none"
+        return {"quantization": self.quantization} if packed else {}
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The paths on this machine that it is made of, by the key that names each."""
+        sources = {"source": self.source, "adapter": self.adapter or ""}
+        return {
+            key: source.removeprefix("path:")
+            for key, source in sources.items()
+            if source.startswith("path:")
+        }
+
     @property
     def staging(self) -> dict[str, Any]:
         """What decides the staged folder and its manifest."""
         if self.engine == "endpoint":
             request = (self.api or ApiSettings()).request
             return {"source": self.source, "api": {"request": request}}
-        return self.model_dump(mode="json", include={"source", "sha256", "dtype"})
+        adapter = {"adapter"} if self.adapter else set()
+        return self.model_dump(mode="json", include={"source", "sha256", "dtype"} | adapter)
 
     @field_validator("source")
     @classmethod
@@ -115,6 +147,14 @@ class ModelSource(Section):
                 "pypi:<package>==<version>/<file or folder> or endpoint:<name>@<revision>"
             )
         return source
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapter(cls, adapter: str | None) -> str | None:
+        parts = None if adapter is None else SOURCE.fullmatch(adapter)
+        if adapter is not None and (parts is None or parts["package"]):
+            raise ValueError("expected hf:<repo>@<revision> or path:<folder>")
+        return adapter
 
     @field_validator("sha256")
     @classmethod

@@ -16,13 +16,13 @@ HUB_PROMPTS = re.compile(
 )
 
 
-def staged_name(source: str) -> str | None:
-    """The name under which a data set's files are staged; None for a path on this machine."""
+def staged_path(source: str) -> str | None:
+    """Where a data set's files are staged; None for a path on this machine."""
     parts = HUB_PROMPTS.fullmatch(source)
     if parts is None:
         return None
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-    return f"{parts['repo'].replace('/', '--')}-{digest}"
+    return f"results/prompts/hub/{parts['repo'].replace('/', '--')}-{digest}.tar"
 
 
 class PromptSettings(Section):

@@ -50,9 +50,9 @@ class TopicSettings(Section):
     def _range(self) -> "TopicSettings":
         if self.min_words > self.max_words:
             raise ValueError(f"min_words ({self.min_words}) is above max_words ({self.max_words})")
-        if self.sampling.temperature == 0 and self.number > max(1, len(self.models)):
+        if not self.sampling.drawn and self.number > max(1, len(self.models)):
             raise ValueError(
-                "at temperature 0 all proposals of a model are the same; write a "
+                "at temperature 0 or by contrastive search all proposals of a model are the same; write a "
                 "sampling.temperature above 0, such as 1.0"
             )
         return self

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import CARDS, DISK, LAUNCH, START
-from wim.sizing.memory import GPU, PACKED, weights_bytes
+from wim.sizing.memory import GPU
 from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
 from wim.sizing.stages import BATCHES, CHAT, PROCESS, TEMPLATE, Assumed, Stage, stages_of
@@ -51,7 +51,11 @@ def add_arguments(size: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the card's figures that is reached (%(default)s)",
     )
-    size.add_argument("--quantization", choices=("none", "nf4", "int8"), default="none")
+    size.add_argument(
+        "--quantization",
+        choices=("none", "nf4", "int8"),
+        help="of every language model, in place of models.<name>.quantization",
+    )
     size.add_argument(
         "--batch-size",
         action="append",
@@ -214,14 +218,6 @@ def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) 
             f"{model.hidden}, MLP of {model.intermediate}, {heads}, vocabulary of "
             f"{model.vocabulary}" + (f", {model.experts} experts" if model.experts > 1 else "")
         )
-        if model.experts > 1 and assumed.quantization != "none":
-            left = weights_bytes(model, "bfloat16", assumed.quantization)
-            left += model.in_experts * (2 - PACKED[assumed.quantization])
-            yield (
-                f"{model.name}: {assumed.quantization} is worked out for packed experts. "
-                "transformers 5.23 holds experts as one tensor, which bitsandbytes 0.50 leaves in "
-                f"bfloat16: {left / 1e9:.0f} GB of weights there"
-            )
 
 
 def _as_json(stages: Sequence[Stage], notes: Sequence[str], assumed: Assumed) -> dict[str, object]:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from wim.settings.precision import Quantization
 from wim.sizing.architecture import BYTES, Architecture
-from wim.sizing.memory import Quantization, cache_bytes, weights_bytes
+from wim.sizing.memory import cache_bytes, weights_bytes
 
 # Seconds for the kernels of one layer to be launched, at every decoded token. Not measured here:
 # 25.5 tokens/s of a 7B model of 32 layers in plain PyTorch on an A100 are 1.2 ms

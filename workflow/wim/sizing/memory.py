@@ -5,11 +5,10 @@ TRL's DPO with its loss in tiles. bench/memory.py checks them against runs.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
+from wim.settings.precision import Quantization
 from wim.sizing.architecture import BYTES, Architecture
 
-Quantization = Literal["none", "nf4", "int8"]
 # 4 bits and one float32 scale for 64 weights (QLoRA, arXiv 2305.14314, without double
 # quantisation); 8 bits with a scale for each row (LLM.int8, arXiv 2208.07339).
 PACKED = {"nf4": 0.5 + 4 / 64, "int8": 1.0}
@@ -192,5 +191,6 @@ def _kept_of_layer(model: Architecture, half: bool, adapted: bool) -> int:
 
 
 def _unpacked(model: Architecture, width: int, quantization: Quantization) -> int:
-    """The largest layer as it is multiplied, where the weights lie in 4 bits."""
-    return width * model.hidden * model.intermediate if quantization == "nf4" else 0
+    """The largest layer as it is multiplied, where the weights lie in 4 bits; experts all at once."""
+    largest = max(model.hidden * model.intermediate, model.in_experts // model.layers)
+    return width * largest if quantization == "nf4" else 0

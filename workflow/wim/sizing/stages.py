@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wim.settings.precision import Quantization
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import (
     CARDS,
@@ -15,7 +16,6 @@ from wim.sizing.hours import (
 )
 from wim.sizing.memory import (
     Memory,
-    Quantization,
     adapter_parameters,
     encoding_memory,
     generation_memory,
@@ -42,11 +42,11 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Assumed:
-    """What the user tells of the machine."""
+    """What the user tells of the machine; quantization: None as the configuration has it."""
 
     card: str = "a100-80"
     efficiency: float = 0.4
-    quantization: Quantization = "none"
+    quantization: Quantization | None = None
     batches: Mapping[str, int] = field(default_factory=lambda: BATCHES)
 
     @property
@@ -109,13 +109,14 @@ def stages_of(
 
 def _generate(config: "Config", model: Architecture, prompts: Prompts, assumed: Assumed) -> Stage:
     rule, sampling = "generate_dialogues", config.dialogues.sampling
+    packed = _packed(config, config.dialogues.actor, assumed)
     rows, jobs = prompts.count * config.dialogues.candidates, config.prompts.shards
     dtype = _dtype(config, config.dialogues.actor)
     new, prompt = sampling.max_new_tokens, prompts.mean + CHAT
 
     def memory(batch: int) -> Memory:
         return generation_memory(
-            *(model, batch, prompts.longest + CHAT, new, dtype, assumed.quantization),
+            *(model, batch, prompts.longest + CHAT, new, dtype, packed),
             whole_vocabulary=sampling.temperature > 0
             and (not sampling.top_k or sampling.top_p < 1),
         )
@@ -123,7 +124,7 @@ def _generate(config: "Config", model: Architecture, prompts: Prompts, assumed: 
     batch = min(assumed.batches[rule], _share(rows, jobs))
     seconds = reading_seconds(model, rows * prompt, dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
-        *(model, _share(rows, jobs), batch, prompt, new, dtype, assumed.quantization, assumed.speed)
+        *(model, _share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed)
     )
     return _stage(rule, "", model, batch, memory, model.file_bytes, rows, jobs, seconds, assumed)
 
@@ -132,6 +133,7 @@ def _rate(
     config: "Config", judge: str, model: Architecture, prompts: Prompts, assumed: Assumed
 ) -> Stage:
     rule, settings = "rate_candidates", config.judges[judge]
+    packed = _packed(config, settings.model, assumed)
     rows, jobs = prompts.count * config.dialogues.candidates, config.prompts.shards
     dtype, new = _dtype(config, settings.model), settings.sampling.max_new_tokens
     around = CHAT + TEMPLATE + config.dialogues.sampling.max_new_tokens
@@ -140,15 +142,13 @@ def _rate(
     longest = prompts.longest + around + new + CHAT
 
     def memory(batch: int) -> Memory:
-        return generation_memory(
-            *(model, batch, longest, CHOICE, dtype, assumed.quantization), lookahead=CHOICE
-        )
+        return generation_memory(*(model, batch, longest, CHOICE, dtype, packed), lookahead=CHOICE)
 
     batch = min(assumed.batches[rule], _share(rows, jobs))
     # Read for "nothing is missing", for the critique, and with the critique for the number.
     seconds = reading_seconds(model, rows * (3 * prompt + new + CHAT), dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
-        *(model, _share(rows, jobs), batch, prompt, new, dtype, assumed.quantization, assumed.speed)
+        *(model, _share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed)
     )
     return _stage(rule, judge, model, batch, memory, model.file_bytes, rows, jobs, seconds, assumed)
 
@@ -161,12 +161,12 @@ def _compare(
     all_pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
     rows = prompts.count * min(all_pairs, settings.per_context or all_pairs)
     judge, jobs = config.judges[settings.judge], config.prompts.shards
-    dtype = _dtype(config, judge.model)
+    dtype, packed = _dtype(config, judge.model), _packed(config, judge.model, assumed)
     around = CHAT + TEMPLATE + 2 * config.dialogues.sampling.max_new_tokens
 
     def memory(batch: int) -> Memory:
         return generation_memory(
-            *(model, batch, prompts.longest + around, CHOICE, dtype, assumed.quantization),
+            *(model, batch, prompts.longest + around, CHOICE, dtype, packed),
             lookahead=CHOICE,
         )
 
@@ -207,7 +207,8 @@ def _train(
     held_out = round(pairs * config.prompts.eval_fraction)
     longest = min(settings.max_length, prompts.longest + CHAT + new)
     tokens = 2 * min(settings.max_length, prompts.mean + CHAT + new) * settings.epochs
-    half, quantization = settings.precision != "float32", assumed.quantization
+    half = settings.precision != "float32"
+    quantization = _packed(config, config.dialogues.actor, assumed)
     lora = settings.lora
     adapter = adapter_parameters(model, lora.rank, lora.target_modules) if lora else None
 
@@ -253,6 +254,10 @@ def _powers_of_two() -> list[int]:
 def _share(rows: int, jobs: int) -> int:
     """Rows of one job."""
     return max(1, -(-rows // jobs))
+
+
+def _packed(config: "Config", model: str, assumed: Assumed) -> Quantization:
+    return assumed.quantization or config.source_of(model).quantization
 
 
 def _dtype(config: "Config", model: str) -> str:

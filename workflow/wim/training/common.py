@@ -50,7 +50,7 @@ def autocast_bf16(precision: str) -> bool:
     """Whether training multiplies in bfloat16: where asked for, or where the hardware has it."""
     import torch
 
-    from wim.engines.local import fitting_dtype
+    from wim.engines.loading import fitting_dtype
 
     if precision == "auto":
         return fitting_dtype("cuda" if torch.cuda.is_available() else "cpu") is torch.bfloat16

@@ -55,6 +55,8 @@ def write_checkpoint(
     folder = local_copy(reference, run.scratch).parent if reference else None
     known = run.store.with_name("reference_log_probs")
     digest = read_manifest(reference or run.manifest).digest
+    if reference is None and run.quantization != "none":
+        digest = f"{digest} {run.quantization}"
     make = partial(
         trainer_for, pairs, settings, names.get("sft_learning_rate"), (known, digest), folder
     )

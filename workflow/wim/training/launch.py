@@ -32,9 +32,10 @@ FAILED = "failed.json"
 
 def training_run(snakemake: Any) -> Run:
     """Where a rule's training starts from and goes to."""
+    spec = json.loads(snakemake.params.spec)
     return Run(
         manifest=Path(snakemake.input.manifest),
-        seed=json.loads(snakemake.params.spec)["seed"],
+        seed=spec["seed"],
         per_device=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         save_seconds=snakemake.resources.save_seconds,
@@ -42,6 +43,7 @@ def training_run(snakemake: Any) -> Run:
         scratch=scratch_folder(snakemake),
         logs=Path(snakemake.log[0]).with_suffix(""),
         tracking=trackers_wanted(snakemake),
+        quantization=spec.get("quantization", "none"),
     )
 
 

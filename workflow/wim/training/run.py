@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.loading import bits_and_bytes
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings
+from wim.settings.precision import Quantization
 from wim.training.common import (
     accumulation_steps,
     autocast_bf16,
@@ -51,7 +53,9 @@ class Run:
 
     manifest: of the model. store: where the trainer saves itself. folder: the checkpoint's.
     per_device: rows of a forward pass. scratch: see wim.scratch.local_copy. logs: folder of
-    TensorBoard's event files, and of what the trackers named in `tracking` write.
+    TensorBoard's event files, and of what the trackers named in `tracking` write. quantization: how
+    the model's weights are held below adapters (QLoRA); the merged weights are those of the model as
+    it is.
     """
 
     manifest: Path
@@ -63,6 +67,7 @@ class Run:
     scratch: str | None = None
     logs: Path | None = None
     tracking: tuple[str, ...] = ()
+    quantization: Quantization = "none"
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,8 @@ def write_trained(
         "digests": story["digests"],
         "code": stored_code(run.store, code),
     }
+    if run.quantization != "none":
+        decided_by["quantization"] = story["quantization"] = run.quantization
     working = run.store / row_id(decided_by)
     opened = local_copy(run.manifest, run.scratch).parent
     with shortages_told(settings, run.per_device, working):
@@ -224,7 +231,10 @@ def prepare(
     resumable = Resumable(run.save_seconds)
     # A new head is drawn at random.
     set_seed(run.seed)
-    model = open_model(opened, dtype=dtype)
+    packed = {}
+    if run.quantization != "none":
+        packed = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
+    model = open_model(opened, dtype=dtype, **packed)
     tokenizer = AutoTokenizer.from_pretrained(opened)
     if tokenizer.chat_template is None:
         raise UserError(

@@ -1,0 +1,80 @@
+"""Training adapters on packed weights (QLoRA): what is merged are the weights as they are."""
+
+import json
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from wim.engines.loading import open_model
+from wim.models import stage_model
+from wim.settings.models import ModelSource
+from wim.settings.training import TrainingSettings
+from wim.table_files import write_table
+from wim.tables import PAIRS
+from wim.training.dpo import write_checkpoint
+from wim.training.run import Run
+
+WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
+
+
+def pairs_file(path: Path) -> Path:
+    """Eight pairs that prefer one sentence to another."""
+    fixed = {"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0, "judge": "j", "reward": "r"}
+    fixed |= {"chosen_model": "m", "rejected_model": "m", "split": "train"}
+    rows = [
+        {
+            **{f"{kind}_id": f"{kind}{number}" for kind in ("prompt", "chosen", "rejected")},
+            "prompt": [{"role": "user", "content": f"Say something about the {word}."}],
+            "chosen": [{"role": "assistant", "content": "It gives no date."}],
+            "rejected": [{"role": "assistant", "content": "Rain falls on the hills."}],
+            **fixed,
+        }
+        for number, word in enumerate(WORDS)
+    ]
+    write_table(path, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
+    return path
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_adapters_learn_on_packed_weights_and_are_merged_into_whole_ones(
+    tiny_model: Path, tmp_path: Path, quantization
+) -> None:
+    from peft import PeftModel
+
+    stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "base")
+    settings = TrainingSettings(
+        precision="float32", warmup=0.0, batch_size=4, epochs=4, learning_rate=1e-2
+    )
+    write_checkpoint(
+        pairs=pairs_file(tmp_path / "pairs.parquet"),
+        settings=settings,
+        names={"arm": "packed", "round": 1, "reward": "r"},
+        behind={},
+        run=Run(
+            manifest=tmp_path / "base/manifest.json",
+            seed=0,
+            per_device=4,
+            store=tmp_path / "store",
+            save_seconds=300,
+            folder=tmp_path / "checkpoint",
+            quantization=quantization,
+        ),
+    )
+    lines = (tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()
+    losses = [row["loss"] for row in map(json.loads, lines) if "loss" in row]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-3) and losses[-1] < losses[0] / 2
+    story = json.loads((tmp_path / "checkpoint/provenance.json").read_text())
+    assert story["quantization"] == quantization
+
+    whole = open_model(tiny_model, torch.float32, "cpu")
+    expected = PeftModel.from_pretrained(whole, tmp_path / "checkpoint/adapter").eval()
+    found = open_model(tmp_path / "checkpoint", torch.float32, "cpu")
+    assert not hasattr(found.config, "quantization_config")
+    tokens = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            found(tokens).logits, expected(tokens).logits, atol=1e-3, rtol=1e-3
+        )

@@ -1,0 +1,113 @@
+"""Opening a causal language model: its precision, its quantisation and its attention."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.settings.precision import Attention, Quantization
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+# How configurations count the experts of a layer.
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+
+
+def open_model(
+    folder: Path,
+    dtype: "torch.dtype",
+    device: str,
+    quantization: Quantization = "none",
+    attention: Attention = "auto",
+) -> Any:
+    """The model of a folder on a device.
+
+    quantization: nf4 packs the weights of linear layers and of experts into 4 bits (QLoRA, Dettmers
+    et al. 2023, arXiv 2305.14314), int8 those of linear layers into 8 (LLM.int8(), Dettmers et al.
+    2022, arXiv 2208.07339); embeddings and head stay in `dtype`, in which nf4 is multiplied.
+    Raises UserError for attention that is not installed here, and for experts in int8.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    options: dict[str, Any] = {}
+    if attention != "auto":
+        _check_attention(attention, dtype)
+        options["attn_implementation"] = attention
+    if quantization != "none":
+        options["quantization_config"] = bits_and_bytes(quantization, dtype)
+    packed = quantization != "none" and _has_experts(AutoConfig.from_pretrained(folder))
+    if packed and quantization == "int8":
+        raise UserError(
+            "models: quantization: found int8 for a model of experts, which bitsandbytes would leave "
+            "as they are; write nf4."
+        )
+    # Experts are packed one layer at a time: as they are they may not fit on the device together.
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, device_map="cpu" if packed else device, **options
+    )
+    if packed:
+        _pack_experts(model, device)
+        model.to(device)
+    return model.eval()
+
+
+def bits_and_bytes(quantization: Quantization, dtype: "torch.dtype") -> Any:
+    """transformers' settings of a quantisation; nf4 is multiplied in `dtype`."""
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+    )
+
+
+def fitting_dtype(device: str) -> "torch.dtype":
+    """bfloat16 where the hardware multiplies it natively, else float32."""
+    import torch
+
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _check_attention(attention: Attention, dtype: "torch.dtype") -> None:
+    import torch
+    from transformers.utils import is_flash_attn_2_available
+
+    if attention != "flash_attention_2":
+        return
+    if not is_flash_attn_2_available():
+        raise UserError(
+            "models: attention: found flash_attention_2, which needs a GPU and the package flash-attn, "
+            "and one of them is not here; install it, or write auto."
+        )
+    if dtype is torch.float32:
+        raise UserError(
+            "models: attention: flash_attention_2 knows no float32; write dtype: bfloat16, or "
+            "attention: auto."
+        )
+
+
+def _has_experts(config: Any) -> bool:
+    return any((getattr(config, name, None) or 0) > 1 for name in EXPERTS)
+
+
+def _pack_experts(model: Any, device: str) -> None:
+    """Replace what holds a layer's experts in one tensor by 4 bits, unpacked while the layer runs.
+
+    transformers keeps experts as (experts, out, in), which bitsandbytes' own linear layers do not
+    take the place of.
+    """
+    import torch
+    from bitsandbytes.nn.parametrize import replace_parameter_4bit
+
+    for module in model.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.ndim == 3 and weight.is_floating_point():
+                moved = torch.nn.Parameter(weight.data.to(device), requires_grad=False)
+                setattr(module, name, moved)
+                replace_parameter_4bit(module, name, quant_type="nf4")
