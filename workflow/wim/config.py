@@ -20,6 +20,7 @@ from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
 from wim.settings.names import unknown_names
 from wim.settings.online import online_problems
+from wim.settings.optimization import Parallel
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings, taken_names
 from wim.settings.prompts import PromptSettings
@@ -51,6 +52,10 @@ class Config(Section):
     tracking: list[Literal["comet", "wandb"]] = []
     """Trackers that the metrics of training are written for, offline, besides JSON lines and
     TensorBoard; `pip install 'wim[comet]'` or `'wim[wandb]'` brings them. Unit: names."""
+
+    parallel: Parallel = "ddp"
+    """How several GPUs of one job train: ddp, each holds the whole model; fsdp, each holds a share of
+    its weights, gradients and optimizer states. Unit: none."""
 
     models: dict[Name, ModelSource] = DEMO_MODELS
     """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""
@@ -154,6 +159,11 @@ class Config(Section):
         if not problems:
             for name, arm in self.arms.items():
                 if arm.method == "online_dpo":
+                    if self.parallel == "fsdp":
+                        problems.append(
+                            f"arms.{name}.method: online_dpo draws from the whole model, which "
+                            "parallel: fsdp shares out; write parallel: ddp."
+                        )
                     label = self.rewards.get(arm.reward or "")
                     training = self.arm_training(name)
                     problems += online_problems(name, training, label, self.dialogues)

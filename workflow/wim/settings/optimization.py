@@ -6,6 +6,8 @@ from pydantic import Field
 
 from wim.settings.section import Section
 
+Parallel = Literal["ddp", "fsdp"]
+
 
 class LoraSettings(Section):
     """Low-rank adapters (LoRA) on the linear layers; the base weights stay as they are."""

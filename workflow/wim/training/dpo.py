@@ -121,7 +121,7 @@ def trainer_for(
         {
             **loss_arguments(settings),
             "pad_to_multiple_of": PAD_TO,
-            "precompute_ref_log_probs": True,
+            "precompute_ref_log_probs": "fsdp" not in prepared.arguments,
         },
         settings=settings,
         reference=ReferenceStore(*known),

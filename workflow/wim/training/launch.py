@@ -1,7 +1,7 @@
 """Training on several GPUs of one node: a process each, started by `accelerate launch`.
 
-Data-parallel (DDP): each process takes its share of every global batch, so the steps are those of
-one process. Without CUDA the processes compute on the processor (gloo), which is how it is tested.
+Each process takes its share of every global batch, so the steps are those of one process; it holds
+the whole model (DDP), or a share of it too (FSDP). Without CUDA the processes compute on the processor (gloo), which is how it is tested.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from wim.errors import UserError
 from wim.scripting import log_to, scratch_folder, store_folder, trackers_wanted
 from wim.training.run import Run
+from wim.training.sharding import ENVIRONMENT
 from wim.walltime import work_was_kept
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def training_run(snakemake: Any) -> Run:
         logs=Path(snakemake.log[0]).with_suffix(""),
         tracking=trackers_wanted(snakemake),
         quantization=spec.get("quantization", "none"),
+        parallel=snakemake.config.get("parallel", "ddp"),
     )
 
 
@@ -73,7 +75,8 @@ def write_checkpoint_on(
         place = [write.__module__, write.__name__]
         told = {"write": place, "log": str(log), "arguments": arguments}
         job.write_bytes(to_json(told))
-        ended, stopped_by = _run(_launcher(processes, job))
+        sharded = arguments["run"].parallel == "fsdp"
+        ended, stopped_by = _run(_launcher(processes, job), ENVIRONMENT if sharded else {})
         failed = job.with_name(FAILED)
         if failed.exists():
             raise UserError(json.loads(failed.read_text())["error"])
@@ -103,7 +106,7 @@ def _launcher(processes: int, job: Path) -> list[str]:
     ]
 
 
-def _run(command: list[str]) -> tuple[int, int | None]:
+def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int | None]:
     """The exit status, and the signal that stopped it if one did.
 
     Signals go on to all processes; the launcher itself ignores them, so that it waits for theirs.
@@ -116,7 +119,7 @@ def _run(command: list[str]) -> tuple[int, int | None]:
         for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
-    process = subprocess.Popen(command, preexec_fn=ignore)
+    process = subprocess.Popen(command, env=os.environ | environment, preexec_fn=ignore)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)

@@ -78,7 +78,8 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
 
     def _score_completions_alone(self) -> None:
         """Have the models' heads score completions alone, and adapters take bfloat16 as it is."""
-        if self.own_head:
+        # The weights of a sharded head are whole in the model's own forward pass alone.
+        if self.own_head or self.is_fsdp_enabled:
             return
         for model in (self.model, self.ref_model):
             if model is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.engines.loading import bits_and_bytes
 from wim.errors import UserError
-from wim.settings.optimization import OptimizationSettings
+from wim.settings.optimization import OptimizationSettings, Parallel
 from wim.settings.precision import Quantization
 from wim.training.common import (
     accumulation_steps,
@@ -22,6 +22,7 @@ from wim.training.common import (
     write_json_lines,
     write_manifest,
 )
+from wim.training.sharding import sharding_arguments, whole_weights
 from wim.training.weights import OpenModel, lora_config, save_model
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Run:
     per_device: rows of a forward pass. scratch: see wim.scratch.local_copy. logs: folder of
     TensorBoard's event files, and of what the trackers named in `tracking` write. quantization: how
     the model's weights are held below adapters (QLoRA); the merged weights are those of the model as
-    it is.
+    it is. parallel: how several GPUs share a training.
     """
 
     manifest: Path
@@ -68,6 +69,12 @@ class Run:
     logs: Path | None = None
     tracking: tuple[str, ...] = ()
     quantization: Quantization = "none"
+    parallel: Parallel = "ddp"
+
+    @property
+    def sharded(self) -> bool:
+        """Whether several processes share the weights out."""
+        return self.parallel == "fsdp" and _devices() > 1
 
 
 @dataclass(frozen=True)
@@ -168,19 +175,23 @@ def write_trained(
     }
     if run.quantization != "none":
         decided_by["quantization"] = story["quantization"] = run.quantization
+    if run.sharded:
+        # Its saved states are of another form.
+        decided_by["parallel"] = run.parallel
     working = run.store / row_id(decided_by)
     opened = local_copy(run.manifest, run.scratch).parent
     with shortages_told(settings, run.per_device, working):
         prepared, resumable = prepare(run, settings, story["kind"], opened, open_model, working)
         trainer = make_trainer(prepared)
         train(trainer, working, resumable, story["kind"])
+        weights = whole_weights(trainer)
     if not trainer.is_world_process_zero():
         return
     with (
         shortages_told(settings, run.per_device, working),
         whole_folder(run.folder) as partial,
     ):
-        save_model(trainer, opened, run.manifest.parent, settings, open_model, partial)
+        save_model(trainer, weights, opened, run.manifest.parent, settings, open_model, partial)
         history = [unclocked(row) for row in trainer.state.log_history]
         write_json_lines(partial / "metrics.jsonl", history)
         state = {
@@ -267,6 +278,8 @@ def prepare(
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
+    if run.sharded:
+        arguments |= sharding_arguments()
     parts = {
         "model": model,
         "processing_class": tokenizer,

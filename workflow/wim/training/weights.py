@@ -1,6 +1,6 @@
 """What is trained of a model's weights, and how they are opened and saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +43,17 @@ def open_scoring_model(folder: Path, **options: Any) -> Any:
 
 def save_model(
     trainer: Any,
+    weights: Mapping[str, Any] | None,
     base: Path,
     name: Path,
     settings: OptimizationSettings,
     open_model: OpenModel,
     folder: Path,
 ) -> None:
-    """The adapter beside the merged model, which opens without peft.
+    """The model, and where adapters were trained those beside it; it opens without peft.
 
     The adapter is merged into the base model's own weights, not into those rounded for training.
-    It notes down `name` as the place of its base, wherever `base` was opened from.
+    It notes down `name` as the place of its base, wherever `base` was opened from. weights: the trained ones where no process has them whole (see whole_weights).
     """
     from peft import PeftModel
 
@@ -62,8 +63,9 @@ def save_model(
             adapter.base_model_name_or_path = str(name)
         inner = model.get_base_model()
         inner.name_or_path = inner.config.name_or_path = str(name)
-        model.save_pretrained(folder / "adapter")
+        model.save_pretrained(folder / "adapter", state_dict=weights)
         whole = open_model(base)
         model = PeftModel.from_pretrained(whole, folder / "adapter").merge_and_unload()
-    model.save_pretrained(folder)
+        weights = None
+    model.save_pretrained(folder, state_dict=weights)
     trainer.processing_class.save_pretrained(folder)
