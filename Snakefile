@@ -1,7 +1,6 @@
 """Align a language model with AI feedback: from prompts to DPO checkpoints."""
 
 import os
-
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -19,6 +18,7 @@ include: "rules/inputs.smk"
 include: "rules/training_inputs.smk"
 include: "rules/round_inputs.smk"
 include: "rules/specs.smk"
+include: "rules/topic_inputs.smk"
 include: "rules/prompts.smk"
 include: "rules/rounds.smk"
 include: "rules/models.smk"

@@ -21,7 +21,7 @@ rule embed_critiques:
     resources:
         batch_size=64,
     params:
-        spec=spec(),
+        spec=lambda wildcards: spec(**spec_of_judged(wildcards)),
         code=code_of("embed_critiques"),
     script:
         "../workflow/scripts/embed_critiques.py"

@@ -26,17 +26,6 @@ def speakers(policy="base"):
     return [dialogues.actor] + ([dialogues.second] if dialogues.second else [])
 
 
-def proposers():
-    """The models that propose topics, where topics are asked for."""
-    topics = CONFIG.prompts.topics
-    return [] if topics is None else topics.models or list(dict.fromkeys(speakers()))
-
-
-def template_of_topics(wildcards):
-    """The template that asks for a topic."""
-    return file_at(CONFIG.prompts.topics.template_path, "prompts.topics.templates")
-
-
 def used_models():
     """The staged models that the workflow runs or trains: all that any of its names comes from."""
     named = {
@@ -106,12 +95,15 @@ def behind_shards(paths):
 
 def templates_of_judge(wildcards):
     """The template files of the judge's method."""
-    return template_files(wildcards.judge)
+    return template_files(
+        wildcards.judge,
+        CONFIG.judges_conversations(getattr(wildcards, "policy", "base")),
+    )
 
 
-def template_files(judge):
+def template_files(judge, conversations=False):
     """The template files of a judge's method."""
-    paths = CONFIG.judges[judge].template_paths
+    paths = CONFIG.judges[judge].templates_for(conversations)
     return [file_at(path, f"judges.{judge}.templates") for path in paths]
 
 

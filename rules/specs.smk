@@ -16,13 +16,10 @@ def spec_of_dialogues(wildcards):
     )
 
 
-def spec_of_topics(wildcards):
-    """How topics are proposed and chosen, and what decides the models' answers."""
-    return spec(
-        topics=CONFIG.prompts.topics.told(),
-        answering=[CONFIG.models[name].answering for name in proposers()],
-        seed=CONFIG.seed,
-    )
+def spec_of_judged(wildcards):
+    """What candidates are judged by, where that is more than themselves."""
+    whole = CONFIG.judges_conversations(wildcards.policy)
+    return {"judged": "conversations"} if whole else {}
 
 
 def spec_of_judge(wildcards):
@@ -32,7 +29,7 @@ def spec_of_judge(wildcards):
     return spec(
         judge=judge.told(),
         seed=seed_of_policy(wildcards.policy, CONFIG.seed),
-        **(model.answering | model.choosing),
+        **(model.answering | model.choosing | spec_of_judged(wildcards)),
     )
 
 

@@ -1,19 +1,29 @@
 """Dialogues of two speakers: who sees what, what is learnt from, and what comes out of a run."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from workflow_runs import REPOSITORY, Project, rows_computed
 
+from wim import embeddings
+from wim.config import load_config
+from wim.conversations import read_judged, whole_conversations
 from wim.engines.base import Completion, Request
 from wim.engines.local import LocalEngine
+from wim.errors import UserError
 from wim.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
+from wim.pairs import shard_pairs
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.pairs import PairSettings
 from wim.settings.sampling import Sampling
-from wim.tables import Candidate, Prompt
+from wim.table_files import as_arrow, read_candidates, write_table
+from wim.tables import DIALOGUES, RATINGS, Candidate, Prompt, Rating
 from wim.templates import Templates, read_templates
 
 SAMPLING = Sampling(max_new_tokens=12, temperature=1.0)
@@ -100,6 +110,142 @@ def test_a_dialogue_depends_on_its_topic_alone(
 def test_both_can_be_learnt_from(tiny: LocalEngine, templates: Templates) -> None:
     rows = talk(tiny, templates, topics=TOPICS[:2], learn="both", exchanges=1)
     assert len(rows) == 2 * 2 * 3 and all(row.judged for row in rows)
+
+
+@pytest.fixture(scope="module")
+def parted(tiny: LocalEngine, templates: Templates) -> list[Candidate]:
+    return talk(tiny, templates, judged="conversations")
+
+
+def test_whole_conversations_share_all_up_to_the_actors_first_turn(
+    parted: list[Candidate],
+) -> None:
+    for topic in TOPICS:
+        own = [row for row in parted if row.prompt_id == topic.prompt_id]
+        judged = [row for row in own if row.judged]
+        if not judged:
+            # The partner opened, and said nothing.
+            assert [(row.speaker, row.completion) for row in own] == [(PARTNER, "")]
+            continue
+        assert [row.sample for row in judged] == [0, 1, 2]
+        assert all(row.context == judged[0].context for row in judged)
+        first = judged[0].turn
+        assert first == (1 if own[0].speaker == ACTOR else 2)
+        assert all(row.speaker == ACTOR for row in judged)
+        for row in own:
+            if row.turn <= first:
+                continue
+            # What its own conversation said before it, and nothing of the others.
+            before = [
+                each for each in own if (each.turn, each.sample) == (row.turn - 1, row.sample)
+            ]
+            assert row.context[-1]["content"] == before[0].completion
+            assert before[0].continued
+
+
+def test_a_judge_reads_what_came_of_each_candidate(parted: list[Candidate]) -> None:
+    wholes = whole_conversations(parted)
+    assert [row.candidate_id for row in wholes] == [
+        row.candidate_id for row in parted if row.judged
+    ]
+    long = 0
+    for whole in wholes:
+        line = [row for row in parted if row.dialogue_id == whole.dialogue_id]
+        line = [row for row in line if row.sample == whole.sample and row.turn >= whole.turn]
+        line = sorted((row for row in line if row.completion), key=lambda row: row.turn)
+        if not (said := [row.completion for row in line]):
+            assert whole.completion == ""
+            continue
+        assert [each["content"] for each in whole.context[-len(said) :]] == said
+        roles = ["assistant" if row.speaker == ACTOR else "user" for row in line]
+        assert [each["role"] for each in whole.context[-len(said) :]] == roles
+        own = [row.completion for row in line if row.speaker == ACTOR]
+        assert whole.completion == "\n\n".join(own)
+        long += len(own) == 2
+    assert long >= len(wholes) / 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dialogues": {"judged": "conversations"}}, ["no use for judged", "mode: expert_chat"]),
+        (
+            {"dialogues": {"mode": "expert_chat", "judged": "conversations", "learn": "both"}},
+            ["learn: actor"],
+        ),
+        (
+            {
+                "dialogues": {"mode": "expert_chat", "judged": "conversations"},
+                "judges": {
+                    "smollm2": {
+                        "model": "smollm2",
+                        "method": "upstream",
+                        "sampling": {"max_new_tokens": 256},
+                    }
+                },
+            },
+            ["judges.smollm2.method", "'upstream'", "judged: turns"],
+        ),
+    ],
+)
+def test_what_whole_conversations_cannot_be_is_refused(settings, words) -> None:
+    with pytest.raises(UserError) as refused:
+        load_config(settings)
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_judging_turns_is_told_to_no_rule() -> None:
+    chat = DialogueSettings(mode="expert_chat")
+    assert "judged" not in chat.told() and "judged" not in DialogueSettings().told()
+
+
+class Speaking:
+    """An engine that says something else to each request."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        for request in requests:
+            yield Completion(request.key, f"Said by {request.seed}.", "stop", 9, 9)
+
+
+def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
+    templates: Templates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = talk(Speaking(), templates, judged="conversations")  # type: ignore[arg-type]
+    dialogues, ratings = tmp_path / "dialogues.parquet", tmp_path / "ratings.parquet"
+    write_table(dialogues, DIALOGUES, as_arrow(DIALOGUES, rows))
+    wholes = read_judged(dialogues, conversations=True)
+    rated = [
+        Rating(row.candidate_id, "j", "ok", 5, 5.0, "A date.", None, "A date.", 1, 3, "d" * 64)
+        for row in wholes
+    ]
+    write_table(ratings, RATINGS, as_arrow(RATINGS, rated))
+    encoded: list[str] = []
+
+    def encode(texts: Sequence[str]) -> embeddings.Encoded:
+        encoded.extend(texts)
+        return embeddings.Encoded(np.ones((len(texts), 4), np.float32) / 2, [False] * len(texts))
+
+    monkeypatch.setattr(embeddings, "Encoder", lambda *_: SimpleNamespace(encode=encode))
+    monkeypatch.setattr("wim.models.read_manifest", lambda _: SimpleNamespace(digest="e" * 64))
+    monkeypatch.setattr("wim.scratch.local_copy", lambda manifest, _: manifest)
+    embeddings.write_embeddings(
+        dialogues,
+        ratings,
+        tmp_path / "manifest.json",
+        "j",
+        8,
+        tmp_path / "embed_critiques",
+        tmp_path / "embeddings.parquet",
+        conversations=True,
+    )
+    assert set(encoded) == {row.completion for row in wholes} | {"A date."}
+    assert all(len(row.completion.split("\n\n")) == 2 for row in wholes)
+    table = read_candidates(dialogues)
+    rewards = {row.candidate_id: float(place) for place, row in enumerate(wholes)}
+    found = shard_pairs(table, rewards, PairSettings(), 0, Counter())
+    # One context for each topic, of which the best and the worst are taken.
+    assert len(found) == len(TOPICS)
 
 
 class Silent:

@@ -199,7 +199,13 @@ def test_a_first_dry_run_shows_every_job(project: tuple[Project, str]) -> None:
     assert job_counts(project[1]) == {
         **{"stage_model": 2, "create_topics": 1, "ingest_prompts": 1, "shard_prompts": 1},
         **{"generate_dialogues": 2, "rate_candidates": 2, "embed_critiques": 2},
-        **{"score_candidates": 1, "pair_candidates": 1, "train_dpo": 1, "summary": 1},
+        **{
+            "score_candidates": 1,
+            "pair_candidates": 1,
+            "train_dpo": 1,
+            "audit_critiques": 1,
+            "summary": 1,
+        },
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from wim.embeddings import write_embeddings
 from wim.scripting import job, scratch_folder, store_folder
 
-with job(snakemake):
+with job(snakemake) as spec:
     write_embeddings(
         dialogues=Path(snakemake.input.dialogues),
         ratings=Path(snakemake.input.ratings),
@@ -15,4 +15,5 @@ with job(snakemake):
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.embeddings),
+        conversations=spec.get("judged") == "conversations",
     )

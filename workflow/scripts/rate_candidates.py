@@ -20,4 +20,5 @@ with job(snakemake) as spec:
         scratch=scratch_folder(snakemake),
         server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
         output=Path(snakemake.output.ratings),
+        conversations=spec.get("judged") == "conversations",
     )

@@ -11,10 +11,10 @@ from wim.settings.arms import Arm
 from wim.settings.comparisons import ComparisonSettings, comparison_problems
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
-from wim.settings.gate import GateSettings
+from wim.settings.gate import RETEST, GateSettings
 from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
 from wim.settings.idle import contrastive_problems
-from wim.settings.judging import JudgeSettings
+from wim.settings.judging import JudgeSettings, unfit_for_conversations
 from wim.settings.model_checks import model_problems
 from wim.settings.models import DEMO_MODELS as DEMO_MODELS
 from wim.settings.models import ModelSource
@@ -129,6 +129,8 @@ class Config(Section):
                 "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
                 "2, or `arms: {}` to end with the rewards."
             )
+        if self.dialogues.judged == "conversations":
+            problems += unfit_for_conversations(self.judges)
         actor, encoder = self.dialogues.actor, self.embeddings.encoder
         problems += [
             f"arms.{name}: found a name that ends as those of checkpoints do, in -round and a "
@@ -189,6 +191,12 @@ class Config(Section):
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
+
+    def judges_conversations(self, policy: str) -> bool:
+        """Whether a policy's candidates are judged by the whole conversations that came of them."""
+        whole = self.policy_dialogues(policy).judged == "conversations"
+        # The gate's pairs are single responses.
+        return whole and policy not in ("labelled", RETEST)
 
     def start_of(self, arm: str) -> str:
         """The model that an arm's training starts from, in the first round."""

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 TEXTS_AT_A_TIME = 512
 # What does not decide a vector: an edit there leaves stored vectors valid.
 PLUMBING = (
+    "wim.conversations",
     "wim.tables",
     "wim.table_files",
     "wim.errors",
@@ -150,20 +151,28 @@ def write_embeddings(
     store: Path,
     output: Path,
     scratch: str | None = None,
+    conversations: bool = False,
 ) -> None:
     """The embeddings table of one shard: each rated candidate's response and critique.
 
+    conversations: whether the response is all that its speaker said from the candidate on.
     Only critiques that name something missing are embedded; where nothing is missing, or
     the judgement failed, the vector is empty.
     """
+    from wim.conversations import read_judged
     from wim.models import read_manifest
     from wim.rowstore import RowStore
     from wim.scratch import local_copy
     from wim.tables import DIALOGUES
 
     judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
-    texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
-    rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
+    if conversations:
+        responses = {row.candidate_id: row.completion for row in read_judged(dialogues, True)}
+        rows = judged.sort_by("candidate_id").to_pylist()
+        rows = [row | {"completion": responses[row["candidate_id"]]} for row in rows]
+    else:
+        texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
+        rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
     named = [row for row in rows if row["status"] == "ok"]
     digest = read_manifest(manifest).digest
     with RowStore(store, vector_schema()) as vectors:

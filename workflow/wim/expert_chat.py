@@ -31,12 +31,16 @@ class Speaker:
 
 @dataclass
 class Dialogue:
-    """A conversation so far: `said` has what continued it, turn by turn from the opener's first."""
+    """A conversation so far: `said` has what continued it, turn by turn from the opener's first.
+
+    sample: of several conversations that have parted, the number of the one that this is.
+    """
 
     prompt: Prompt
     dialogue_id: str
     opener: str
     said: list[str] = field(default_factory=list)
+    sample: int | None = None
 
     @property
     def topic(self) -> str:
@@ -48,6 +52,10 @@ class Dialogue:
         """Who speaks in a turn, counted from 0; the speakers alternate."""
         other = {ACTOR: PARTNER, PARTNER: ACTOR}
         return self.opener if turn % 2 == 0 else other[self.opener]
+
+    def samples(self, several: int) -> Sequence[int]:
+        """The numbers of a turn's samples: several, or where conversations have parted one."""
+        return range(several) if self.sample is None else [self.sample]
 
     def seen_by(self, speaker: str, templates: Templates) -> list[Message]:
         """The conversation as a speaker sees it: its own turns as assistant, the other's as user.
@@ -75,10 +83,11 @@ def hold_dialogues(
     """One dialogue on each topic, `settings.exchanges` turns of each speaker; every turn's rows.
 
     A learning speaker's turn has `settings.candidates` samples of one context, another's one. One
-    of them, drawn by seed, continues the dialogue. All dialogues go on together, so that a turn is
-    one batch. Who opens is drawn by seed and topic, half and half: by order it would change with
-    the order of the topics. A dialogue ends early when nothing was said in a turn or the context is
-    full.
+    of them, drawn by seed, continues the dialogue. Where conversations are judged, only the
+    actor's first turn has several, and each of these continues in a conversation of its own; they
+    alone are judged. All dialogues go on together, so that a turn is one batch. Who opens is drawn
+    by seed and topic, half and half: by order it would change with the order of the topics. A
+    dialogue ends early when nothing was said in a turn or the context is full.
     """
     dialogues = [_opened(prompt, seed) for prompt in topics]
     for turn in range(2 * settings.exchanges):
@@ -88,17 +97,28 @@ def hold_dialogues(
             own = [each for each in dialogues if each.speaker_of(turn) == speaker.name]
             for dialogue, candidates in _turn(own, turn, speaker, templates, settings, seed):
                 said = [row for row in candidates if row.completion.strip()]
-                if not said:
-                    yield from candidates
-                    continue
-                chosen = said[seed_of(seed, dialogue.dialogue_id, turn, "continues") % len(said)]
-                dialogue.said.append(chosen.completion)
-                goes_on.append(dialogue)
+                parts = settings.judged == "conversations" and any(row.judged for row in said)
+                if said and not parts:
+                    drawn = seed_of(seed, dialogue.dialogue_id, turn, "continues") % len(said)
+                    said = [said[drawn]]
+                goes_on += _continued(dialogue, said, parts)
                 for row in candidates:
-                    yield replace(row, continued=row is chosen and not last)
+                    yield replace(row, continued=row in said and not last)
         if ended := len(dialogues) - len(goes_on):
             logger.info("dialogues: %d ended before turn %d", ended, turn + 1)
         dialogues = goes_on
+
+
+def _continued(dialogue: Dialogue, rows: Sequence[Candidate], parts: bool) -> list[Dialogue]:
+    """The conversations that a dialogue goes on as: one with each of a turn's rows."""
+    return [
+        replace(
+            dialogue,
+            said=[*dialogue.said, row.completion],
+            sample=row.sample if parts else dialogue.sample,
+        )
+        for row in rows
+    ]
 
 
 def _opened(prompt: Prompt, seed: int) -> Dialogue:
@@ -116,12 +136,11 @@ def _turn(
 ) -> Iterator[tuple[Dialogue, list[Candidate]]]:
     """What a speaker says in its turn of each dialogue; completions in the samples' order."""
     learns = settings.learn in (speaker.name, "both")
-    samples = range(settings.candidates if learns else 1)
     sampling = settings.sampling_of(speaker.name)
     requests: dict[tuple[str, int], Request] = {}
     for dialogue in dialogues:
         context = tuple(dialogue.seen_by(speaker.name, templates))
-        for sample in samples:
+        for sample in dialogue.samples(settings.candidates if learns else 1):
             row_seed = seed_of(seed, dialogue.dialogue_id, turn, sample)
             decided_by = {
                 "model": speaker.model_digest,
@@ -135,9 +154,11 @@ def _turn(
         answer.key: answer for answer in speaker.engine.generate(list(requests.values()), sampling)
     }
     for dialogue in dialogues:
+        samples = dialogue.samples(settings.candidates if learns else 1)
         asked = [(sample, requests[dialogue.dialogue_id, sample]) for sample in samples]
+        judged = learns and dialogue.sample is None
         rows = [
-            _candidate(dialogue, turn, speaker, sample, request, answers[request.key], learns)
+            _candidate(dialogue, turn, speaker, sample, request, answers[request.key], judged)
             for sample, request in asked
             if answers[request.key].finish_reason != "context"
             and not isinstance(answers[request.key], Unanswered)

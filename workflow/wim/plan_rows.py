@@ -79,20 +79,19 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.conversations import read_judged
     from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
     from wim.judging.rating import judge_of
     from wim.judging.reward_model import RewardModelJudge
     from wim.models import read_manifest
     from wim.settings.gate import seed_of_policy
-    from wim.table_files import read_candidates
-    from wim.tables import Candidate
     from wim.templates import read_templates
 
     dialogues, manifest, *templates = map(Path, job.input)
     name = job.wildcards["judge"]
     settings, digest = config.judges[name], read_manifest(manifest).digest
-    candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
+    candidates = read_judged(dialogues, config.judges_conversations(job.wildcards["policy"]))
     model = config.judge_model(name, job.wildcards["policy"])
     if settings.method == "reward_model":
         with open_scorer(manifest, model, 1, store) as scores:
@@ -130,10 +129,11 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.conversations import read_judged
     from wim.embeddings import StoredEncoder, vector_schema
     from wim.models import read_manifest
     from wim.rowstore import RowStore
-    from wim.table_files import read_candidates, read_table
+    from wim.table_files import read_table
     from wim.tables import RATINGS
 
     def no_encoder() -> NoReturn:
@@ -141,7 +141,8 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
     dialogues, ratings, manifest = map(Path, job.input)
     judged = read_table(ratings, RATINGS, ["status", "wim"]).to_pylist()
-    texts = set(read_candidates(dialogues, ["completion"]).column(0).to_pylist())
+    whole = config.judges_conversations(job.wildcards["policy"])
+    texts = {row.completion for row in read_judged(dialogues, whole)}
     texts |= {row["wim"] for row in judged if row["status"] == "ok"}
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)

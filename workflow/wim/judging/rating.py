@@ -14,7 +14,6 @@ from wim.judging.upstream import UpstreamJudge
 from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import ModelSource
-from wim.tables import Candidate
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:
@@ -62,19 +61,22 @@ def write_ratings(
     server_log: Path,
     output: Path,
     scratch: str | None = None,
+    conversations: bool = False,
 ) -> None:
     """The ratings table of one shard of dialogues, by one judge.
 
+    conversations: whether a candidate is judged by the whole conversation that came of it.
     The store keeps what the judge's model said, not what was read from it: an edit of the
     reading asks the model nothing again.
     """
+    from wim.conversations import read_judged
     from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
     from wim.models import read_manifest
-    from wim.table_files import as_arrow, read_candidates, write_table
+    from wim.table_files import as_arrow, write_table
     from wim.tables import RATINGS
 
-    candidates = [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
+    candidates = read_judged(dialogues, conversations)
     digest = read_manifest(manifest).digest
     engine: StoredEngine | StoredScores
     if settings.method == "reward_model":

@@ -8,7 +8,7 @@ from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
 
 # What only a dialogue of two speakers has a use for.
-IN_DIALOGUE = {"partner", "partner_sampling", "exchanges", "learn", "templates"}
+IN_DIALOGUE = {"partner", "partner_sampling", "exchanges", "learn", "judged", "templates"}
 
 
 class DialogueSettings(Section):
@@ -30,6 +30,11 @@ class DialogueSettings(Section):
 
     learn: Literal["actor", "both"] = "actor"
     """expert_chat: whose turns are sampled several times, judged and learnt from. Unit: none."""
+
+    judged: Literal["turns", "conversations"] = "turns"
+    """expert_chat: what judges rate. turns: each turn of a learning speaker, whose samples share the
+    conversation so far; conversations: several conversations on a topic that part at the actor's first
+    turn, which is rated, and learnt from, by the whole conversation that came of it. Unit: none."""
 
     templates: str = "config/templates/expert_chat"
     """expert_chat: folder with actor.jinja and partner.jinja, the speakers' system messages, and
@@ -69,13 +74,17 @@ class DialogueSettings(Section):
         """Rows of a prompt, if no dialogue ends early."""
         if self.mode == "completions":
             return self.candidates
+        if self.judged == "conversations":
+            return 2 * self.exchanges * self.candidates
         return self.exchanges * (self.candidates + (self.candidates if self.learn == "both" else 1))
 
     def told(self) -> dict[str, Any]:
         """The settings that the mode uses, but for the models and templates, which are files."""
         unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
         if self.partner_sampling is None:
-            unused = unused | {"partner_sampling"}
+            unused = {*unused, "partner_sampling"}
+        if self.judged == "turns":
+            unused = {*unused, "judged"}
         return self.model_dump(mode="json", exclude={"actor", "partner", "templates", *unused})
 
     @model_validator(mode="after")
@@ -86,4 +95,9 @@ class DialogueSettings(Section):
                     f"the mode {self.mode} has no use for {name}; leave the line out, or write "
                     "mode: " + ("expert_chat" if self.mode == "completions" else "completions")
                 )
+        if self.judged == "conversations" and self.learn == "both":
+            raise ValueError(
+                "whole conversations share what was said up to one speaker's first turn; write "
+                "learn: actor, or judged: turns"
+            )
         return self

@@ -1,5 +1,6 @@
 """Settings of a judge: the model, its method, and its templates."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -25,6 +26,8 @@ UNUSED = {
     },
 }
 SINGLE_CALL_TOKENS = 64
+# Methods that have templates about whole conversations.
+OF_CONVERSATIONS = ("structured", "single_call")
 
 
 class JudgeSettings(Section):
@@ -81,7 +84,12 @@ class JudgeSettings(Section):
     @property
     def template_paths(self) -> list[str]:
         """The method's template files."""
-        folder = self.templates or f"config/templates/{self.method}"
+        return self.templates_for(conversations=False)
+
+    def templates_for(self, conversations: bool) -> list[str]:
+        """The method's template files, of which those about whole conversations are others."""
+        about = "conversations/" if conversations else ""
+        folder = self.templates or f"config/templates/{about}{self.method}"
         return [f"{folder}/{name}.jinja" for name in TEMPLATES[self.method]]
 
     def told(self) -> dict[str, Any]:
@@ -109,3 +117,13 @@ class JudgeSettings(Section):
                 "answer; write attempts: 1, or a sampling.temperature above 0, such as 0.6"
             )
         return self
+
+
+def unfit_for_conversations(judges: Mapping[str, JudgeSettings]) -> list[str]:
+    """In words, the judges whose method cannot read a whole conversation."""
+    return [
+        f"judges.{name}.method: found '{judge.method}', which reads single turns; write structured or "
+        "single_call, or dialogues.judged: turns."
+        for name, judge in judges.items()
+        if judge.method not in OF_CONVERSATIONS
+    ]

@@ -16,7 +16,7 @@ class TopicSettings(Section):
 
     models: list[Name] = []
     """Who proposes, in turn, by names under `models`; an empty list asks the speakers of the
-    dialogues. Unit: names."""
+    dialogues, as they are before fine-tuning. Unit: names."""
 
     min_words: int = Field(default=4, ge=1)
     """Shorter proposals are left out. Unit: words."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 # As in the rules: rows, texts or pairs that a job holds at once.
 BATCHES = {
     **dict.fromkeys(("create_topics", "generate_dialogues", "rate_candidates"), 64),
-    **{"compare_candidates": 64, "embed_critiques": 64, "train_dpo": 8},
+    **{"compare_candidates": 64, "embed_critiques": 64},
+    **dict.fromkeys(("train_dpo", "train_online_dpo", "train_sft", "train_reward_model"), 8),
 }
 # Tokens of the chat template; of the judge's templates; of "Nothing is missing" and of a number.
 CHAT, TEMPLATE, CHOICE = 40, 120, 6

@@ -95,6 +95,11 @@ def unclocked(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def write_json(path: Path, value: object) -> None:
+    """A JSON value, its keys in order."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,6 +1,5 @@
 """One training, from a staged model to a checkpoint: what all trainers share."""
 
-import json
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from wim.training.common import (
     autocast_bf16,
     unclocked,
     whole_folder,
+    write_json,
     write_json_lines,
     write_manifest,
 )
@@ -200,17 +200,13 @@ def write_trained(
             "max_steps": trainer.state.max_steps,
             "log_history": history,
         }
-        _write_json(partial / "trainer_state.json", state)
-        _write_json(partial / "provenance.json", story)
+        write_json(partial / "trainer_state.json", state)
+        write_json(partial / "provenance.json", story)
         (partial / "README.md").write_text(model_card(story, history), encoding="utf-8")
         if report:
             report(trainer, partial)
         write_manifest(partial, story["title"])
     shutil.rmtree(working, ignore_errors=True)
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _devices() -> int:
