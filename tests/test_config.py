@@ -220,7 +220,10 @@ FORMS = (
         ("prompts: {shard: 3}", ["prompts.shard: unknown key", "'shards'?"]),
         (
             "xyz: 3",
-            ["xyz: unknown key", "known keys: seed, store, local_scratch, tracking, models"],
+            [
+                "xyz: unknown key",
+                "known keys: seed, store, local_scratch, tracking, parallel, models",
+            ],
         ),
         ("1: 3", ["1: unknown key", "known keys: seed"]),
         ("dialogues: {sampling: {topk: 3}}", ["dialogues.sampling.topk: unknown", "'top_k'?"]),

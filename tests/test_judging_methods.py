@@ -412,7 +412,7 @@ def test_a_methods_templates_are_its_own_unless_a_folder_is_named() -> None:
         ({"method": "single_call"}, "write sampling: {max_new_tokens: 256}"),
         (
             {"method": "single_call", "sampling": {"max_new_tokens": 256}, "attempts": 3},
-            "3 attempts at temperature 0 give the same answer",
+            "3 attempts at temperature 0 or by contrastive search give the same answer",
         ),
         ({"attempts": 2}, "the method structured has no use for attempts"),
         ({"decimals": True}, "the method structured has no use for decimals"),
