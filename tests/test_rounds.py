@@ -33,6 +33,7 @@ PROMPTS_OF_RUN = [
     "What falls on the hills?",
     "Which step is left out?",
     "Name a source.",
+    *(f"Say something about the number {number}." for number in range(15)),
 ]
 TRAINING = {"batch_size": 2, "learning_rate": 0.01, "warmup": 0.0}
 
