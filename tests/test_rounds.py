@@ -33,7 +33,6 @@ PROMPTS_OF_RUN = [
     "What falls on the hills?",
     "Which step is left out?",
     "Name a source.",
-    *(f"Say something about the number {number}." for number in range(15)),
 ]
 TRAINING = {"batch_size": 2, "learning_rate": 0.01, "warmup": 0.0}
 
@@ -219,14 +218,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
     """A project whose arms have gone through their rounds. Tests work on copies of it."""
     sources = tmp_path_factory.mktemp("sources")
     shutil.copytree(tiny_model, sources / "tiny")
-    sampling = {"max_new_tokens": 16, "temperature": 1.0}
+    sampling = {"max_new_tokens": 24, "temperature": 1.0}
     config: dict[str, object] = {
         "models": {
             "tiny": {"source": f"path:{sources / 'tiny'}", "dtype": "float32"},
             "encoder": {"source": f"path:{minilm}"},
         },
         "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.3},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 16}},
+        "dialogues": {"actor": "tiny", "candidates": 4, "sampling": {"max_new_tokens": 16}},
         "judges": {"tiny": {"model": "tiny", "sampling": sampling}},
         "embeddings": {"encoder": "encoder"},
         "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},

@@ -14,10 +14,12 @@ import yaml
 from wim.cli import main
 from wim.sizing.architecture import KNOWN, model_of_folder
 from wim.sizing.memory import weights_bytes
-from wim.sizing.stages import BATCHES
 
 LLAMA = next(model for model in KNOWN if model.name == "Llama-3-8B-Instruct")
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
+
+# The stages of the embedded default, which has no topics, comparisons or further trainings.
+SIZED = ["generate_dialogues", "rate_candidates", "embed_critiques", "train_dpo"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_each_stage_is_sized_by_its_own_model_and_rows(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stages = sized(capsys)
-    assert list(stages) == list(BATCHES)
+    assert list(stages) == SIZED
     assert {rule: stage["rows"] for rule, stage in stages.items()} == {
         "generate_dialogues": 4 * 3,
         "rate_candidates": 4 * 3,
@@ -142,7 +144,7 @@ def test_the_lines_for_the_profile_ask_for_a_batch_that_fits(
     said = capsys.readouterr().out
     lines = said[said.index("set-resources:") : said.index("\nAssumed:")]
     asked = yaml.safe_load(lines)["set-resources"]
-    assert list(asked) == list(BATCHES)
+    assert list(asked) == SIZED
     assert all(each["gpu"] == 1 for each in asked.values())
     assert asked["rate_candidates"]["mem_mb"] > 16_000
     size = asked["rate_candidates"]["batch_size"]
