@@ -60,7 +60,7 @@ AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 KillWait=5
 OverTimeLimit=1
-MinJobAge=300
+MinJobAge=7200
 NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} Gres=gpu:2
 {partitions}
 """
