@@ -110,7 +110,8 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     from wim.table_files import write_table
     from wim.tables import PAIRS
     from wim.training.dpo import trainer_for
-    from wim.training.run import Run, prepare, train
+    from wim.training.prepared import Run, prepare
+    from wim.training.run import train
     from wim.training.weights import open_language_model
 
     del datasets, peft, transformers, DPOTrainer, wim.training.callbacks

@@ -301,7 +301,7 @@ def trained(
     from wim.tables import PAIRS
     from wim.training.common import write_manifest
     from wim.training.dpo import write_checkpoint
-    from wim.training.run import Run
+    from wim.training.prepared import Run
 
     base = folder / "base"
     if not base.exists():

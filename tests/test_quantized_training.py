@@ -15,7 +15,7 @@ from wim.settings.training import TrainingSettings
 from wim.table_files import write_table
 from wim.tables import PAIRS
 from wim.training.dpo import write_checkpoint
-from wim.training.run import Run
+from wim.training.prepared import Run
 
 WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
 

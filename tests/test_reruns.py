@@ -246,7 +246,7 @@ CHANGES = [
         id="code of pairs",
     ),
     pytest.param(
-        edited("wim/training/run.py", '"logging_steps": 1', '"logging_steps": 2'),
+        edited("wim/training/prepared.py", '"logging_steps": 1', '"logging_steps": 2'),
         AFTER_PAIRS,
         id="code of training",
     ),

@@ -193,8 +193,8 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
     from wim.engines.scores import ScoringModel
     from wim.models import stage_model
     from wim.settings.models import ModelSource
+    from wim.training.prepared import Run
     from wim.training.reward_model import write_checkpoint
-    from wim.training.run import Run
 
     stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
     answers = {"chosen": "Bread needs water, flour and time.", "rejected": "The train leaves."}

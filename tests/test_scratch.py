@@ -28,7 +28,8 @@ from wim.settings.training import TrainingSettings
 from wim.table_files import as_arrow, write_table
 from wim.tables import DIALOGUES, PAIRS, RATINGS, Candidate, Rating
 from wim.training import dpo
-from wim.training.run import PLUMBING, Run
+from wim.training.prepared import Run
+from wim.training.run import PLUMBING
 
 COPIED = re.compile(r"copied to .*: 3 files, \d+\.\d MB in \d+\.\d\d s \(\d+ MB/s\)")
 MESSAGES = [{"role": "user", "content": "Why does it rain?"}]

@@ -138,7 +138,7 @@ def test_nothing_to_learn_from_is_refused_with_what_was_left_out(tmp_path: Path)
 
 def fine_tuned(tables: tuple[Path, Path], base: Path, folder: Path, **changed: Any) -> list[float]:
     """Train on the teacher's completions; the loss of every step."""
-    from wim.training.run import Run
+    from wim.training.prepared import Run
     from wim.training.sft import write_checkpoint
 
     settings = {"completions": "teacher", "batch_size": 2, "epochs": 2.0, "precision": "float32"}

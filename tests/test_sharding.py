@@ -18,7 +18,7 @@ from wim.tables import PAIRS
 from wim.training.common import write_manifest
 from wim.training.dpo import write_checkpoint
 from wim.training.launch import write_checkpoint_on
-from wim.training.run import Run
+from wim.training.prepared import Run
 
 ROWS = 8
 

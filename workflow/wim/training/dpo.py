@@ -13,7 +13,8 @@ from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 from wim.stopping import first_process, pass_on, reason_to_stop
 from wim.training.preferences import preference_splits
-from wim.training.run import PLUMBING, Prepared, Run, write_trained
+from wim.training.prepared import Prepared, Run
+from wim.training.run import PLUMBING, write_trained
 from wim.training.weights import open_language_model
 
 logger = logging.getLogger(__name__)

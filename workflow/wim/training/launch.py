@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from wim.errors import UserError
 from wim.scripting import log_to, scratch_folder, store_folder, trackers_wanted
-from wim.training.run import Run
+from wim.training.prepared import Run
 from wim.training.sharding import ENVIRONMENT
 from wim.walltime import work_was_kept
 

@@ -21,7 +21,8 @@ from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
 from wim.training.online_labels import Labelling
 from wim.training.online_rewards import Rewarding, Rewards, open_rewards
-from wim.training.run import PLUMBING, Prepared, Run, write_trained
+from wim.training.prepared import Prepared, Run
+from wim.training.run import PLUMBING, write_trained
 from wim.training.weights import open_language_model
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.settings.reward_models import RewardModelSettings
 from wim.training.preferences import preference_splits
-from wim.training.run import PLUMBING, Prepared, Run, write_trained
+from wim.training.prepared import Prepared, Run
+from wim.training.run import PLUMBING, write_trained
 from wim.training.weights import open_scoring_model
 
 if TYPE_CHECKING:

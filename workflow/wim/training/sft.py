@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.settings.sft import SftSettings
 from wim.training.completions import completion_splits
-from wim.training.run import PLUMBING, Prepared, Run, write_trained
+from wim.training.prepared import Prepared, Run
+from wim.training.run import PLUMBING, write_trained
 from wim.training.weights import open_language_model
 
 if TYPE_CHECKING:
