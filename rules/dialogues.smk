@@ -27,9 +27,7 @@ rule generate_dialogues:
         batch_size=64,
     params:
         spec=spec_of_dialogues,
-        # Snakemake compares no params of such a type; see rate_candidates.
-        actor=lambda wildcards: CONFIG.source_of(speakers(wildcards.policy)[0]),
-        partner=lambda wildcards: CONFIG.source_of(speakers(wildcards.policy)[-1]),
+        models=lambda wildcards: asked(speakers(wildcards.policy)),
         code=code_of("generate_dialogues"),
     script:
         "../workflow/scripts/generate_dialogues.py"

@@ -3,6 +3,8 @@
 Reads the configuration; writes nothing.
 """
 
+from collections import UserList
+
 from wim.settings.prompts import staged_path
 
 
@@ -61,6 +63,14 @@ def manifests_of_speakers(wildcards):
     """The manifests of the policy and, where there is one, of its partner."""
     partner = [manifest_of_model(name) for name in speakers(wildcards.policy)[1:]]
     return [manifest_of_policy(wildcards), *partner]
+
+
+def asked(models):
+    """How models are run or asked, as a param.
+
+    No list, which Snakemake would compare: where and how fast a model is asked reruns nothing.
+    """
+    return UserList(map(CONFIG.source_of, models))
 
 
 def threads_of_shard(wildcards):

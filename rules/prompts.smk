@@ -41,8 +41,7 @@ rule create_topics:
         batch_size=64,
     params:
         spec=spec_of_topics,
-        # Snakemake compares no params of such a type; see rate_candidates.
-        models=lambda wildcards: [CONFIG.models[name] for name in proposers()],
+        models=lambda wildcards: asked(proposers()),
         code=code_of("create_topics"),
     script:
         "../workflow/scripts/create_topics.py"

@@ -9,6 +9,7 @@ from wim.config import DEMO_MODELS
 from wim.engines.base import Request
 from wim.engines.endpoint import EndpointEngine
 from wim.engines.remote import ReadChoices
+from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
 from wim.model_sources import fetch
@@ -37,7 +38,7 @@ def engine(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     )
     stage_model(model, work / "model")
     manifest, log = work / "model/manifest.json", work / "server.log"
-    with open_engine(manifest, model, 1, work / "store", server_log=log) as engine:
+    with open_engine(StagedModel(manifest, model, work / "store", server_log=log)) as engine:
         yield engine
 
 

@@ -13,6 +13,7 @@ from wim.engines.chat import AnswerToken, NoAnswer, TopToken
 from wim.engines.endpoint import EndpointEngine
 from wim.engines.number_reading import read_sample, sample_logprobs, token_logprobs
 from wim.engines.remote import ReadChoices
+from wim.engines.staged import StagedModel
 from wim.engines.stored import open_engine
 from wim.judging.structured import NUMBERS, StructuredJudge
 from wim.models import stage_model
@@ -342,7 +343,7 @@ def endpoint(folder: Path, server: ApiServer, **api: object) -> tuple[Path, Mode
 def rate(tmp_path: Path, server: ApiServer, **api: object) -> tuple[list, int]:  # type: ignore[type-arg]
     """Ratings of three candidates by a judge behind the server, and how many asked it."""
     manifest, model = endpoint(tmp_path, server, **api)
-    with open_engine(manifest, model, 1, tmp_path / "store") as engine:
+    with open_engine(StagedModel(manifest, model, tmp_path / "store")) as engine:
         judge = StructuredJudge("far", engine, TEMPLATES, JudgeSettings(model="far"), 0, "digest")
         return judge.rate(candidates()), len(engine.computed)
 
@@ -446,7 +447,7 @@ def test_other_fields_or_another_revision_are_another_model(tmp_path) -> None:
 def test_sampling_of_completions_reaches_the_server(tmp_path) -> None:
     with ApiServer(judging) as server:
         manifest, model = endpoint(tmp_path, server)
-        with open_engine(manifest, model, 1, tmp_path / "store") as engine:
+        with open_engine(StagedModel(manifest, model, tmp_path / "store")) as engine:
             drawn = Sampling(max_new_tokens=9, temperature=0.3)
             (answer,) = engine.generate([Request("k", QUESTIONS[0].messages, 4)], drawn)
     assert answer.text == CRITIQUE

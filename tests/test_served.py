@@ -16,6 +16,7 @@ from workflow_runs import Project
 
 from wim.engines.base import Completion, Request
 from wim.engines.served import serving
+from wim.engines.staged import StagedModel
 from wim.engines.stored import open_engine
 from wim.errors import UserError
 from wim.models import stage_model
@@ -209,9 +210,8 @@ def answers(tmp_path: Path, folder: Path, command: str, count: int) -> Iterator[
     model = ModelSource.model_validate({"source": "path:x", "serve": command, "api": api})
     requests = [Request(str(n), ({"role": "user", "content": f"say {n}"},)) for n in range(count)]
     log = tmp_path / "000.server.log"
-    with open_engine(
-        folder / "manifest.json", model, 1, tmp_path / "store", server_log=log
-    ) as engine:
+    staged = StagedModel(folder / "manifest.json", model, tmp_path / "store", server_log=log)
+    with open_engine(staged) as engine:
         yield from engine.generate(requests, GREEDY)
 
 

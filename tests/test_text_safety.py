@@ -15,6 +15,7 @@ from wim.embeddings import write_embeddings
 from wim.engines.base import Request
 from wim.engines.chat import ChatCompletion, read_completion
 from wim.engines.local import LocalEngine
+from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.judging.rating import write_ratings
 from wim.judging.verdict import Status
@@ -55,6 +56,12 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def staged(models: Path, folder: Path) -> StagedModel:
+    """The tiny model with a row store in a folder."""
+    source = ModelSource(source="path:tiny", dtype="float32")
+    return StagedModel(models / "tiny/manifest.json", source, folder / "store", batch_size=8)
+
+
 def drawn(folder: Path, model: Path, prompts: list[str]) -> SimpleNamespace:
     """The prompts as a table, and two candidates of each; the files and rows."""
     folder.mkdir()
@@ -64,14 +71,10 @@ def drawn(folder: Path, model: Path, prompts: list[str]) -> SimpleNamespace:
     ingest_prompts(settings, folder / "prompts.parquet")
     write_dialogues(
         prompts=folder / "prompts.parquet",
-        manifests=[model / "tiny/manifest.json"],
-        models=[ModelSource(source="path:tiny", dtype="float32")],
+        models=[staged(model, folder)],
         templates=[],
         settings=DialogueSettings(sampling=Sampling(max_new_tokens=12)),
         seed=0,
-        batch_size=8,
-        store=folder / "store",
-        server_log=folder / "server.log",
         output=folder / "dialogues.parquet",
     )
     rows = read_table(folder / "dialogues.parquet", DIALOGUES).to_pylist()
@@ -95,7 +98,7 @@ def judged(
     templates = REPOSITORY / "config/templates" / method
     write_ratings(
         dialogues=dialogues,
-        manifest=models / "tiny/manifest.json",
+        model=staged(models, folder),
         templates=[templates / f"{name}.jinja" for name in TEMPLATES[method]],
         judge="tiny",
         settings=JudgeSettings(
@@ -104,10 +107,6 @@ def judged(
             sampling=Sampling(max_new_tokens=24 if method == "structured" else 64, temperature=1.0),
         ),
         seed=0,
-        model=ModelSource(source="path:tiny", dtype="float32"),
-        batch_size=8,
-        store=folder / "store",
-        server_log=folder / "server.log",
         output=folder / "ratings.parquet",
     )
     write_embeddings(

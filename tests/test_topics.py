@@ -222,6 +222,9 @@ def test_topics_become_prompts_and_more_of_them_keep_those(project: tuple[Projec
     asked = rows_computed(run.run("--", table))["generated"]
     many = topics_of(run)
     assert many[:4] == four and len(many) == 40
+    # How a model is run is no reason to ask it again.
+    run.set("models.tiny.attention", "eager")
+    assert run.planned("--", table) == {}
     # The proposals of the first run were known; so are those of both in the next.
     run.set("prompts.topics.max_similarity", 0.0)
     output = run.run("--", table)

@@ -9,6 +9,7 @@ from workflow_runs import Project, rows_computed
 
 from wim.engines.base import Completion, Request
 from wim.engines.local import LocalEngine
+from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
 from wim.models import stage_model
@@ -37,21 +38,21 @@ QUESTIONS = [
 ]
 
 
-def served(folder: Path, work: Path) -> tuple[ModelSource, Path]:
-    """The settings of a served model, and the manifest of its staged folder."""
+def served(folder: Path, work: Path) -> StagedModel:
+    """A model that is staged, to be served."""
     model = ModelSource.model_validate(
         {"source": f"path:{folder}", "serve": SERVE, "api": {"samples": 3, **PATIENT}}
     )
     stage_model(model, work / "model")
-    return model, work / "model/manifest.json"
+    manifest, log = work / "model/manifest.json", work / "server.log"
+    return StagedModel(manifest, model, work / "store", server_log=log)
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredEngine]:
     """The tiny model behind a server that runs while these tests do."""
     work = tmp_path_factory.mktemp("served")
-    model, manifest = served(tiny_model, work)
-    with open_engine(manifest, model, 1, work / "store", server_log=work / "server.log") as engine:
+    with open_engine(served(tiny_model, work)) as engine:
         yield engine
 
 
@@ -88,11 +89,10 @@ def test_special_tokens_in_a_text_are_not_read_as_such(tiny) -> None:
 
 
 def test_a_larger_model_answers_in_words(smollm2: Path, tmp_path: Path) -> None:
-    model, manifest = served(smollm2, tmp_path)
-    with open_engine(manifest, model, 1, tmp_path / "store", server_log=tmp_path / "log") as engine:
+    with open_engine(served(smollm2, tmp_path)) as engine:
         (answer,) = engine.generate([ask("What is the capital of France?")], GREEDY)
     assert "Paris" in answer.text
-    assert "POST /v1/chat/completions" in (tmp_path / "log").read_text()
+    assert "POST /v1/chat/completions" in (tmp_path / "server.log").read_text()
 
 
 def test_a_served_actor_in_the_workflow(tiny_model: Path, tmp_path: Path) -> None:

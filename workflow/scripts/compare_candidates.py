@@ -2,21 +2,18 @@
 
 from pathlib import Path
 
+from wim.engines.staged import staged_models
 from wim.judging.comparing import write_comparisons
-from wim.scripting import job, scratch_folder, store_folder
+from wim.scripting import job
 
 with job(snakemake) as spec:
+    (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])
     write_comparisons(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
-        manifest=Path(snakemake.input.manifest),
+        model=model,
         templates=[Path(path) for path in snakemake.input.templates],
         judge=snakemake.wildcards.judge,
         per_context=spec["per_context"],
         seed=spec["seed"],
-        model=snakemake.params.model,
-        batch_size=snakemake.resources.batch_size,
-        store=store_folder(snakemake),
-        scratch=scratch_folder(snakemake),
-        server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
         output=Path(snakemake.output.comparisons),
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 from wim.digest import row_id, seed_of
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote import Unanswered
+from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.expert_chat import ACTOR, PARTNER, Speaker, hold_dialogues
 from wim.progress import progress
 from wim.settings.dialogues import DialogueSettings
-from wim.settings.models import ModelSource
 from wim.tables import Candidate, Message, Prompt
 from wim.templates import Templates, read_templates
 
@@ -115,32 +115,26 @@ def draw_dialogues(
 
 def write_dialogues(
     prompts: Path,
-    manifests: Sequence[Path],
-    models: Sequence[ModelSource],
+    models: Sequence[StagedModel],
     templates: list[Path],
     settings: DialogueSettings,
     seed: int,
-    batch_size: int,
-    store: Path,
-    server_log: Path,
     output: Path,
-    scratch: str | None = None,
 ) -> None:
     """The dialogues table of one shard of prompts.
 
-    manifests, models: of the actor, and in a dialogue of two of the partner behind it.
+    models: the actor, and in a dialogue of two the partner behind it.
     Completions that the store knows are not drawn again; without any other no model is loaded.
     Raises UserError if a server left all requests without an answer.
     """
     from wim.engines.stored import open_voices
-    from wim.models import read_manifest
     from wim.table_files import as_arrow, read_table, write_table
     from wim.tables import DIALOGUES, PROMPTS
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digests = [read_manifest(manifest).digest for manifest in manifests]
+    digests = [model.digest for model in models]
     with ExitStack() as opened:
-        voices = open_voices(opened, manifests, models, batch_size, store, scratch, server_log)
+        voices = open_voices(opened, models)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
     # Dialogues of two may end early; a server's silence is then in the log alone.

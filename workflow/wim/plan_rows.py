@@ -49,8 +49,8 @@ class _NoScores:
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues import draw_dialogues
+    from wim.engines.staged import StagedModel
     from wim.engines.stored import open_voices
-    from wim.models import read_manifest
     from wim.table_files import read_table
     from wim.tables import PROMPTS, Prompt
     from wim.templates import read_templates
@@ -61,12 +61,15 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     templates = [path for path in others if path.suffix == ".jinja"]
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     known, names = 0, [settings.actor, settings.second or settings.actor]
+    models = [
+        StagedModel(manifest, config.source_of(name), store)
+        for manifest, name in zip(manifests, names, strict=False)
+    ]
     with ExitStack() as opened:
-        models = [config.source_of(name) for name in names]
-        voices = open_voices(opened, manifests, models, 1, store)
+        voices = open_voices(opened, models)
         for voice in voices:
             voice._model = _NoModel()
-        digests = [read_manifest(manifest).digest for manifest in manifests]
+        digests = [model.digest for model in models]
         texts = read_templates(templates) if templates else None
         try:
             for _ in draw_dialogues(rows, voices, digests, texts, settings, config.seed):
@@ -81,36 +84,36 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.conversations import read_judged
     from wim.engines.scores import open_scorer
+    from wim.engines.staged import StagedModel
     from wim.engines.stored import open_engine
     from wim.judging.rating import judge_of
     from wim.judging.reward_model import RewardModelJudge
-    from wim.models import read_manifest
     from wim.settings.gate import seed_of_policy
     from wim.templates import read_templates
 
     dialogues, manifest, *templates = map(Path, job.input)
     name = job.wildcards["judge"]
-    settings, digest = config.judges[name], read_manifest(manifest).digest
+    settings = config.judges[name]
     candidates = read_judged(dialogues, config.judges_conversations(job.wildcards["policy"]))
-    model = config.judge_model(name, job.wildcards["policy"])
+    model = StagedModel(manifest, config.judge_model(name, job.wildcards["policy"]), store)
     if settings.method == "reward_model":
-        with open_scorer(manifest, model, 1, store) as scores:
+        with open_scorer(model) as scores:
             scores._model = _NoScores()
-            RewardModelJudge(name, scores, settings, digest).rate(candidates)
+            RewardModelJudge(name, scores, settings, model.digest).rate(candidates)
         return len(candidates), len(scores.computed)
     texts = read_templates(templates)
-    with open_engine(manifest, model, 1, store) as engine:
+    with open_engine(model) as engine:
         engine._model = _NoModel()
         seed = seed_of_policy(job.wildcards["policy"], config.seed)
-        judge_of(name, engine, texts, settings, seed, digest).rate(candidates)
+        judge_of(name, engine, texts, settings, seed, model.digest).rate(candidates)
     return len(candidates), len(engine.computed)
 
 
 def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.engines.staged import StagedModel
     from wim.engines.stored import open_engine
     from wim.judging.comparing import compared_pairs
     from wim.judging.pairwise import PairwiseJudge
-    from wim.models import read_manifest
     from wim.table_files import read_candidates
     from wim.tables import Candidate
     from wim.templates import read_templates
@@ -121,10 +124,10 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name, named = job.wildcards["judge"], config.comparisons.get(job.wildcards["comparison"])
     policies = [[Candidate(**row) for row in read_candidates(path).to_pylist()] for path in tables]
     pairs = list(compared_pairs(policies, named.per_context if named else None, config.seed))
-    model, digest = config.models[config.judges[name].model], read_manifest(manifest).digest
-    with open_engine(manifest, model, 1, store) as engine:
+    model = StagedModel(manifest, config.models[config.judges[name].model], store)
+    with open_engine(model) as engine:
         engine._model = _NoModel()
-        PairwiseJudge(name, engine, read_templates(templates), digest).compare(pairs)
+        PairwiseJudge(name, engine, read_templates(templates), model.digest).compare(pairs)
         return len(pairs), len({key.rpartition("/")[0] for key in engine.computed})
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from wim.digest import seed_of
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote import Unanswered
+from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.progress import progress
-from wim.settings.models import ModelSource
 from wim.settings.topics import TopicSettings
 from wim.templates import Templates, read_templates
 
@@ -123,34 +123,27 @@ def _proposals(
 
 
 def create_topics(
-    manifests: Sequence[Path],
-    models: Sequence[ModelSource],
+    models: Sequence[StagedModel],
     encoder: Path,
     template: Path,
     settings: TopicSettings,
     seed: int,
-    batch_size: int,
-    store: Path,
-    server_log: Path,
     output: Path,
-    scratch: str | None = None,
 ) -> None:
     """The topics as JSON lines, which are read as any file of prompts.
 
-    manifests, models: of those who propose. encoder: its manifest. Proposals that the store knows
+    models: those who propose. encoder: its folder. Proposals that the store knows
     are not drawn again. Says how many topics are missing and why; raises UserError if all are.
     """
     from wim.embeddings import Encoder
     from wim.engines.stored import open_voices
-    from wim.models import read_manifest
-    from wim.scratch import local_copy
 
     with ExitStack() as opened:
-        voices = open_voices(opened, manifests, models, batch_size, store, scratch, server_log)
+        voices = open_voices(opened, models)
         topics, left_out = choose_topics(
             voices,
-            [read_manifest(manifest).digest for manifest in manifests],
-            Encoder(local_copy(encoder, scratch).parent, batch_size).encode,
+            [model.digest for model in models],
+            Encoder(encoder, models[0].batch_size).encode,
             read_templates([template]),
             settings,
             seed,

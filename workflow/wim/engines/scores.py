@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
+from wim.engines.staged import StagedModel
 from wim.engines.stored import COMPLETION, PLUMBING, answer_schema
 from wim.errors import UserError
-from wim.settings.models import ModelSource
 from wim.tables import Message
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 # What does not decide a number: an edit there leaves stored ones valid.
 AROUND = (
     *PLUMBING,
-    *("wim.engines.stored", "wim.engines.local", "wim.settings.models", "wim.code_changes"),
-    *("wim.rowstore", "wim.models", "wim.walltime"),
+    *("wim.engines.staged", "wim.engines.stored", "wim.engines.local", "wim.settings.models"),
+    *("wim.code_changes", "wim.rowstore", "wim.models", "wim.walltime"),
 )
 SCORE = "score"
 Conversation = tuple[Message, ...]
@@ -140,20 +140,15 @@ def score_code() -> str:
 
 
 @contextmanager
-def open_scorer(
-    manifest: Path, model: ModelSource, batch_size: int, store: Path, scratch: str | None = None
-) -> Iterator[StoredScores]:
-    """The reward model of a manifest behind a store's folder, opened when a score is missing."""
-    from wim.models import read_manifest
+def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
+    """A staged reward model behind its store, opened when a score is missing."""
     from wim.rowstore import RowStore
-    from wim.scratch import local_copy
 
-    code = stored_code(store, score_code(), SCORE)
-    digest = read_manifest(manifest).digest
-    identity: dict[str, object] = {"scorer": digest, "dtype": model.dtype, "code": code}
+    code, dtype = stored_code(model.store, score_code(), SCORE), model.source.dtype
+    identity: dict[str, object] = {"scorer": model.digest, "dtype": dtype, "code": code}
 
     def open_model() -> Scorer:
-        return ScoringModel(local_copy(manifest, scratch).parent, model.dtype, batch_size)
+        return ScoringModel(model.folder, dtype, model.batch_size)
 
-    with RowStore(store, answer_schema()) as rows:
+    with RowStore(model.store, answer_schema()) as rows:
         yield StoredScores(open_model, rows, identity)

@@ -10,7 +10,8 @@ from wim.code_changes import stored_code
 from wim.digest import code_digest, digest_of
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
 from wim.engines.remote import UNANSWERED, ReadChoices
-from wim.settings.models import ENDPOINT, ApiSettings, ModelSource
+from wim.engines.staged import StagedModel
+from wim.settings.models import ENDPOINT, ApiSettings
 from wim.settings.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -151,78 +152,58 @@ def answer_schema() -> "pa.Schema":
 
 
 @contextmanager
-def open_engine(
-    manifest: Path,
-    model: ModelSource,
-    batch_size: int,
-    store: Path,
-    scratch: str | None = None,
-    server_log: Path | None = None,
-) -> Iterator[StoredEngine]:
-    """The model of a manifest behind a store's folder, run or asked as its settings say.
+def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
+    """A staged model behind its store, run or asked as its settings say.
 
     It is opened when a first answer is missing. What was computed is flushed at the end, and a
-    server that was started is stopped. scratch: where a local model is copied before it is opened
-    (see wim.scratch.local_copy). server_log: what such a server writes.
+    server that was started is stopped.
     """
-    from wim.models import read_manifest
     from wim.rowstore import RowStore
-    from wim.scratch import local_copy
 
-    kind = "" if model.engine == "local" else REMOTE
-    identity = {"model": read_manifest(manifest).digest, **model.answering}
-    with ExitStack() as opened, RowStore(store, answer_schema()) as rows:
+    source, kind = model.source, "" if model.source.engine == "local" else REMOTE
+    identity = {"model": model.digest, **source.answering}
+    with ExitStack() as opened, RowStore(model.store, answer_schema()) as rows:
 
         def open_model() -> Engine:
-            if model.engine == "local":
+            if source.engine == "local":
                 from wim.engines.local import LocalEngine
 
                 return LocalEngine(
-                    *(local_copy(manifest, scratch).parent, model.dtype, batch_size),
-                    *(model.quantization, model.attention),
+                    *(model.folder, source.dtype, model.batch_size),
+                    *(source.quantization, source.attention),
                 )
-            return opened.enter_context(_asked(manifest.parent, model, server_log))
+            return opened.enter_context(_asked(model))
 
-        identity["code"] = stored_code(store, engine_codes()[kind], kind)
-        yield StoredEngine(open_model, rows, identity, model.choosing)
+        identity["code"] = stored_code(model.store, engine_codes()[kind], kind)
+        yield StoredEngine(open_model, rows, identity, source.choosing)
 
 
-def open_voices(
-    opened: ExitStack,
-    manifests: Sequence[Path],
-    models: Sequence[ModelSource],
-    batch_size: int,
-    store: Path,
-    scratch: str | None = None,
-    server_log: Path | None = None,
-) -> list[StoredEngine]:
+def open_voices(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:
     """The engines of several speakers, closed with `opened`; speakers of one manifest share one."""
     engines: dict[Path, StoredEngine] = {}
-    for manifest, model in zip(manifests, models, strict=False):
-        if manifest not in engines:
-            engine = open_engine(manifest, model, batch_size, store, scratch, server_log)
-            engines[manifest] = opened.enter_context(engine)
-            # The next speaker's server writes beside the first one's.
-            server_log = server_log and server_log.with_suffix(".partner.log")
-    return [engines[manifest] for manifest in manifests]
+    for model in models:
+        if model.manifest not in engines:
+            engines[model.manifest] = opened.enter_context(open_engine(model))
+    return [engines[model.manifest] for model in models]
 
 
 @contextmanager
-def _asked(folder: Path, model: ModelSource, server_log: Path | None) -> Iterator[Engine]:
+def _asked(model: StagedModel) -> Iterator[Engine]:
     """An endpoint, or a server that runs a staged model while the context lasts."""
     from wim.engines.calls import Calls
     from wim.engines.endpoint import EndpointEngine
 
-    api = model.api or ApiSettings()
-    if endpoint := ENDPOINT.fullmatch(model.source):
+    source, folder = model.source, model.manifest.parent
+    api = source.api or ApiSettings()
+    if endpoint := ENDPOINT.fullmatch(source.source):
         calls = Calls(folder.name, str(api.url).rstrip("/"), api)
         yield EndpointEngine(calls, endpoint["name"], api.samples)
         return
     from wim.engines.inert import special_tokens
     from wim.engines.served import serving
 
-    assert model.serve is not None and server_log is not None
-    with serving(model.serve, folder, server_log, api.start_timeout) as server:
+    assert source.serve is not None and model.server_log is not None
+    with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
         yield EndpointEngine(calls, server.model, api.samples, special_tokens(folder))
 

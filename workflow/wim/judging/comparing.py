@@ -7,8 +7,8 @@ from itertools import combinations, product
 from pathlib import Path
 
 from wim.digest import digest_of, row_id, seed_of
+from wim.engines.staged import StagedModel
 from wim.judging.pairwise import PairwiseJudge, ResponsePair
-from wim.settings.models import ModelSource
 from wim.tables import Candidate
 from wim.templates import read_templates
 
@@ -58,17 +58,12 @@ def compared_pairs(
 
 def write_comparisons(
     dialogues: Sequence[Path],
-    manifest: Path,
+    model: StagedModel,
     templates: list[Path],
     judge: str,
     per_context: int | None,
     seed: int,
-    model: ModelSource,
-    batch_size: int,
-    store: Path,
-    server_log: Path,
     output: Path,
-    scratch: str | None = None,
 ) -> None:
     """The comparisons table of one shard, by one judge of pairs.
 
@@ -76,17 +71,15 @@ def write_comparisons(
     model said of each order.
     """
     from wim.engines.stored import open_engine
-    from wim.models import read_manifest
     from wim.table_files import as_arrow, read_candidates, write_table
     from wim.tables import COMPARISONS
 
     policies = [
         [Candidate(**row) for row in read_candidates(path).to_pylist()] for path in dialogues
     ]
-    pairs = list(compared_pairs(policies, per_context, seed))
-    texts, digest = read_templates(templates), read_manifest(manifest).digest
-    with open_engine(manifest, model, batch_size, store, scratch, server_log) as engine:
-        rows = PairwiseJudge(judge, engine, texts, digest).compare(pairs)
+    pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
+    with open_engine(model) as engine:
+        rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
     ties = sum(row.winner == "tie" for row in rows)
     failed = sum(row.winner is None for row in rows)
     new = len({key.rpartition("/")[0] for key in engine.computed})

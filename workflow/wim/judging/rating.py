@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.engines.base import Engine
+from wim.engines.staged import StagedModel
 from wim.judging.judge import Judge
 from wim.judging.reward_model import RewardModelJudge
 from wim.judging.single_call import SingleCallJudge
@@ -13,7 +14,6 @@ from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
 from wim.judging.verdict import Status
 from wim.settings.judging import JudgeSettings
-from wim.settings.models import ModelSource
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:
@@ -50,17 +50,12 @@ def answer_codes() -> dict[str, str]:
 
 def write_ratings(
     dialogues: Path,
-    manifest: Path,
+    model: StagedModel,
     templates: list[Path],
     judge: str,
     settings: JudgeSettings,
     seed: int,
-    model: ModelSource,
-    batch_size: int,
-    store: Path,
-    server_log: Path,
     output: Path,
-    scratch: str | None = None,
     conversations: bool = False,
 ) -> None:
     """The ratings table of one shard of dialogues, by one judge.
@@ -72,20 +67,18 @@ def write_ratings(
     from wim.conversations import read_judged
     from wim.engines.scores import open_scorer
     from wim.engines.stored import open_engine
-    from wim.models import read_manifest
     from wim.table_files import as_arrow, write_table
     from wim.tables import RATINGS
 
     candidates = read_judged(dialogues, conversations)
-    digest = read_manifest(manifest).digest
     engine: StoredEngine | StoredScores
     if settings.method == "reward_model":
-        with open_scorer(manifest, model, batch_size, store, scratch) as engine:
-            ratings = RewardModelJudge(judge, engine, settings, digest).rate(candidates)
+        with open_scorer(model) as engine:
+            ratings = RewardModelJudge(judge, engine, settings, model.digest).rate(candidates)
     else:
         texts = read_templates(templates)
-        with open_engine(manifest, model, batch_size, store, scratch, server_log) as engine:
-            ratings = judge_of(judge, engine, texts, settings, seed, digest).rate(candidates)
+        with open_engine(model) as engine:
+            ratings = judge_of(judge, engine, texts, settings, seed, model.digest).rate(candidates)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     new = len(engine.computed)

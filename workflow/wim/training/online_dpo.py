@@ -75,7 +75,7 @@ def write_online_checkpoint(
     }
     digests = {
         "prompts": digest_of([digest_file(path) for path in prompts]),
-        "judge model": read_manifest(rewarding.manifest).digest,
+        "judge model": rewarding.model.digest,
         "judge templates": digest_of([digest_file(path) for path in rewarding.templates]),
         "labelling": digest_of(told),
     }
@@ -217,15 +217,14 @@ def _write_tables(
     ]
     write_table(tables.dialogues, DIALOGUES, pa.concat_tables(parts))
     write_ratings(
-        *(tables.dialogues, told.manifest, list(told.templates), told.judge, told.settings),
-        *(told.seed, told.model, told.batch_size, told.judge_store, told.server_log),
-        *(tables.ratings, told.scratch),
+        *(tables.dialogues, told.model, list(told.templates), told.judge, told.settings),
+        *(told.seed, tables.ratings),
     )
     embeddings = [drawn / "embeddings" for _ in told.encoder]
     for manifest, path in zip(told.encoder, embeddings, strict=True):
         write_embeddings(
-            *(tables.dialogues, tables.ratings, manifest, told.judge, told.batch_size),
-            *(told.encoder_store, path, told.scratch),
+            *(tables.dialogues, tables.ratings, manifest, told.judge, told.model.batch_size),
+            *(told.encoder_store, path, told.model.scratch),
         )
     write_rewards(
         [tables.dialogues], [tables.ratings], embeddings, told.reward, tables.rewards, told.seed

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.staged import StagedModel
 from wim.judging.judge import Judge
 from wim.scripting import scratch_folder, store_folder
 from wim.settings.judging import JudgeSettings
-from wim.settings.models import ModelSource
 from wim.settings.rewards import RewardSettings
 from wim.tables import Candidate, Rating
 
@@ -21,49 +21,40 @@ if TYPE_CHECKING:
 class Rewarding:
     """What a reward is made with: a judge, an encoder and the reward's settings.
 
-    manifest, templates, settings, model: the judge's, as rate_candidates takes them. encoder: the
-    manifest of the encoder, none for a reward that needs no vectors. seed: the run's.
+    model, templates, settings: the judge's, as rate_candidates takes them. encoder: the manifest
+    of the encoder, none for a reward that needs no vectors. seed: the run's.
     """
 
     judge: str
-    manifest: Path
+    model: StagedModel
     templates: Sequence[Path]
     settings: JudgeSettings
-    model: ModelSource
     encoder: Sequence[Path]
+    encoder_store: Path
     reward: RewardSettings
     seed: int
-    batch_size: int
-    store: Path
-    server_log: Path
-    scratch: str | None = None
-
-    @property
-    def judge_store(self) -> Path:
-        """Where the judge's answers are kept: that of the stage, so that it knows them too."""
-        return self.store / "rate_candidates"
-
-    @property
-    def encoder_store(self) -> Path:
-        """Where vectors are kept: that of the stage."""
-        return self.store / "embed_critiques"
 
 
 def rewarding_of(snakemake: Any, spec: Mapping[str, Any]) -> Rewarding:
     """What a rule's job is told of its reward."""
+    store = store_folder(snakemake).parent
     return Rewarding(
         judge=spec["names"]["judge"],
-        manifest=Path(snakemake.input.judge),
+        # The stores are those of the stages, so that they know each other's rows.
+        model=StagedModel(
+            manifest=Path(snakemake.input.judge),
+            source=snakemake.params.model,
+            store=store / "rate_candidates",
+            batch_size=snakemake.resources.judge_batch_size,
+            scratch=scratch_folder(snakemake),
+            server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
+        ),
         templates=[Path(path) for path in snakemake.input.templates],
         settings=JudgeSettings.model_validate(spec["judge"]),
-        model=snakemake.params.model,
         encoder=[Path(path) for path in snakemake.input.encoder],
+        encoder_store=store / "embed_critiques",
         reward=RewardSettings.model_validate(spec["reward"]),
         seed=spec["judging_seed"],
-        batch_size=snakemake.resources.judge_batch_size,
-        store=store_folder(snakemake).parent,
-        server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
-        scratch=scratch_folder(snakemake),
     )
 
 
@@ -130,21 +121,17 @@ def open_rewards(told: Rewarding) -> Iterator[Rewards]:
     from wim.templates import read_templates
 
     with ExitStack() as opened:
-        engine = opened.enter_context(
-            open_engine(
-                *(told.manifest, told.model, told.batch_size, told.judge_store),
-                *(told.scratch, told.server_log),
-            )
-        )
-        templates = read_templates(list(told.templates))
-        digest = read_manifest(told.manifest).digest
+        engine = opened.enter_context(open_engine(told.model))
+        templates, digest = read_templates(list(told.templates)), told.model.digest
         judge = judge_of(told.judge, engine, templates, told.settings, told.seed, digest)
         encoder = None
         if told.encoder:
             (manifest,) = told.encoder
             vectors = opened.enter_context(RowStore(told.encoder_store, vector_schema()))
             encoder = StoredEncoder(
-                lambda: Encoder(local_copy(manifest, told.scratch).parent, told.batch_size),
+                lambda: Encoder(
+                    local_copy(manifest, told.model.scratch).parent, told.model.batch_size
+                ),
                 vectors,
                 read_manifest(manifest).digest,
             )

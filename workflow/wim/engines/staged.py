@@ -1,0 +1,58 @@
+"""A staged model as a job asks it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wim.scripting import scratch_folder, store_folder
+from wim.settings.models import ModelSource
+
+
+@dataclass(frozen=True)
+class StagedModel:
+    """A model by its manifest and its settings, and where its answers are kept.
+
+    store: the row store's folder. batch_size: rows at once. scratch: where a local model is copied
+    before it is opened (see wim.scratch.local_copy). server_log: what a server that is started for
+    the model writes; a model that needs one has it.
+    """
+
+    manifest: Path
+    source: ModelSource
+    store: Path
+    batch_size: int = 1
+    scratch: str | None = None
+    server_log: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """What the model is known by in tables and keys."""
+        from wim.models import read_manifest
+
+        return read_manifest(self.manifest).digest
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are opened: staged, or their copy on the node's own disk."""
+        from wim.scratch import local_copy
+
+        return local_copy(self.manifest, self.scratch).parent
+
+
+def staged_models(
+    snakemake: Any, manifests: Sequence[str], sources: Sequence[ModelSource]
+) -> list[StagedModel]:
+    """The models that a rule asks, each server with a log of its own beside the rule's."""
+    log = Path(snakemake.log[0])
+    return [
+        StagedModel(
+            manifest=Path(manifest),
+            source=source,
+            store=store_folder(snakemake),
+            batch_size=snakemake.resources.batch_size,
+            scratch=scratch_folder(snakemake),
+            server_log=log.with_suffix(f".server{place or ''}.log"),
+        )
+        for place, (manifest, source) in enumerate(zip(manifests, sources, strict=True))
+    ]
