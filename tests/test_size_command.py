@@ -118,6 +118,55 @@ def test_four_bits_leave_training_of_all_weights_as_it_is(
     assert packed["train_dpo"]["memory"] == plain["train_dpo"]["memory"]
 
 
+def test_every_way_of_training_is_sized(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "config/config.yaml"
+    more: dict[str, Any] = {
+        "models": {"teacher": {"source": "hf:mistralai/Mistral-7B-Instruct@main"}},
+        "policies": {"teacher": {"model": "teacher", "candidates": 1}},
+        "sft": {"warm": {"completions": "teacher", "prompts": 0.5}},
+        "reward_models": {"numbers": {"arm": "wim"}},
+        "arms": {
+            "wim": {"reward": "wim"},
+            "live": {"reward": "wim", "method": "online_dpo", "start": "warm"},
+        },
+        "training": {"precision": "float32"},
+    }
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    more["models"] |= config["models"]
+    path.write_text(yaml.safe_dump(config | more), encoding="utf-8")
+    assert main(["size", "--json", "--prompts", "100"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    rules = {(stage["rule"], stage["of"]): stage for stage in stages}
+    assert rules["generate_dialogues", "teacher"]["rows"] == 100
+    assert rules["generate_dialogues", "teacher"]["model"] == "Mistral-7B"
+    dpo, sft = rules["train_dpo", "wim"], rules["train_sft", "warm"]
+    numbers, live = rules["train_reward_model", "numbers"], rules["train_online_dpo", "live"]
+    # Held out are 10 %; of the others half is fine-tuned on, and online training has no use for them.
+    assert [stage["rows"] for stage in (sft, numbers, dpo, live)] == [55, 300, 300, 90]
+    held = [stage["memory"]["activations"] for stage in (sft, numbers, dpo)]
+    assert held[0] < held[2] and held[1] < held[2], "one sequence a row, and no loss of tokens"
+    judge, encoder = rules["rate_candidates", "big"], rules["embed_critiques", "big"]
+    weights = [stage["memory"]["weights"] for stage in (dpo, judge, encoder, live)]
+    assert weights[3] == pytest.approx(sum(weights[:3])), "the judge and the encoder are beside it"
+    assert live["memory"]["cache"] >= judge["memory"]["cache"] > 0
+
+
+def test_the_speakers_of_a_dialogue_share_a_card_and_every_turn_adds_to_the_context(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    alone = sized(capsys)["generate_dialogues"]
+    config["dialogues"] |= {"mode": "expert_chat", "partner": "judge", "exchanges": 3}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    both = sized(capsys)["generate_dialogues"]
+    added = both["memory"]["weights"] - alone["memory"]["weights"]
+    assert added == pytest.approx(weights_bytes(LLAMA))
+    assert both["memory"]["cache"] > 3 * alone["memory"]["cache"]
+    # Three turns of the actor, each with three candidates, and three of the partner.
+    assert both["rows"] == 4 * 3 * (3 + 1)
+
+
 def test_a_model_named_on_the_command_line_takes_the_place_of_all_or_of_one(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ from wim.sizing.memory import (
     training_memory,
     weights_bytes,
 )
-from wim.sizing.stages import BATCHES
+from wim.sizing.stage import BATCHES
 
 MODELS = {model.name: model for model in KNOWN}
 LLAMA, MIXTRAL = MODELS["Llama-3-8B-Instruct"], MODELS["Mixtral-8x7B-Instruct"]

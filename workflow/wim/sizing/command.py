@@ -15,7 +15,8 @@ from wim.sizing.hours import CARDS, DISK, LAUNCH, START
 from wim.sizing.memory import GPU
 from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
-from wim.sizing.stages import BATCHES, CHAT, PROCESS, TEMPLATE, Assumed, Stage, stages_of
+from wim.sizing.stage import BATCHES, CHAT, PROCESS, Assumed, Stage
+from wim.sizing.stages import TEMPLATE, stages_of
 
 if TYPE_CHECKING:
     from wim.config import Config

@@ -101,15 +101,17 @@ def training_seconds(
     checkpointing: bool,
     half: bool,
     speed: Speed,
+    reference: bool = True,
 ) -> float:
-    """DPO over so many tokens, of training and held out.
+    """Training on so many tokens, and measuring on those held out.
 
     Operations a parameter and token: forward 2, backward 2 for activations and, unless the
-    weights are frozen, 2 for weights; the reference's forward 2; checkpointing runs the forward
-    again.
+    weights are frozen, 2 for weights; the reference's forward 2, as in DPO; checkpointing runs the
+    forward again.
     """
-    each = 2 + (2 if adapted else 4) + 2 + (2 if checkpointing else 0)
-    return speed.seconds(model.multiplied * (each * tokens + 4 * held_out), half=half)
+    forward = 4 if reference else 2
+    each = forward + (2 if adapted else 4) + (2 if checkpointing else 0)
+    return speed.seconds(model.multiplied * (each * tokens + forward * held_out), half=half)
 
 
 def start_seconds(jobs: int, file_bytes: float) -> float:

@@ -4,7 +4,7 @@ The counts follow what the stages execute: the engine's growing cache, transform
 TRL's DPO with its loss in tiles. bench/memory.py checks them against runs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wim.settings.precision import Quantization
 from wim.sizing.architecture import BYTES, Architecture
@@ -60,6 +60,21 @@ class Memory:
         """All of it."""
         held = self.weights + self.cache + self.activations + self.training
         return held + self.spare + self.context
+
+    def beside(self, weights: float) -> "Memory":
+        """The same with the weights of another model on the card."""
+        return replace(self, weights=self.weights + weights)
+
+    def in_turn(self, other: "Memory") -> "Memory":
+        """Two models in one process that work in turn: both are held, the greater work counts."""
+        return Memory(
+            weights=self.weights + other.weights,
+            cache=max(self.cache, other.cache),
+            activations=max(self.activations, other.activations),
+            training=self.training + other.training,
+            spare=max(self.spare, other.spare),
+            context=max(self.context, other.context),
+        )
 
 
 def weights_bytes(
@@ -143,18 +158,21 @@ def training_memory(
     checkpointing: bool = False,
     quantization: Quantization = "none",
     place: Place = GPU,
+    reference: bool = True,
+    vocabulary: bool = True,
 ) -> Memory:
-    """One micro-batch of DPO: `sequences` (two for each pair) of `length` tokens.
+    """One micro-batch of training: `sequences` (two for each pair) of `length` tokens.
 
     half: bfloat16 autocast. adapter: its number of parameters over frozen weights; None trains all
-    weights in float32, with a second model as reference.
+    weights in float32. reference: as in DPO, which then needs a second model. vocabulary: the loss
+    is one of tokens, not of a number that a reward model gives.
     """
     dtype = "bfloat16" if half and adapter is not None else "float32"
     if adapter is None:
         weights = weights_bytes(model, "float32")
         # Autocast keeps a bfloat16 copy of each weight for the backward pass.
         cast = 2 * model.packable if half else 0
-        training = weights + (TRAINED - 4) * model.parameters + cast
+        training = (weights if reference else 0) + (TRAINED - 4) * model.parameters + cast
         head = 4 * model.vocabulary * model.hidden
     else:
         weights = weights_bytes(model, dtype, quantization)
@@ -162,7 +180,7 @@ def training_memory(
     tokens, width = sequences * length, 2 if half else 4
     kept = tokens * _kept_of_layer(model, half, adapter is not None)
     logits = min(tokens, LOSS_TOKENS) * min(model.vocabulary, LOSS_VOCABULARY)
-    loss = logits * (width + place.fold) + head
+    loss = logits * (width + place.fold) + head if vocabulary else 0
     if checkpointing:
         stream = model.layers * tokens * model.hidden * BYTES[dtype]
         activations = stream + max(loss, kept)

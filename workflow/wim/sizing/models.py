@@ -23,8 +23,11 @@ def models_of(
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
+    spoken = [config.dialogues, *map(config.policy_dialogues, config.policies)]
+    speakers = [name for each in spoken for name in (each.actor, each.second) if name]
     judges = [judge.model for judge in config.judges.values()]
-    speakers = [config.origin_of(name) for name in (config.dialogues.actor, *judges)]
+    trained = [*config.sft, *config.reward_models, *map(config.start_of, config.arms)]
+    speakers = [config.origin_of(name) for name in (*speakers, *judges, *trained)]
     names = [
         name
         for name in (*speakers, config.embeddings.encoder)

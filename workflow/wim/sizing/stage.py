@@ -1,0 +1,106 @@
+"""A stage that is sized: what it needs of a card, of its host, and of time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wim.settings.precision import Quantization
+from wim.sizing.architecture import Architecture
+from wim.sizing.hours import CARDS, Speed, start_seconds
+from wim.sizing.memory import Memory
+
+if TYPE_CHECKING:
+    from wim.config import Config
+
+# As in the rules: rows, texts or pairs that a job holds at once.
+BATCHES = {
+    **dict.fromkeys(("create_topics", "generate_dialogues", "rate_candidates"), 64),
+    **{"compare_candidates": 64, "embed_critiques": 64},
+    **dict.fromkeys(("train_dpo", "train_online_dpo", "train_sft", "train_reward_model"), 8),
+}
+# Tokens of the chat template.
+CHAT = 40
+# Bytes of a process with torch and CUDA on the host.
+PROCESS = 4e9
+LARGEST = 1024
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """What the user tells of the machine; quantization: None as the configuration has it."""
+
+    card: str = "a100-80"
+    efficiency: float = 0.4
+    quantization: Quantization | None = None
+    batches: Mapping[str, int] = field(default_factory=lambda: BATCHES)
+
+    @property
+    def speed(self) -> Speed:
+        """The card at the efficiency."""
+        return Speed(CARDS[self.card], self.efficiency)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A rule with one judge or arm.
+
+    batch: rows, texts or pairs at once. largest: the greatest power of two of them that fits on
+    the card, None if one is too many. host: bytes of main memory. rows: of all jobs together.
+    """
+
+    rule: str
+    of: str
+    model: str
+    batch: int
+    largest: int | None
+    memory: Memory
+    host: float
+    rows: int
+    jobs: int
+    seconds: float
+
+    @property
+    def hours(self) -> float:
+        """GPU-hours of all jobs."""
+        return self.seconds / 3600
+
+
+def stage_of(
+    rule: str,
+    of: str,
+    model: Architecture,
+    batch: int,
+    memory: Callable[[int], Memory],
+    loaded: float,
+    rows: int,
+    jobs: int,
+    seconds: float,
+    assumed: Assumed,
+) -> Stage:
+    """The stage, and the largest batch whose memory the card has. loaded: bytes on the host."""
+    room = CARDS[assumed.card].memory
+    fitting = [size for size in _powers_of_two() if memory(size).total <= room]
+    return Stage(
+        *(rule, of, model.name, batch, max(fitting, default=None), memory(batch)),
+        *(PROCESS + loaded, rows, jobs, seconds + start_seconds(jobs, model.file_bytes)),
+    )
+
+
+def _powers_of_two() -> list[int]:
+    return [2**power for power in range(LARGEST.bit_length())]
+
+
+def share(rows: int, jobs: int) -> int:
+    """Rows of one job."""
+    return max(1, -(-rows // jobs))
+
+
+def quantization_of(config: "Config", model: str, assumed: Assumed) -> Quantization:
+    """How a model's weights are packed."""
+    return assumed.quantization or config.source_of(model).quantization
+
+
+def dtype_of(config: "Config", model: str) -> str:
+    """The precision of a model that generates or judges."""
+    dtype = config.source_of(model).dtype
+    return "bfloat16" if dtype == "auto" else dtype
