@@ -57,39 +57,6 @@ def stored_rows(project: Project, stage: str) -> int:
     return sum(pq.read_metadata(part).num_rows for part in parts)
 
 
-def kill_when(project: Project, ready: object, arguments: list[str], number: int) -> str:
-    """Start snakemake, wait until `ready()`, and signal the whole process group."""
-    command, environment = project.command(*arguments)
-    with (project.folder / "killed.log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 300
-        while not ready() and process.poll() is None and time.monotonic() < deadline:  # type: ignore[operator]
-            time.sleep(0.02)
-        assert process.poll() is None, (project.folder / "killed.log").read_text()
-        os.killpg(process.pid, number)
-        process.wait(timeout=60)
-    wait_for_group(process.pid)
-    return (project.folder / "killed.log").read_text()
-
-
-def wait_for_group(group: int) -> None:
-    """Until no process of a group is left."""
-    for _ in range(500):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    raise AssertionError("processes of the killed run are still there")
-
-
 def table(project: Project, name: str) -> pd.DataFrame:
     """The rows of a table, all files."""
     files = sorted((project.folder / "results" / name).rglob("*.parquet"))
@@ -109,7 +76,7 @@ def test_kill_9_loses_at_most_a_flush_and_changes_no_row(
     project = started_over(undisturbed, tmp_path / "project", *results)
     wanted = random.Random(stage).choice([FLUSH_ROWS, 2 * FLUSH_ROWS])
     arguments = ["--set-resources", f"{rule}:batch_size=8", "--", stage]
-    kill_when(project, lambda: stored_rows(project, rule) >= wanted, arguments, signal.SIGKILL)
+    project.kill_when(lambda: stored_rows(project, rule) >= wanted, arguments, signal.SIGKILL)
     stored = stored_rows(project, rule)
     assert stored >= wanted
     output = project.run("--", stage)
@@ -177,7 +144,7 @@ def test_killed_training_goes_on_to_the_same_loss_curve(
     def trained_some() -> bool:
         return len(list(working.glob("*/checkpoint-*/complete"))) >= 2
 
-    kill_when(project, trained_some, arguments, number)
+    project.kill_when(trained_some, arguments, number)
     assert not (project.folder / "results/checkpoints/wim/round1/manifest.json").exists()
     output = project.run(*resources, "--", "dpo_checkpoint")
     log = (project.folder / "logs/train_dpo/wim/round1.log").read_text()

@@ -1,6 +1,8 @@
 """Online DPO: pairs are drawn and judged while the model trains, and a failed judgement is no pair."""
 
 import json
+import shutil
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -78,6 +80,33 @@ def test_the_checkpoint_has_learnt_from_the_labelled_pairs_alone(trained: Projec
     after = load_file(folder / "model.safetensors")
     before = load_file(trained.folder / "results/models/tiny/model.safetensors")
     assert any(not torch.equal(after[name], before[name]) for name in before if name in after)
+
+
+def test_a_killed_training_goes_on_to_the_same_losses_and_tables(
+    trained: Project, tmp_path: Path
+) -> None:
+    project = trained.again(tmp_path / "project")
+    for folder in ("results/checkpoints", "results/online", "results/pairs", "store"):
+        shutil.rmtree(project.folder / folder)
+    working = project.folder / "store/train_online_dpo"
+
+    def saved_twice() -> bool:
+        return len(list(working.glob("*/checkpoint-*/complete"))) >= 2
+
+    arguments = ["--set-resources", "train_online_dpo:save_seconds=0", "--", "dpo_checkpoint"]
+    project.kill_when(saved_twice, arguments, signal.SIGKILL)
+    assert "going on from checkpoint-" in project.run("--", "dpo_checkpoint")
+    names = ("loss", "online/labelled")
+    told = [{name: row[name] for name in names if name in row} for row in history(project)]
+    before = [{name: row[name] for name in names if name in row} for row in history(trained)]
+    assert len(told) == len(before)
+    for found, expected in zip(told, before, strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    for name in ("dialogues", "ratings"):
+        name = f"online/online/round1/{name}.parquet"
+        pd.testing.assert_frame_equal(table(project, name), table(trained, name))
+    name = "pairs/online/round1.parquet"
+    pd.testing.assert_frame_equal(table(project, name), table(trained, name))
 
 
 def test_a_second_run_has_nothing_to_do_and_another_judge_setting_trains_anew(
