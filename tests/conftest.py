@@ -1,6 +1,7 @@
 """Models that the tests share: the two of the demo, staged once, and one small enough to train."""
 
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ SENTENCES = [
     "The train leaves at noon.",
 ]
 STAGED = Path(__file__).parent.parent / ".cache" / "models"
+
+# A shell has what it starts in the background ignore Ctrl-C, and all that this starts; some tests
+# send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from torch.nn.functional import linear
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer.utils import FusedCausalLMOutput
 
+from wim.training.prefix import hidden_states, shares_prefixes
+
 POSITIONS = 256
 """Completion tokens whose logits (positions, vocabulary) are in memory at once."""
 VOCABULARY = 32768
@@ -113,11 +115,12 @@ def score_completions_alone(model: Any, sum_squares: bool) -> None:
     """Give a causal language model that has TRL's fused head ours, where it serves.
 
     That is on a processor, for models whose logits are the hidden states times the head. Elsewhere
-    TRL's stays. sum_squares: with log_sum_sq_probs in the output, for WPO.
+    TRL's stays. A batch's first half is taken for the chosen sequences of the second's; see
+    wim.training.prefix. sum_squares: with log_sum_sq_probs in the output, for WPO.
     """
     if any(getattr(model.config.get_text_config(), name, None) for name in _ALTERS_LOGITS):
         return
-    of_trl = model.forward
+    of_trl, in_pairs = model.forward, shares_prefixes(model.config)
 
     def forward(
         self: Any,
@@ -129,7 +132,11 @@ def score_completions_alone(model: Any, sum_squares: bool) -> None:
         head = self.get_output_embeddings()
         if not fused_lm_head or labels is None or head.weight.device.type != "cpu":
             return of_trl(*inputs, fused_lm_head=fused_lm_head, labels=labels, **named)
-        hidden = self.base_model(*inputs, **{**named, "use_cache": False}).last_hidden_state
+        named["use_cache"] = False
+        if in_pairs and not inputs and len(labels) % 2 == 0:
+            hidden = hidden_states(self.base_model, **named)
+        else:
+            hidden = self.base_model(*inputs, **named).last_hidden_state
         targets = labels[:, 1:]
         scored = targets != -100
         found = scores(hidden[:, :-1][scored], head.weight, head.bias, targets[scored], sum_squares)

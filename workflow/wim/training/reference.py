@@ -78,7 +78,10 @@ class ReferenceStore:
         with RowStore(self.folder, SCHEMA) as rows:
             known = rows.find(keys.values())
             missing = [each for each, key in keys.items() if key not in known]
-            missing.sort(key=lambda each: (-len(each), keys[each]))
+            longest = _longest_of_prompts(missing)
+            missing.sort(
+                key=lambda each: (-longest[each.prompt], each.prompt, -len(each), keys[each])
+            )
             state = trainer.accelerator
             for batch in _chunks(missing[state.process_index :: state.num_processes], batch_size):
                 for each, log_probs in zip(batch, _log_probs(batch, trainer), strict=True):
@@ -117,6 +120,14 @@ class ReferenceStore:
 def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> Completion:
     room = None if max_length is None else max(0, max_length - len(prompt))
     return Completion(tuple(prompt[:max_length]), tuple(completion[:room]))
+
+
+def _longest_of_prompts(completions: Sequence[Completion]) -> dict[tuple[int, ...], int]:
+    """The longest completion of each prompt: those of one prompt are to stand side by side."""
+    found: dict[tuple[int, ...], int] = {}
+    for each in completions:
+        found[each.prompt] = max(found.get(each.prompt, 0), len(each))
+    return found
 
 
 def _chunks(completions: list[Completion], batch_size: int) -> Iterator[list[Completion]]:
