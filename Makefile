@@ -3,6 +3,8 @@ SHELL := bash
 PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
+# One more than the cores, as the tests of the cluster mostly wait.
+TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 
 .PHONY: setup demo demo-chat plan size stage check test format reference clean help
 
@@ -42,7 +44,7 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/python -m wim.reference --check
 
 test: setup ## all tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

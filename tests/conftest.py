@@ -27,6 +27,18 @@ STAGED = Path(__file__).parent.parent / ".cache" / "models"
 # send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files that take minutes, which begin first so that none is left alone at the end.
+LONGEST = [
+    *("test_slurm", "test_rounds", "test_reruns", "test_reward_model", "test_workflow"),
+    *("test_crashes", "test_sft", "test_comparisons"),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, each in its own order."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from wim.training.prefix import _FAMILIES, ALIGNED, hidden_states, shares_prefixes
+from wim.training.prefix import _FAMILIES, hidden_states, shares_prefixes
 
 SHAPE = {
     **{"vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2},
@@ -86,7 +86,7 @@ def test_a_batch_that_would_grow_is_left_as_it_is() -> None:
     assert lengths == [(2, 3)]
 
 
-def test_the_rejected_completion_is_aligned_behind_the_shared_tokens() -> None:
+def test_the_second_completion_sees_the_prompt_and_itself() -> None:
     model, given = decoder("llama"), {}
 
     def note(**inputs: torch.Tensor) -> Any:
@@ -95,13 +95,21 @@ def test_the_rejected_completion_is_aligned_behind_the_shared_tokens() -> None:
 
     inputs = batch()
     one = {name: each[[0, len(PAIRS)]] for name, each in inputs.items()}
-    hidden_states(note, **one)
-    prompt, first, second = PAIRS[0]
-    positions, start = given["position_ids"][0], prompt + ALIGNED
-    assert positions[: prompt + first].tolist() == list(range(prompt + first))
+    forward = hidden_states(note, **one)
+    prompt, *completions = PAIRS[0]
+    # Which of the two is the first one in the sequence is decided by their tokens.
+    first, second = completions
+    if one["input_ids"].tolist() != sorted(one["input_ids"].tolist()):
+        first, second = second, first
+    positions, start = given["position_ids"][0], prompt + first
+    assert positions[:start].tolist() == list(range(start))
     assert positions[start : start + second].tolist() == list(range(prompt, prompt + second))
     sees = given["attention_mask"][0, 0, start]
     assert sees.nonzero()[:, 0].tolist() == [*range(prompt), start]
+    sequence = given["input_ids"].clone()
+    other_way = {name: each.flip(0) for name, each in one.items()}
+    assert torch.equal(hidden_states(note, **other_way), forward.flip(0))
+    assert torch.equal(given["input_ids"], sequence)
 
 
 @pytest.mark.parametrize(

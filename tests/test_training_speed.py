@@ -193,18 +193,16 @@ def test_reference_log_probabilities_are_computed_once_for_all_arms(
     loaded: Loaded, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "wim.training")
-    completions = len(
-        {(row["prompt"], row[side]) for row in ROWS for side in ("chosen", "rejected")}
-    )
+    pairs = len(ROWS)
     store = reference_store(tmp_path)
     for beta in (0.1, 0.5):
         with_store(loaded, tmp_path, settings_of("sigmoid", beta=beta), store)
     with_store(loaded, tmp_path, settings_of("ipo", ld_alpha=0.5), store, rows=FLIPPED)
     with_store(loaded, tmp_path, settings_of("sigmoid", lora=None), store)
-    assert computed(caplog) == [(completions, 0), *[(0, completions)] * 3]
+    assert computed(caplog) == [(pairs, 0), *[(0, pairs)] * 3]
     with_store(loaded, tmp_path, settings_of("sigmoid"), reference_store(tmp_path, "another"))
     with_store(loaded, tmp_path, settings_of("sigmoid"), store, bf16=True)
-    assert computed(caplog)[4:] == [(completions, 0)] * 2
+    assert computed(caplog)[4:] == [(pairs, 0)] * 2
 
 
 @pytest.mark.parametrize("ld_alpha", [None, 0.3])

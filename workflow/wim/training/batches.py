@@ -6,12 +6,7 @@ from accelerate.data_loader import SeedableRandomSampler
 from torch.utils.data import Sampler
 
 PAD_TO = 16
-"""Batches are padded to a multiple of so many tokens.
-
-A completion's log-probability in bfloat16 then does not depend on what else is in its batch (seen to
-the last bit on a processor with AVX512-BF16, where attention rounds the rest of a row by 16
-otherwise), so that log-probabilities of the reference can be computed once for all batches.
-"""
+"""Batches are padded to a multiple of so many tokens, which matrix products are made for."""
 
 
 class ByLength(Sampler[int]):

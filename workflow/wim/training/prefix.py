@@ -1,4 +1,4 @@
-"""A pair in one sequence: the prompt once, then the chosen and the rejected completion.
+"""A pair in one sequence: the prompt once, then one completion after the other.
 
 Importing this module loads torch. A completion sees its prompt and itself and takes its positions
 from there, so that its hidden states are those of its own sequence, and the prompt is computed
@@ -16,13 +16,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from wim.training.batches import PAD_TO
 
-ALIGNED = 32
-"""The rejected completion begins a multiple of so many tokens behind the end of the shared ones.
-
-Attention in bfloat16 sums over keys in blocks of 32 (seen on a processor with AVX512-BF16): with
-the same keys in each block, but for empty ones between, the log-probabilities are those of the
-sequence alone, to the last bit.
-"""
 # Decoders that take any attention mask and positions as given, and attend to all that they show.
 _FAMILIES = frozenset({"gemma", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"})
 
@@ -45,12 +38,11 @@ def shares_prefixes(config: Any) -> bool:
 class _Packed:
     """Where the tokens of a pair stand in one sequence.
 
-    shared: tokens that both begin with. start: where the rest of the rejected sequence begins,
-    behind the whole chosen one. first, second: tokens of each sequence.
+    shared: tokens that both begin with. first, second: tokens of each sequence. The rest of the
+    second one begins behind the whole first one.
     """
 
     shared: int
-    start: int
     first: int
     second: int
 
@@ -59,24 +51,23 @@ class _Packed:
         """Of the tokens of two sequences."""
         both = min(len(first), len(second))
         shared = int((first[:both] == second[:both]).cumprod(0).sum())
-        behind = -(-(len(first) - shared) // ALIGNED) * ALIGNED
-        return cls(shared, shared + behind, len(first), len(second))
+        return cls(shared, len(first), len(second))
 
     def __len__(self) -> int:
-        return self.start + self.second - self.shared
+        return self.first + self.second - self.shared
 
     def joined(self, first: Tensor, second: Tensor) -> Tensor:
         """Values of both sequences in one."""
-        return torch.cat([pad(first, (0, self.start - self.first)), second[self.shared :]])
+        return torch.cat([first, second[self.shared :]])
 
     def parted(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The states of each sequence, of those of one."""
-        rest = joined[self.start : len(self)]
+        rest = joined[self.first : len(self)]
         return joined[: self.first], torch.cat([joined[: self.shared], rest])
 
     def hide(self, seen: Tensor) -> None:
-        """Take the chosen tokens that are not shared out of what the rejected ones see."""
-        seen[self.start :, self.shared : self.start] = False
+        """Take the first sequence's own tokens out of what the second's own see."""
+        seen[self.first :, self.shared : self.first] = False
 
 
 def hidden_states(
@@ -91,6 +82,11 @@ def hidden_states(
     pairs, length = len(input_ids) // 2, input_ids.shape[1]
     rows = [ids[: int(count)] for ids, count in zip(input_ids, attention_mask.sum(1), strict=True)]
     couples = list(zip(rows[:pairs], rows[pairs:], strict=True))
+    # In one order, whichever of the two is chosen: it decides how attention rounds.
+    turned_round = [first.tolist() > second.tolist() for first, second in couples]
+    couples = [
+        couple[:: -1 if turned else 1] for couple, turned in zip(couples, turned_round, strict=True)
+    ]
     packed = [_Packed.of(*couple) for couple in couples]
     longest = -(-max(map(len, packed)) // PAD_TO) * PAD_TO
     if longest >= 2 * length:
@@ -112,7 +108,10 @@ def hidden_states(
         attention_mask=seen,
         **named,
     ).last_hidden_state
-    parts = [pair.parted(states) for pair, states in zip(packed, joined, strict=True)]
+    parts = [
+        pair.parted(states)[:: -1 if turned else 1]
+        for pair, turned, states in zip(packed, turned_round, joined, strict=True)
+    ]
     return _padded([part[side] for side in (0, 1) for part in parts], length)
 
 

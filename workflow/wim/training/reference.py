@@ -4,7 +4,7 @@ Importing this module loads torch and trl.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ PLUMBING = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Completion:
     """What a log-probability is of: the tokens of a completion after those of its prompt."""
 
@@ -49,13 +49,18 @@ class Completion:
         return len(self.prompt) + len(self.tokens)
 
 
+# A pair's completions in an order of their own, whichever of them is chosen.
+Pair = tuple[Completion, Completion]
+
+
 @dataclass(frozen=True)
 class ReferenceStore:
-    """The stored log-probabilities of completions' tokens, by model and tokens.
+    """The stored log-probabilities of completions' tokens, by model, tokens and pair.
 
-    A row belongs to a completion, not to a pair: arms that make other pairs of the same
-    completions, other losses, betas, seeds and epochs find it again. folder: that of the store.
-    model: the digest of the reference model's weights.
+    They are computed as training computes them, a pair in one forward pass: in bfloat16 another
+    shape of the batch would round otherwise. Arms with the same pairs, be they the other way round,
+    find them again, with other losses, betas, seeds and epochs. folder: that of the store. model: the
+    digest of the reference model's weights.
     """
 
     folder: Path
@@ -74,36 +79,41 @@ class ReferenceStore:
             )
             for row in dataset
         ]
-        keys = self._keys({each for pair in pairs for each in pair}, trainer)
+        ordered: dict[Pair, None] = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
+        keys = self._keys(ordered, trainer)
+        wanted = [key for pair in keys for key in keys[pair]]
         with RowStore(self.folder, SCHEMA) as rows:
-            known = rows.find(keys.values())
-            missing = [each for each, key in keys.items() if key not in known]
-            longest = _longest_of_prompts(missing)
-            missing.sort(
-                key=lambda each: (-longest[each.prompt], each.prompt, -len(each), keys[each])
-            )
+            known = rows.find(wanted)
+            missing = [pair for pair in keys if not known.keys() >= set(keys[pair])]
+            missing.sort(key=lambda pair: (-max(map(len, pair)), keys[pair]))
             state = trainer.accelerator
             for batch in _chunks(missing[state.process_index :: state.num_processes], batch_size):
-                for each, log_probs in zip(batch, _log_probs(batch, trainer), strict=True):
-                    rows.add(keys[each], {"log_probs": log_probs.tolist()})
+                for pair, both in zip(batch, _log_probs(batch, trainer), strict=True):
+                    for key, log_probs in zip(keys[pair], both, strict=True):
+                        rows.add(key, {"log_probs": log_probs.tolist()})
         state.wait_for_everyone()
         if missing:
             with RowStore(self.folder, SCHEMA) as rows:
-                known = rows.find(keys.values())
+                known = rows.find(wanted)
         logger.info(
-            "reference log-probabilities: %d computed, %d known",
+            "reference log-probabilities: %d pairs computed, %d known",
             len(missing),
             len(keys) - len(missing),
         )
-        found = {each: torch.tensor(known[key]["log_probs"]) for each, key in keys.items()}
-        sums = [
-            _sums(found[chosen], found[rejected], trainer.ld_alpha) for chosen, rejected in pairs
-        ]
+        sums = []
+        for chosen, rejected in pairs:
+            pair = (min(chosen, rejected), max(chosen, rejected))
+            found = {
+                each: torch.tensor(known[key]["log_probs"])
+                for each, key in zip(pair, keys[pair], strict=True)
+            }
+            sums.append(_sums(found[chosen], found[rejected], trainer.ld_alpha))
         for place, name in enumerate(("ref_chosen_logps", "ref_rejected_logps")):
-            dataset = dataset.add_column(name, [pair[place] for pair in sums])
+            dataset = dataset.add_column(name, [sides[place] for sides in sums])
         return dataset
 
-    def _keys(self, completions: set[Completion], trainer: Any) -> dict[Completion, str]:
+    def _keys(self, pairs: Iterable[Pair], trainer: Any) -> dict[Pair, tuple[str, str]]:
+        """The keys of both completions of each pair."""
         made_by = {
             "model": self.model,
             "dtype": str(trainer.model.dtype),
@@ -111,10 +121,12 @@ class ReferenceStore:
             "device": trainer.accelerator.device.type,
             "code": code_digest(Path(__file__), Path(head.__file__), without=PLUMBING),
         }
-        return {
-            each: digest_of({**made_by, "prompt": each.prompt, "completion": each.tokens})
-            for each in completions
-        }
+
+        def key(of: Completion, beside: Completion) -> str:
+            told = {"prompt": of.prompt, "completion": of.tokens, "beside": beside.tokens}
+            return digest_of({**made_by, **told})
+
+        return {pair: (key(*pair), key(*reversed(pair))) for pair in pairs}
 
 
 def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> Completion:
@@ -122,21 +134,14 @@ def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> Co
     return Completion(tuple(prompt[:max_length]), tuple(completion[:room]))
 
 
-def _longest_of_prompts(completions: Sequence[Completion]) -> dict[tuple[int, ...], int]:
-    """The longest completion of each prompt: those of one prompt are to stand side by side."""
-    found: dict[tuple[int, ...], int] = {}
-    for each in completions:
-        found[each.prompt] = max(found.get(each.prompt, 0), len(each))
-    return found
+def _chunks(pairs: list[Pair], batch_size: int) -> Iterator[list[Pair]]:
+    for start in range(0, len(pairs), batch_size):
+        yield pairs[start : start + batch_size]
 
 
-def _chunks(completions: list[Completion], batch_size: int) -> Iterator[list[Completion]]:
-    for start in range(0, len(completions), 2 * batch_size):
-        yield completions[start : start + 2 * batch_size]
-
-
-def _log_probs(batch: Sequence[Completion], trainer: Any) -> list[Tensor]:
-    """The log-probability of each token of each completion."""
+def _log_probs(pairs: Sequence[Pair], trainer: Any) -> list[tuple[Tensor, Tensor]]:
+    """The log-probability of each token of both completions of each pair."""
+    batch = [pair[side] for side in (0, 1) for pair in pairs]
     device, model = trainer.accelerator.device, trainer.ref_model or trainer.model
     longest = -(-max(map(len, batch)) // PAD_TO) * PAD_TO
     # One row more, as long as a padded batch is to be.
@@ -158,9 +163,10 @@ def _log_probs(batch: Sequence[Completion], trainer: Any) -> list[Tensor]:
             use_cache=False,
             fused_lm_head=True,
         ).log_probs.cpu()
-    return [
+    each_row = [
         row[len(each.prompt) - 1 : len(each) - 1] for row, each in zip(found, batch, strict=True)
     ]
+    return list(zip(each_row[: len(pairs)], each_row[len(pairs) :], strict=True))
 
 
 def _sums(chosen: Tensor, rejected: Tensor, ld_alpha: float | None) -> tuple[float, float]:
