@@ -2,6 +2,9 @@
 
 import errno
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +209,37 @@ def test_metrics_go_to_tensorboard_beside_the_log_and_change_no_digest(
     expected = [row["loss"] for row in rows if "loss" in row]
     assert [each.value for each in read.Scalars("train/loss")] == pytest.approx(expected)
     assert {"train/rewards/margins", "train/logps/chosen"} <= set(read.Tags()["scalars"])
+
+
+@pytest.mark.parametrize(
+    ("tracker", "module", "written"),
+    [("wandb", "wandb", "wandb/offline-run-*/*.wandb"), ("comet", "comet_ml", "*.zip")],
+)
+def test_a_tracker_writes_offline_beside_the_event_files(
+    tiny_model: Path, tmp_path: Path, tracker: str, module: str, written: str
+) -> None:
+    """In a process of its own, as trackers set up the one that they are in."""
+    pytest.importorskip(module, reason=f"{module} is not installed: pip install 'wim[{tracker}]'")
+    code = """
+import sys
+from pathlib import Path
+from test_preference_trainer import settings_of, trained
+settings = settings_of("sigmoid", precision="float32", batch_size=4, warmup=0.0)
+folder = Path(sys.argv[2])
+trained(Path(sys.argv[1]), folder, settings, logs=folder / "logs", tracking=(sys.argv[3],))
+"""
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_model), str(tmp_path), tracker],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "checkpoint/manifest.json").exists()
+    kept = list((tmp_path / "logs").glob(written))
+    assert kept and all(file.stat().st_size for file in kept)
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(

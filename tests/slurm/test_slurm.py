@@ -145,19 +145,21 @@ def test_every_job_held_what_the_profile_asks_for(
     assert seen == set(profile["set-resources"]) - {"create_topics"}
 
 
-def test_two_shards_run_at_once_on_a_gpu_each_and_a_third_waits(
+def test_two_jobs_run_at_once_on_a_gpu_each_and_a_third_waits(
     ran: tuple[Project, list[dict[str, str]]],
 ) -> None:
     project, jobs = ran
-    shards = [job for job in jobs if job["Comment"].startswith("rule_generate_dialogues")]
-    first, second, third = sorted(shards, key=lambda job: (job["StartTime"], int(job["JobId"])))
+    # Three shards and online training, which all are ready when the prompts are.
+    ready = ("rule_generate_dialogues", "rule_train_online_dpo")
+    at_once = [job for job in jobs if job["Comment"].startswith(ready)]
+    assert len(at_once) == 4
+    first, second, third, _ = sorted(at_once, key=lambda job: (job["StartTime"], int(job["JobId"])))
     assert second["StartTime"] < first["EndTime"]
     assert third["StartTime"] >= min(first["EndTime"], second["EndTime"])
     gpus = {}
-    for log in (project.folder / "logs/generate_dialogues/base").glob("*.log"):
-        told = re.search(r"SLURM job (\d+), CUDA_VISIBLE_DEVICES (\S+)", log.read_text())
-        assert told is not None
-        gpus[told[1]] = told[2]
+    for log in (project.folder / "logs").rglob("*.log"):
+        if told := re.search(r"SLURM job (\d+), CUDA_VISIBLE_DEVICES (\S+)", log.read_text()):
+            gpus[told[1]] = told[2]
     assert {gpus[first["JobId"]], gpus[second["JobId"]]} == {"0", "1"}
 
 
