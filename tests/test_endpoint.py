@@ -24,6 +24,7 @@ from wim.settings.sampling import Sampling
 
 KEY = "sk-very-secret-0123456789"
 DRAWN = Sampling(max_new_tokens=7, temperature=0.7, top_k=50, top_p=0.9)
+GREEDY = Sampling(max_new_tokens=7, temperature=0)
 NO_TIME = 0.001
 
 
@@ -159,6 +160,28 @@ def test_what_no_request_can_pass_stops_at_once_with_one_message(reply, words, m
         assert word in message
     assert "\n" not in message
     assert KEY not in message
+
+
+ALIKE = [Request(str(seed), QUESTIONS[0].messages, seed) for seed in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sampling", "warned"),
+    [
+        (lambda fields, _: said("always the same words, and too many to be chance"), DRAWN, True),
+        (lambda fields, _: said("always the same words, and too many to be chance"), GREEDY, False),
+        (lambda fields, _: said(f"words that the seed decides: {fields['seed']}"), DRAWN, False),
+        (lambda fields, _: said("Yes."), DRAWN, False),
+    ],
+)
+def test_a_server_that_does_not_sample_is_pointed_out(
+    answer, sampling, warned, monkeypatch, caplog
+) -> None:
+    with ApiServer(answer) as server:
+        far = engine(server, monkeypatch)
+        for _ in range(2):
+            assert len(list(far.generate(ALIKE, sampling))) == len(ALIKE)
+    assert caplog.text.count("word for word alike") == warned
 
 
 def test_a_server_that_is_not_there_is_given_up_after_ten_requests(monkeypatch) -> None:

@@ -38,10 +38,10 @@ QUESTIONS = [
 ]
 
 
-def served(folder: Path, work: Path) -> StagedModel:
+def served(folder: Path, work: Path, **api: object) -> StagedModel:
     """A model that is staged, to be served."""
     model = ModelSource.model_validate(
-        {"source": f"path:{folder}", "serve": SERVE, "api": {"samples": 3, **PATIENT}}
+        {"source": f"path:{folder}", "serve": SERVE, "api": {"samples": 3, **PATIENT, **api}}
     )
     stage_model(model, work / "model")
     manifest, log = work / "model/manifest.json", work / "server.log"
@@ -93,6 +93,17 @@ def test_a_larger_model_answers_in_words(smollm2: Path, tmp_path: Path) -> None:
         (answer,) = engine.generate([ask("What is the capital of France?")], GREEDY)
     assert "Paris" in answer.text
     assert "POST /v1/chat/completions" in (tmp_path / "server.log").read_text()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_it_samples_where_it_is_told_to(told, tiny_model: Path, tmp_path: Path, caplog) -> None:
+    how = {"generation_config": '{"do_sample": true}'} if told else {}
+    drawn = Sampling(max_new_tokens=24, temperature=1)
+    requests = [Request(str(seed), QUESTIONS[0].messages, seed) for seed in range(4)]
+    with open_engine(served(tiny_model, tmp_path, request=how)) as engine:
+        texts = {answer.text for answer in engine.generate(requests, drawn)}
+    assert len(texts) == (4 if told else 1)
+    assert ("word for word alike" in caplog.text) is not told
 
 
 def test_a_served_actor_in_the_workflow(tiny_model: Path, tmp_path: Path) -> None:

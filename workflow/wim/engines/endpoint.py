@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
 LIKELY_TOKENS = 20
+# Answers that tell whether a server samples, and how long (characters) one of them must be.
+ENOUGH = 4
+SHORT = 40
 
 
 class EndpointEngine:
@@ -57,12 +61,36 @@ class EndpointEngine:
         self.inert = inert_with(special)
         self.gives_logprobs: bool | None = None
         self.gives_several = True
+        self.drawing_checked = False
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate."""
         if any(request.opening for request in requests):
             raise ValueError("a chat API cannot make a completion begin in a given way")
-        yield from self.calls.each([partial(self._complete, each, sampling) for each in requests])
+        jobs = [partial(self._complete, each, sampling) for each in requests]
+        if not sampling.drawn:
+            yield from self.calls.each(jobs)
+            return
+        questions = {request.key: str(request.messages) for request in requests}
+        texts = defaultdict[str, list[str]](list)
+        for answer in self.calls.each(jobs):
+            texts[questions[answer.key]].append(answer.text)
+            yield answer
+        self._warn_unless_drawn(texts.values())
+
+    def _warn_unless_drawn(self, texts: Iterable[Sequence[str]]) -> None:
+        """Find out from the first answers whether seeds matter. texts: by question."""
+        repeated = [each for each in texts if len(each) > 1 and max(map(len, each)) > SHORT]
+        answers = sum(map(len, repeated))
+        if self.drawing_checked or answers < ENOUGH:
+            return
+        self.drawing_checked = True
+        if all(len(set(each)) == 1 for each in repeated):
+            logger.warning(
+                "models.%s: a temperature is set, and all %d answers to %d questions are word for "
+                "word alike; does the server sample? (docs/endpoints.md, A served model)",
+                *(self.calls.name, answers, len(repeated)),
+            )
 
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
