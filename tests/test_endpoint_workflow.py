@@ -1,7 +1,6 @@
 """A judge and an actor behind an API, in the workflow as its user runs it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -288,21 +287,9 @@ def test_a_signal_ends_a_job_that_waits_and_what_was_answered_is_stored(
         values = settings(server, minilm)
         values["models"]["far"]["api"] |= {"requests_in_flight": 1, "timeout": 600}  # type: ignore[index]
         project = Project.copied(tmp_path / "project", values, PROMPTS)
-        command, environment = project.command("--cores", "1", "--", "dialogues")
-        with (project.folder / "run.log").open("w") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=project.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            assert waiting.wait(120)
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=60)
+        project.kill_when(waiting.is_set, ["--cores", "1", "--", "dialogues"], signal.SIGTERM)
         answered = len(server.asked) - 1
-    output = (project.folder / "run.log").read_text()
+    output = (project.folder / "killed.log").read_text()
     assert "what is done is kept" in output
     with ApiServer(answer) as server:
         project.set("models.far.api.url", server.url)

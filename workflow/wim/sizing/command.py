@@ -15,7 +15,7 @@ from wim.sizing.hours import CARDS, DISK, LAUNCH, START
 from wim.sizing.memory import GPU
 from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
-from wim.sizing.stage import BATCHES, CHAT, PROCESS, Assumed, Stage
+from wim.sizing.stage import BATCHES, CHAT, PROCESS, Assumed, Sizing, Stage
 from wim.sizing.stages import TEMPLATE, stages_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         *(arguments.card, arguments.efficiency, arguments.quantization),
         {**BATCHES, **dict(arguments.batch_size)},
     )
-    stages = list(stages_of(config, models, prompts, assumed))
+    stages = list(stages_of(Sizing(config, models, prompts, assumed)))
     notes = list(_notes(models, prompts, assumed))
     if arguments.json:
         print(json.dumps(_as_json(stages, notes, assumed), indent=2))

@@ -8,6 +8,7 @@ from wim.settings.precision import Quantization
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import CARDS, Speed, start_seconds
 from wim.sizing.memory import Memory
+from wim.sizing.prompts import Prompts
 
 if TYPE_CHECKING:
     from wim.config import Config
@@ -38,6 +39,29 @@ class Assumed:
     def speed(self) -> Speed:
         """The card at the efficiency."""
         return Speed(CARDS[self.card], self.efficiency)
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """What the stages of a configuration are sized with. models: those that run here, by name."""
+
+    config: "Config"
+    models: Mapping[str, Architecture]
+    prompts: Prompts
+    assumed: Assumed
+
+    def model(self, name: str) -> Architecture | None:
+        """What a name of `models` or of a training comes from; None where an API runs it."""
+        return self.models.get(self.config.origin_of(name))
+
+    def quantization(self, name: str) -> Quantization:
+        """How a model's weights are packed."""
+        return self.assumed.quantization or self.config.source_of(name).quantization
+
+    def dtype(self, name: str) -> str:
+        """The precision of a model that generates or judges."""
+        dtype = self.config.source_of(name).dtype
+        return "bfloat16" if dtype == "auto" else dtype
 
 
 @dataclass(frozen=True)
@@ -93,14 +117,3 @@ def _powers_of_two() -> list[int]:
 def share(rows: int, jobs: int) -> int:
     """Rows of one job."""
     return max(1, -(-rows // jobs))
-
-
-def quantization_of(config: "Config", model: str, assumed: Assumed) -> Quantization:
-    """How a model's weights are packed."""
-    return assumed.quantization or config.source_of(model).quantization
-
-
-def dtype_of(config: "Config", model: str) -> str:
-    """The precision of a model that generates or judges."""
-    dtype = config.source_of(model).dtype
-    return "bfloat16" if dtype == "auto" else dtype

@@ -1,68 +1,50 @@
 """The stages of a configuration that run a model and train none, and then its trainings."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from wim.settings.dialogues import DialogueSettings
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
-from wim.sizing.prompts import Prompts
-from wim.sizing.stage import CHAT, Assumed, Stage, dtype_of, quantization_of, share, stage_of
-
-if TYPE_CHECKING:
-    from wim.config import Config
+from wim.sizing.stage import CHAT, Sizing, Stage, share, stage_of
 
 # Tokens of the judge's templates; of "Nothing is missing" and of a number.
 TEMPLATE, CHOICE = 120, 6
 
 
-def stages_of(
-    config: "Config",
-    models: Mapping[str, Architecture],
-    prompts: Prompts,
-    assumed: Assumed,
-) -> Iterator[Stage]:
+def stages_of(sizing: Sizing) -> Iterator[Stage]:
     """Each stage that runs a model, for one round, with nothing in the row store.
 
     What a model behind an API does takes no card here.
     """
     from wim.sizing.trainings import trainings_of
 
+    config = sizing.config
     for policy in ("base", *config.policies):
-        if config.origin_of(config.policy_dialogues(policy).actor) in models:
-            yield _generate(config, policy, models, prompts, assumed)
-    rows = prompts.count * config.dialogues.candidates
+        if actor := sizing.model(config.policy_dialogues(policy).actor):
+            yield _generate(sizing, policy, actor)
+    rows = sizing.prompts.count * config.dialogues.candidates
     rating = {name: judge for name, judge in config.judges.items() if judge.rates}
     for judge, settings in rating.items():
-        if (model := config.origin_of(settings.model)) in models:
-            yield rate(config, judge, models[model], prompts, rows, assumed)
+        if model := sizing.model(settings.model):
+            yield rate(sizing, judge, model, rows)
     for comparison, of in config.comparisons.items():
-        compares = config.origin_of(config.judges[of.judge].model)
-        if compares in models:
-            yield _compare(config, comparison, models[compares], prompts, assumed)
+        if compares := sizing.model(config.judges[of.judge].model):
+            yield _compare(sizing, comparison, compares)
     for judge in (name for name, each in rating.items() if each.template_paths):
-        yield embed(config, judge, models[config.embeddings.encoder], rows, assumed)
-    yield from trainings_of(config, models, prompts, assumed)
+        yield embed(sizing, judge, rows)
+    yield from trainings_of(sizing)
 
 
-def _generate(
-    config: "Config",
-    policy: str,
-    models: Mapping[str, Architecture],
-    prompts: Prompts,
-    assumed: Assumed,
-) -> Stage:
+def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
+    config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings = "generate_dialogues", config.policy_dialogues(policy)
-    model, sampling = models[config.origin_of(settings.actor)], settings.sampling
-    packed, dtype = (
-        quantization_of(config, settings.actor, assumed),
-        dtype_of(config, settings.actor),
-    )
+    sampling = settings.sampling
+    packed, dtype = sizing.quantization(settings.actor), sizing.dtype(settings.actor)
     rows, jobs = prompts.count * settings.rows_per_prompt, config.prompts.shards
     # What was said before stands in front of a turn; on average that is half of the dialogue.
     new, said = sampling.max_new_tokens, (_turns(settings) - 1) * sampling.max_new_tokens
-    prompt, beside = prompts.mean + CHAT + said / 2, _partner(config, settings, models, assumed)
+    prompt, beside = prompts.mean + CHAT + said / 2, _partner(sizing, settings)
 
     def memory(batch: int) -> Memory:
         return generation_memory(
@@ -84,35 +66,20 @@ def _turns(settings: DialogueSettings) -> int:
     return 1 if settings.second is None else 2 * settings.exchanges
 
 
-def _partner(
-    config: "Config",
-    settings: DialogueSettings,
-    models: Mapping[str, Architecture],
-    assumed: Assumed,
-) -> float:
+def _partner(sizing: Sizing, settings: DialogueSettings) -> float:
     """Bytes of the partner's weights, where it is another model on the same card."""
-    name = config.origin_of(settings.second or settings.actor)
-    if name == config.origin_of(settings.actor) or name not in models:
+    partner, origin_of = settings.second or settings.actor, sizing.config.origin_of
+    model = sizing.model(partner)
+    if model is None or origin_of(partner) == origin_of(settings.actor):
         return 0.0
-    return weights_bytes(
-        models[name], dtype_of(config, name), quantization_of(config, name, assumed)
-    )
+    return weights_bytes(model, sizing.dtype(partner), sizing.quantization(partner))
 
 
-def rate(
-    config: "Config",
-    judge: str,
-    model: Architecture,
-    prompts: Prompts,
-    rows: int,
-    assumed: Assumed,
-) -> Stage:
+def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
     """A judge that rates so many candidates."""
+    config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings, jobs = "rate_candidates", config.judges[judge], config.prompts.shards
-    packed, dtype = (
-        quantization_of(config, settings.model, assumed),
-        dtype_of(config, settings.model),
-    )
+    packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
     new = settings.sampling.max_new_tokens
     around = CHAT + TEMPLATE + config.dialogues.sampling.max_new_tokens
     prompt = prompts.mean + around
@@ -132,15 +99,14 @@ def rate(
     return stage_of(rule, judge, model, batch, memory, host, rows, jobs, seconds, assumed)
 
 
-def _compare(
-    config: "Config", comparison: str, model: Architecture, prompts: Prompts, assumed: Assumed
-) -> Stage:
+def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
+    config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings = "compare_candidates", config.comparisons[comparison]
     counts = [config.policy_dialogues(policy).candidates for policy in settings.between]
     all_pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
     rows = prompts.count * min(all_pairs, settings.per_context or all_pairs)
     judge, jobs = config.judges[settings.judge], config.prompts.shards
-    packed, dtype = quantization_of(config, judge.model, assumed), dtype_of(config, judge.model)
+    packed, dtype = sizing.quantization(judge.model), sizing.dtype(judge.model)
     around = CHAT + TEMPLATE + 2 * config.dialogues.sampling.max_new_tokens
 
     def memory(batch: int) -> Memory:
@@ -156,11 +122,11 @@ def _compare(
     return stage_of(rule, comparison, model, batch, memory, host, rows, jobs, seconds, assumed)
 
 
-def embed(
-    config: "Config", judge: str, model: Architecture, candidates: int, assumed: Assumed
-) -> Stage:
+def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:
     """The encoder, for so many candidates and what a judge says of each."""
+    config, assumed = sizing.config, sizing.assumed
     rule, jobs, rows = "embed_critiques", config.prompts.shards, 2 * candidates
+    model = sizing.models[config.embeddings.encoder]
     texts = config.dialogues.sampling, config.judges[judge].sampling
     lengths = [min(model.longest, each.max_new_tokens) for each in texts]
 
