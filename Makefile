@@ -44,7 +44,8 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/python -m wim.reference --check
 
 test: setup ## all tests
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+		--no-loadscope-reorder --durations 40 --durations-min 10
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_runs import Project, jobs_done, rows_computed
+from workflow_runs import Project, jobs_done, rows_computed, tiny_config
 
 from wim.code_changes import CodeChanges, effective_code
 from wim.errors import UserError
@@ -25,20 +25,11 @@ VERDICT = "workflow/wim/judging/verdict.py"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
     """A project of one shard, run up to its pairs. Tests work on copies of it."""
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 16}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 16, "temperature": 1.0}}
-        },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
-        "arms": {"number": {"reward": "number", "training": {"batch_size": 2}}},
-    }
+    config = tiny_config(
+        *(tiny_model, minilm),
+        rewards={"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
+        arms={"number": {"reward": "number", "training": {"batch_size": 2}}},
+    )
     project = Project.copied(tmp_path_factory.mktemp("finished") / "project", config, PROMPTS)
     project.run("--", "pairs")
     return project

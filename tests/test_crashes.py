@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from workflow_runs import Project, rows_computed
+from workflow_runs import Project, rows_computed, tiny_config
 
 FLUSH_ROWS = 64
 PROMPTS = [f"Say something about the number {number}." for number in range(100)]
@@ -23,20 +23,12 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path
 ) -> Project:
     """A project of 200 rows, run without a disturbance up to the pairs, and trained."""
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 40}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}}
-        },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},
-        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 2, "precision": "float32"}}},
-    }
+    config = tiny_config(
+        *(tiny_model, minilm, 24),
+        dialogues={"actor": "tiny", "sampling": {"max_new_tokens": 40}},
+        rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
+        arms={"wim": {"reward": "wim", "training": {"batch_size": 2, "precision": "float32"}}},
+    )
     project = Project.copied(tmp_path_factory.mktemp("crashes") / "project", config, PROMPTS)
     project.run("--", "dpo_checkpoint")
     return project

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from workflow_runs import REPOSITORY, Project, rows_computed
+from workflow_runs import REPOSITORY, Project, rows_computed, tiny_config
 
 from wim import embeddings
 from wim.config import load_config
@@ -272,18 +272,13 @@ def test_a_run_ends_in_a_checkpoint_learnt_from_the_actors_turns_and_repeats_fro
     tmp_path: Path, tiny_model: Path, minilm: Path
 ) -> None:
     drawn = {"max_new_tokens": 24, "temperature": 1.0}
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
-        "dialogues": {"mode": "expert_chat", "actor": "tiny", "sampling": drawn},
-        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
-        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 4}}},
-    }
+    config = tiny_config(
+        *(tiny_model, minilm, 24),
+        shards=2,
+        dialogues={"mode": "expert_chat", "actor": "tiny", "sampling": drawn},
+        rewards={"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
+        arms={"wim": {"reward": "wim", "training": {"batch_size": 4}}},
+    )
     topics = [f"The number {number} in history." for number in range(8)]
     project = Project.copied(tmp_path / "project", config, topics)
     first = rows_computed(project.run("--", "dpo_checkpoint"))

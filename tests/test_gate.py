@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from workflow_runs import Project
+from workflow_runs import Project, tiny_config
 
 PAIRS = [
     {
@@ -27,27 +27,23 @@ PAIRS = [
 def measured(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
     """A project whose labelled pairs prefer the longer response, with the gate run."""
     drawn = {"max_new_tokens": 24, "temperature": 1.0}
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": drawn},
-        "judges": {
+    config = tiny_config(
+        *(tiny_model, minilm),
+        shards=2,
+        dialogues={"actor": "tiny", "sampling": drawn},
+        judges={
             "tiny": {"model": "tiny", "sampling": drawn},
             "two": {"model": "tiny", "method": "pairwise"},
         },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {
+        rewards={
             "wim": {"judge": "tiny", "zeta": 1.0},
             "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
             "both": {"kind": "panel", "of": ["wim", "number"]},
             "lot": {"kind": "random", "judge": "tiny"},
         },
-        "arms": {"number": {"reward": "number", "training": {"batch_size": 4}}},
-        "gate": {"pairs": "labelled.json", "retest": 0.5},
-    }
+        arms={"number": {"reward": "number", "training": {"batch_size": 4}}},
+        gate={"pairs": "labelled.json", "retest": 0.5},
+    )
     prompts = [f"Say something about the number {number}." for number in range(6)]
     project = Project.copied(tmp_path_factory.mktemp("gate") / "project", config, prompts)
     (project.folder / "labelled.json").write_text(json.dumps(PAIRS))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from workflow_runs import Project, rows_computed
+from workflow_runs import Project, rows_computed, tiny_config
 
 from wim.config import load_config
 from wim.errors import UserError
@@ -19,26 +19,18 @@ PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrot
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
     """A project whose arm trained online."""
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}", "dtype": "float32"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 24}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}}
-        },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
-        "arms": {
+    config = tiny_config(
+        *(tiny_model, minilm, 24),
+        shards=2,
+        rewards={"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
+        arms={
             "online": {
                 "reward": "wim",
                 "method": "online_dpo",
                 "training": {"batch_size": 2, "precision": "float32", "epochs": 2},
             }
         },
-    }
+    )
     project = Project.copied(tmp_path_factory.mktemp("online") / "project", config, PROMPTS)
     project.run("--", "dpo_checkpoint")
     return project

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_runs import Project, rows_computed
+from workflow_runs import Project, rows_computed, tiny_config
 
 from wim.plan_reasons import Job, reasons_in_words
 
@@ -19,20 +19,12 @@ SHARDS = 2
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
     """A project that is done up to its rewards. Tests work on copies of it."""
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": SHARDS, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 16}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 16, "temperature": 1.0}}
-        },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},
-        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 2}}},
-    }
+    config = tiny_config(
+        *(tiny_model, minilm),
+        shards=SHARDS,
+        rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
+        arms={"wim": {"reward": "wim", "training": {"batch_size": 2}}},
+    )
     project = Project.copied(tmp_path_factory.mktemp("planned") / "project", config, PROMPTS)
     project.run("--", "rewards")
     return project

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from workflow_runs import Project
+from workflow_runs import Project, tiny_config
 
 from wim.config import load_config
 from wim.errors import UserError
@@ -27,18 +27,12 @@ def planned_dialogues(project: Project) -> list[str]:
 def test_a_teacher_answers_the_same_prompts_and_is_rewarded_by_its_path(
     tmp_path: Path, tiny_model: Path, minilm: Path
 ) -> None:
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": SHARDS},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 16}},
-        "judges": {"tiny": {"model": "tiny", "sampling": {"max_new_tokens": 16}}},
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
-        "arms": {"number": {"reward": "number"}},
-    }
+    config = tiny_config(
+        *(tiny_model, minilm),
+        shards=SHARDS,
+        rewards={"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
+        arms={"number": {"reward": "number"}},
+    )
     project = Project.copied(tmp_path / "project", config, PROMPTS)
     project.run("--", "dialogues")
     base = dialogues(project, "base")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from workflow_runs import Project, jobs_done, rows_computed
+from workflow_runs import Project, jobs_done, rows_computed, tiny_config
 
 PROMPTS = [
     "Name a river.",
@@ -38,24 +38,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
     """A project whose every target is there. Tests work on copies of it."""
     sources = tmp_path_factory.mktemp("sources")
     shutil.copytree(tiny_model, sources / "tiny")
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{sources / 'tiny'}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-            "encoder_too": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": SHARDS, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 16}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 16, "temperature": 1.0}}
-        },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {
+    config = tiny_config(
+        *(sources / "tiny", minilm),
+        shards=SHARDS,
+        rewards={
             "wim": {"judge": "tiny", "zeta": 1.0},
             "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
         },
-        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 2}}},
-    }
+        arms={"wim": {"reward": "wim", "training": {"batch_size": 2}}},
+    )
+    config["models"]["encoder_too"] = dict(config["models"]["encoder"])  # type: ignore[index]
     project = Project.copied(tmp_path_factory.mktemp("finished") / "project", config, PROMPTS)
     project.run()
     return project

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from workflow_runs import Project
+from workflow_runs import Project, tiny_config
 
 from wim.config import load_config
 from wim.errors import UserError
@@ -51,31 +51,28 @@ PROMPTS = [f"Say something about the number {number}." for number in range(24)]
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
     """A run with everything that trains: a teacher, fine-tunings, a reward model and its arm."""
     tiny = {"learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.25},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}},
-        "policies": {"teacher": {"model": "tiny", "candidates": 1}},
-        "sft": {"taught": {"completions": "teacher", "prompts": 0.4, "finished": False, **tiny}},
-        "judges": {
-            "tiny": {"model": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 1.0}},
+    drawn = {"max_new_tokens": 24, "temperature": 1.0}
+    config = tiny_config(
+        *(tiny_model, minilm),
+        prompts={"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.25},
+        dialogues={"actor": "tiny", "sampling": drawn},
+        policies={"teacher": {"model": "tiny", "candidates": 1}},
+        sft={"taught": {"completions": "teacher", "prompts": 0.4, "finished": False, **tiny}},
+        judges={
+            "tiny": {"model": "tiny", "sampling": drawn},
             "scorer": {"model": "by_length", "method": "reward_model"},
         },
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {
+        rewards={
             "length": {"judge": "tiny", "kind": "length"},
             "learnt": {"judge": "scorer", "kind": "reward_model"},
         },
-        "reward_models": {"by_length": {"arm": "length", "epochs": 3.0, **tiny}},
-        "arms": {
+        reward_models={"by_length": {"arm": "length", "epochs": 3.0, **tiny}},
+        arms={
             "length": {"reward": "length", "training": tiny},
             "after": {"reward": "length", "start": "taught", "training": tiny},
             "learnt": {"reward": "learnt", "training": tiny},
         },
-    }
+    )
     project = Project.copied(tmp_path_factory.mktemp("trained") / "project", config, PROMPTS)
     project.run("--", "results/checkpoints/after/round1/manifest.json", "sft_checkpoint",
                 "results/pairs/learnt/round1.parquet")  # fmt: skip

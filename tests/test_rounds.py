@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from test_plan import plan
-from workflow_runs import Project, job_counts
+from workflow_runs import Project, job_counts, tiny_config
 
 from wim.config import load_config
 from wim.errors import UserError
@@ -218,19 +218,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
     """A project whose arms have gone through their rounds. Tests work on copies of it."""
     sources = tmp_path_factory.mktemp("sources")
     shutil.copytree(tiny_model, sources / "tiny")
-    sampling = {"max_new_tokens": 24, "temperature": 1.0}
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{sources / 'tiny'}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.3},
-        "dialogues": {"actor": "tiny", "candidates": 4, "sampling": {"max_new_tokens": 16}},
-        "judges": {"tiny": {"model": "tiny", "sampling": sampling}},
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},
-        "arms": arms(),
-    }
+    config = tiny_config(
+        *(sources / "tiny", minilm, 24),
+        prompts={"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.3},
+        dialogues={"actor": "tiny", "candidates": 4, "sampling": {"max_new_tokens": 16}},
+        rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
+        arms=arms(),
+    )
     folder = tmp_path_factory.mktemp("finished") / "project"
     project = Project.copied(folder, config, PROMPTS_OF_RUN)
     whole = job_counts(project.run("-n"))

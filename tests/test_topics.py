@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from workflow_runs import REPOSITORY, Project, job_counts, rows_computed
+from workflow_runs import REPOSITORY, Project, job_counts, rows_computed, tiny_config
 
 from wim.config import load_config
 from wim.engines.base import Completion, Request
@@ -169,22 +169,17 @@ def project(
     tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path
 ) -> tuple[Project, str]:
     """A project whose topics are proposed, and what its first dry run and run said."""
-    config: dict[str, object] = {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}"},
-        },
-        "prompts": {
+    config = tiny_config(
+        *(tiny_model, minilm),
+        prompts={
             "files": [],
             "shards": 2,
             "topics": {"number": 4, "max_similarity": 0.9, "proposals": 8},
         },
-        "dialogues": {"mode": "expert_chat", "actor": "tiny"},
-        "judges": {"tiny": {"model": "tiny"}},
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},
-        "arms": {"wim": {"reward": "wim"}},
-    }
+        dialogues={"mode": "expert_chat", "actor": "tiny"},
+        rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
+        arms={"wim": {"reward": "wim"}},
+    )
     folder = tmp_path_factory.mktemp("topics") / "project"
     project = Project.copied(folder, config, [])
     return project, project.run("-n")

@@ -23,6 +23,27 @@ FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
 
 
+def tiny_config(
+    model: Path, encoder: Path, tokens: int = 16, shards: int = 1, **sections: object
+) -> dict[str, object]:
+    """A configuration of a tiny actor that judges itself, in the prompt file that a Project writes.
+
+    tokens: the longest completion and judgement. sections: what else is to be set.
+    """
+    drawn = {"max_new_tokens": tokens, "temperature": 1.0}
+    return {
+        "models": {
+            "tiny": {"source": f"path:{model}", "dtype": "float32"},
+            "encoder": {"source": f"path:{encoder}", "dtype": "float32"},
+        },
+        "prompts": {"files": ["prompts.jsonl"], "shards": shards, "eval_fraction": 0.0},
+        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": tokens}},
+        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
+        "embeddings": {"encoder": "encoder"},
+        **sections,
+    }
+
+
 class Project:
     """A copy of the project's own files, with results beside them."""
 

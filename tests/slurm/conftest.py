@@ -9,7 +9,7 @@ import pytest
 import yaml
 from api_server import ApiServer, Fields, Reply, last_message, said
 from cluster import Cluster, NoSlurm, install
-from workflow_runs import Project
+from workflow_runs import Project, tiny_config
 
 PROMPTS = [f"Say something about the number {number}." for number in range(12)]
 PACED_PROMPTS = [f"Say something about the number {number}." for number in range(220)]
@@ -36,19 +36,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def settings(tiny_model: Path, minilm: Path) -> dict[str, object]:
     """A tiny configuration in float32, in which every row repeats."""
-    drawn = {"max_new_tokens": 24, "temperature": 1.0}
-    return {
-        "models": {
-            "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "encoder": {"source": f"path:{minilm}", "dtype": "float32"},
-        },
-        "prompts": {"files": ["prompts.jsonl"], "shards": 3, "eval_fraction": 0.0},
-        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 0.7}},
-        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
-        "embeddings": {"encoder": "encoder"},
-        "rewards": {"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
-        "arms": {"wim": {"reward": "wim", "training": {"batch_size": 4, "precision": "float32"}}},
-    }
+    return tiny_config(
+        *(tiny_model, minilm, 24),
+        shards=3,
+        dialogues={"actor": "tiny", "sampling": {"max_new_tokens": 24, "temperature": 0.7}},
+        rewards={"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
+        arms={"wim": {"reward": "wim", "training": {"batch_size": 4, "precision": "float32"}}},
+    )
 
 
 @pytest.fixture(scope="session")
