@@ -135,5 +135,7 @@ class ApiServer:
 
 
 def last_message(fields: Fields) -> str:
-    """The text of the last message."""
+    """The text of the last message; of a request for a text completion the prompt."""
+    if "prompt" in fields:
+        return str(fields["prompt"])
     return str(fields["messages"][-1]["content"])

@@ -9,6 +9,7 @@ from workflow_runs import Project, rows_computed
 
 from wim.engines.base import Completion, Request
 from wim.engines.local import LocalEngine
+from wim.engines.remote import ReadChoices
 from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
@@ -36,6 +37,17 @@ QUESTIONS = [
     ask("Rain falls on the hills.", "Be brief."),
     ask("?"),
 ]
+
+
+RATED = Request(
+    "rated",
+    (
+        {"role": "user", "content": "Name a river."},
+        {"role": "assistant", "content": "The Rhine."},
+        {"role": "user", "content": "Rate the answer from 1 to 10."},
+    ),
+    opening="Rating:",
+)
 
 
 def served(folder: Path, work: Path, **api: object) -> StagedModel:
@@ -91,8 +103,12 @@ def test_special_tokens_in_a_text_are_not_read_as_such(tiny) -> None:
 def test_a_larger_model_answers_in_words(smollm2: Path, tmp_path: Path) -> None:
     with open_engine(served(smollm2, tmp_path)) as engine:
         (answer,) = engine.generate([ask("What is the capital of France?")], GREEDY)
+        (number,) = engine.choice_logprobs([RATED], NUMBERS)
     assert "Paris" in answer.text
-    assert "POST /v1/chat/completions" in (tmp_path / "server.log").read_text()
+    assert isinstance(number, ReadChoices)
+    assert number.source == "samples" and number.logprobs, "no number behind the opening"
+    log = (tmp_path / "server.log").read_text()
+    assert "POST /v1/chat/completions" in log and "POST /v1/completions" in log
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from wim.engines.api_errors import retry_after, told
-from wim.engines.chat import ChatCompletion, Malformed, NoAnswer, Refused
+from wim.engines.chat import ChatCompletion, Malformed, NoAnswer, NoTexts, Refused
+from wim.engines.going_on import TextCompletion
 from wim.engines.results import results
 from wim.engines.token_budget import TokenBudget
 from wim.errors import UserError
@@ -38,6 +39,7 @@ LONGEST_WAIT = 60.0
 LONGEST_PAUSE = 600.0
 GIVEN_UP_AFTER = 10
 CHARACTERS_PER_TOKEN = 3
+NO_SUCH_PAGE = (404, 405, 501)
 
 
 class TryAgain(Exception):
@@ -108,8 +110,9 @@ class Calls:
     async def ask(self, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
         """Send a request until `read` makes something of its answer.
 
-        Raises NoAnswer if the attempts are used up or the server refuses this request, and
-        UserError if it will refuse all, or does not answer any more.
+        fields: those of a chat completion, or with a `prompt` in place of messages those of a text.
+        Raises NoAnswer if the attempts are used up or the server refuses this request (NoTexts if
+        all for texts), and UserError if it will refuse all, or does not answer any more.
         """
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
@@ -168,10 +171,11 @@ class Calls:
 
         while True:
             known = self._known(fields)
-            model, messages = known.pop("model"), known.pop("messages")
-            chat = self._client.chat.completions.with_raw_response
+            model, textual = known.pop("model"), "prompt" in known
             try:
-                sent = await chat.create(model=model, messages=messages, extra_body=known)
+                sent = await self._posted(model, known)
+                if textual:
+                    return TextCompletion.model_validate_json(sent.content).as_chat
                 return ChatCompletion.model_validate_json(sent.content)
             except ValidationError:
                 said = self._told_by(sent.text)
@@ -184,8 +188,18 @@ class Calls:
                 cause = self._told_by(str(error.__cause__ or error))
                 raise TryAgain(f"no connection to {self.url} ({cause})") from None
             except APIStatusError as error:
+                if textual and error.status_code in NO_SUCH_PAGE:
+                    raise NoTexts(f"status {error.status_code}") from None
                 if not self._learnt(error, known):
                     raise self._failure(error, model) from None
+
+    async def _posted(self, model: str, fields: dict[str, Any]) -> Any:
+        """What the server sends back; fields: of a chat completion, or of a text one."""
+        if "prompt" in fields:
+            texts = self._client.completions.with_raw_response
+            return await texts.create(model=model, prompt=fields.pop("prompt"), extra_body=fields)
+        chat = self._client.chat.completions.with_raw_response
+        return await chat.create(model=model, messages=fields.pop("messages"), extra_body=fields)
 
     def _known(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields with the model's own over them, without those that the server refuses."""
@@ -277,6 +291,7 @@ def _key(name: str, variable: str | None) -> str | None:
 
 def _estimate(fields: Mapping[str, Any]) -> float:
     """Tokens that a request may take, before the server has counted them."""
-    characters = sum(len(message["content"]) for message in fields["messages"])
+    characters = len(fields.get("prompt", ""))
+    characters += sum(len(message["content"]) for message in fields.get("messages", []))
     answers = fields.get("max_tokens", 0) * fields.get("n", 1)
     return float(characters / CHARACTERS_PER_TOKEN + answers)

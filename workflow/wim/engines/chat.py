@@ -84,6 +84,10 @@ class Refused(NoAnswer):
     """The server refuses a request as it is; says why."""
 
 
+class NoTexts(NoAnswer):
+    """The server has no page for text completions."""
+
+
 class Malformed(Exception):
     """What the server sent cannot be an answer; says what it was."""
 

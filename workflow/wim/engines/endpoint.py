@@ -15,11 +15,13 @@ from wim.engines.chat import (
     SEEDS,
     ChatCompletion,
     NoAnswer,
+    NoTexts,
     Refused,
     Usage,
     read_completion,
     request_fields,
 )
+from wim.engines.going_on import Written
 from wim.engines.inert import inert_with
 from wim.engines.number_reading import (
     answer_schema,
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 # Room for the opening words, a number and marks around it; in JSON, for its braces too.
 NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
+# Of a text that goes on from the opening.
+GOING_ON = 4
 LIKELY_TOKENS = 20
 # Answers that tell whether a server samples, and how long (characters) one of them must be.
 ENOUGH = 4
@@ -45,7 +49,8 @@ class EndpointEngine:
 
     Whether the server gives log-probabilities and several answers to a request is found out
     at the first answers. A request that stays without one gives an Unanswered. model: the name
-    that the server knows. special: the model's special tokens, as far as they are known.
+    that the server knows. special: the model's special tokens, as far as they are known. written: how
+    its template writes a conversation out, where it is known.
     """
 
     def __init__(
@@ -54,11 +59,13 @@ class EndpointEngine:
         model: str,
         samples: int,
         special: Collection[str] = (),
+        written: Written | None = None,
     ) -> None:
         self.calls = calls
         self.model = model
         self.samples = samples
         self.inert = inert_with(special)
+        self.written = written
         self.gives_logprobs: bool | None = None
         self.gives_several = True
         self.drawing_checked = False
@@ -97,7 +104,8 @@ class EndpointEngine:
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs.
 
-        Probabilities are those among the choices when the model is asked for one of them; they
+        Where the model's template is known and the answer has an opening, they are read where the
+        text goes on from there. Elsewhere probabilities are those among the choices when the model is asked for one of them; they
         leave out outer white space. Of a single choice they could say nothing, and are None.
         """
         if len(choices) == 1:
@@ -119,17 +127,28 @@ class EndpointEngine:
 
     async def _choose(self, request: Request, choices: Sequence[str]) -> ReadChoices:
         try:
-            read = None
-            if self.gives_logprobs is not False:
-                read = await self._by_logprobs(request, choices)
-            return read or await self._by_samples(request, choices)
+            try:
+                return await self._read(request, choices)
+            except NoTexts as none:
+                logger.info("no text completions (%s): numbers are asked for in the chat", none)
+                self.written = None
+                return await self._read(request, choices)
         except NoAnswer as error:
             return ReadChoices(request.key, None, 0, None, str(error))
+
+    async def _read(self, request: Request, choices: Sequence[str]) -> ReadChoices:
+        read = None
+        if self.gives_logprobs is not False:
+            read = await self._by_logprobs(request, choices)
+        return read or await self._by_samples(request, choices)
 
     async def _by_logprobs(self, request: Request, choices: Sequence[str]) -> ReadChoices | None:
         """None where they cannot be had, or do not tell the choices apart."""
         fields = self._asked(request, choices, NUMBER)
-        fields |= {"logprobs": True, "top_logprobs": LIKELY_TOKENS}
+        if "prompt" in fields:
+            fields["logprobs"] = LIKELY_TOKENS
+        else:
+            fields |= {"logprobs": True, "top_logprobs": LIKELY_TOKENS}
         try:
             answer = await self.calls.ask(fields, _itself)
         except Refused:
@@ -172,10 +191,9 @@ class EndpointEngine:
     ) -> ChatCompletion:
         """Some of a request's sampled answers, from a place in their order on."""
         fields = self._asked(request, choices, SAMPLE)
-        fields |= {
-            "seed": seed_of(request.seed, place) % SEEDS,
-            "response_format": answer_schema(choices),
-        }
+        fields["seed"] = seed_of(request.seed, place) % SEEDS
+        if "messages" in fields:
+            fields["response_format"] = answer_schema(choices)
         if count > 1:
             fields["n"] = count
         return await self.calls.ask(fields, _with_texts)
@@ -184,6 +202,10 @@ class EndpointEngine:
         self, request: Request, choices: Sequence[str], sampling: Sampling
     ) -> dict[str, Any]:
         fields = request_fields(request, self.model, sampling, self.inert)
+        if self.written is not None and request.opening:
+            fields["prompt"] = self.written(fields.pop("messages"), request.opening)
+            fields["max_tokens"] = GOING_ON
+            return fields
         last = fields["messages"][-1]
         last["content"] = f"{last['content']}\n\n{instruction(choices)}"
         return fields

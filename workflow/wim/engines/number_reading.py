@@ -48,7 +48,9 @@ def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
     longest_first = sorted(choices, key=len, reverse=True)
     around, named = f"[{re.escape(AROUND)}]*", "|".join(map(re.escape, longest_first))
     begun = f"(?i:{re.escape(opening.strip(AROUND))})"
-    match = re.match(rf"{around}(?:{begun}{around})?({named})(?!\w|[.,]\d)", text)
+    # A choice beside another names none: "1, 2, 3", "7 or 8", "7-8".
+    beside = rf"\s*(?:(?:[,&-]|\u2013|and|or|to)\s*)+(?:{named})\b"
+    match = re.match(rf"{around}(?:{begun}{around})?({named})(?!\w|[.,]\d|{beside})", text)
     return match[1] if match else None
 
 

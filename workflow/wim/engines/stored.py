@@ -199,13 +199,16 @@ def _asked(model: StagedModel) -> Iterator[Engine]:
         calls = Calls(folder.name, str(api.url).rstrip("/"), api)
         yield EndpointEngine(calls, endpoint["name"], api.samples)
         return
+    from wim.engines.going_on import written_by
     from wim.engines.inert import special_tokens
     from wim.engines.served import serving
 
     assert source.serve is not None and model.server_log is not None
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
-        yield EndpointEngine(calls, server.model, api.samples, special_tokens(folder))
+        yield EndpointEngine(
+            *(calls, server.model, api.samples, special_tokens(folder), written_by(folder))
+        )
 
 
 def engine_codes() -> dict[str, str]:
