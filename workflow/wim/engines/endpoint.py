@@ -38,6 +38,8 @@ NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
 # Of a text that goes on from the opening.
 GOING_ON = 4
+# How often `samples` texts are drawn at most, until half as many name a choice.
+REDRAWN = 8
 LIKELY_TOKENS = 20
 # Answers that tell whether a server samples, and how long (characters) one of them must be.
 ENOUGH = 4
@@ -169,13 +171,29 @@ class EndpointEngine:
 
     async def _by_samples(self, request: Request, choices: Sequence[str]) -> ReadChoices:
         texts: list[str] = []
+        # Behind the opening a text that names no choice is a draw to leave out, as where
+        # probabilities are read; in a chat it is the judge's answer.
+        rounds = REDRAWN if self._goes_on(request) else 1
+        for _ in range(rounds):
+            drawn, prompt_tokens = await self._drawn(request, choices, len(texts))
+            texts += drawn
+            logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
+            if logprobs is not None:
+                return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
+        raise NoAnswer(f"too few of {len(texts)} sampled answers named one of the choices")
+
+    async def _drawn(
+        self, request: Request, choices: Sequence[str], first: int
+    ) -> tuple[list[str], int]:
+        """Sampled answers, `samples` of them from a place in their order on; the prompt's tokens."""
+        texts: list[str] = []
         prompt_tokens = 0
         if self.gives_several:
             with suppress(Refused):
-                answer = await self._sampled(request, choices, 0, self.samples)
+                answer = await self._sampled(request, choices, first, self.samples)
                 texts += [each.text for each in answer.choices[: self.samples]]
                 prompt_tokens = _prompt_tokens(answer)
-        places = range(len(texts), self.samples)
+        places = range(first + len(texts), first + self.samples)
         single = [self._sampled(request, choices, place, 1) for place in places]
         for answer in await asyncio.gather(*single):
             texts.append(answer.choices[0].text)
@@ -183,8 +201,7 @@ class EndpointEngine:
         if single:
             # Known only now: what was refused may have been this request in any form.
             self.gives_several = False
-        logprobs = sample_logprobs(texts, choices, request.opening)
-        return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
+        return texts, prompt_tokens
 
     async def _sampled(
         self, request: Request, choices: Sequence[str], place: int, count: int
@@ -198,11 +215,16 @@ class EndpointEngine:
             fields["n"] = count
         return await self.calls.ask(fields, _with_texts)
 
+    def _goes_on(self, request: Request) -> bool:
+        """Whether the answer is made to begin with the request's opening."""
+        return self.written is not None and bool(request.opening)
+
     def _asked(
         self, request: Request, choices: Sequence[str], sampling: Sampling
     ) -> dict[str, Any]:
         fields = request_fields(request, self.model, sampling, self.inert)
-        if self.written is not None and request.opening:
+        if self._goes_on(request):
+            assert self.written is not None
             fields["prompt"] = self.written(fields.pop("messages"), request.opening)
             fields["max_tokens"] = GOING_ON
             return fields

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-from wim.engines.chat import AnswerToken, NoAnswer
+from wim.engines.chat import AnswerToken
 
 # What may stand around a choice: quotes, emphasis, brackets, and signs of spaces in tokens.
 AROUND = " \t\r\n\"'`*_([<>:#\u0120\u2581"
@@ -55,15 +55,15 @@ def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
 
 
 def sample_logprobs(
-    texts: Sequence[str], choices: Sequence[str], opening: str
-) -> tuple[float, ...]:
+    texts: Sequence[str], choices: Sequence[str], opening: str, needed: int
+) -> tuple[float, ...] | None:
     """The log (nats) of each choice's frequency among the sampled answers that name one.
 
-    Raises NoAnswer if fewer than half of them do.
+    None if fewer than needed do.
     """
     named = [name for text in texts if (name := read_sample(text, choices, opening))]
-    if 2 * len(named) < len(texts):
-        raise NoAnswer(f"{len(named)} of {len(texts)} sampled answers named one of the choices")
+    if len(named) < needed:
+        return None
     shares = [named.count(choice) / len(named) for choice in choices]
     return tuple(math.log(share) if share else -math.inf for share in shares)
 
