@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 # Room for the opening words, a number and marks around it; in JSON, for its braces too.
 NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
-# Of a text that goes on from the opening.
-GOING_ON = 4
+# Tokens of a text that goes on from the opening: a number, and what shows that it is alone.
+GOING_ON = 6
 # How often `samples` texts are drawn at most, until half as many name a choice.
 REDRAWN = 8
 LIKELY_TOKENS = 20
