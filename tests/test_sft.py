@@ -1,6 +1,7 @@
 """Supervised fine-tuning: what it learns from, what is left to preferences, and how it goes on."""
 
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,12 @@ def fine_tuned(tables: tuple[Path, Path], base: Path, folder: Path, **changed: A
             folder=folder / "checkpoint",
         ),
     )
-    lines = (folder / "checkpoint/metrics.jsonl").read_text().splitlines()
-    return [row["loss"] for row in map(json.loads, lines) if "loss" in row]
+    return [row["loss"] for row in history(folder / "checkpoint") if "loss" in row]
+
+
+def history(checkpoint: Path) -> list[dict[str, float]]:
+    """What was logged of each step."""
+    return [json.loads(line) for line in (checkpoint / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +216,55 @@ def test_a_killed_training_goes_on_to_the_same_loss_curve_and_leaves_a_whole_che
     from transformers import AutoModelForCausalLM
 
     assert AutoModelForCausalLM.from_pretrained(folder).num_parameters()
+
+
+@pytest.mark.parametrize("step", [3, 4])
+@pytest.mark.parametrize("signalled", [False, True])
+def test_what_is_measured_outlives_an_end_within_an_epoch_and_at_one(
+    tables: tuple[Path, Path],
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    signalled: bool,
+) -> None:
+    """Of the eight steps four are an epoch, behind which the held-out rows are measured."""
+    from trl import SFTTrainer
+
+    from wim.training.callbacks import Resumable
+
+    fine_tuned(tables, base, tmp_path / "undisturbed")
+    measured = []
+    evaluate, saved, ended = SFTTrainer.evaluate, Resumable.on_save, Resumable.on_step_end
+
+    def counted(self: Any, *arguments: Any, **named: Any) -> Any:
+        measured.append(self.state.global_step)
+        return evaluate(self, *arguments, **named)
+
+    def killed(self: Resumable, args: Any, state: Any, control: Any, **more: Any) -> None:
+        saved(self, args, state, control, **more)
+        if state.global_step == step:
+            raise KeyboardInterrupt
+
+    def told(self: Resumable, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == step:
+            self.stopped_by = signal.SIGTERM
+        ended(self, args, state, control, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SFTTrainer, "evaluate", counted)
+        if signalled:
+            patched.setattr(Resumable, "on_step_end", told)
+        else:
+            patched.setattr(Resumable, "on_save", killed)
+        with pytest.raises(SystemExit if signalled else KeyboardInterrupt):
+            fine_tuned(tables, base, tmp_path / "ended")
+    assert measured == ([4] if step == 4 else []), "what is broken off has no time to be measured"
+    fine_tuned(tables, base, tmp_path / "ended")
+    ends, whole = (history(tmp_path / name / "checkpoint") for name in ("ended", "undisturbed"))
+    assert [row["step"] for row in ends if "eval_loss" in row] == [4, 8]
+    for row, same in zip(ends, whole, strict=True):
+        assert row == pytest.approx(same, abs=1e-4)
 
 
 def test_the_loss_is_that_of_the_completions_tokens_alone(

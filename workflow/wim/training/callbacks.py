@@ -70,6 +70,24 @@ class Finite(TrainerCallback):  # type: ignore[misc]
                 raise not_finite(f"{what} is {value} at step {state.global_step}", self.settings)
 
 
+class GoesOnCounting(TrainerCallback):  # type: ignore[misc]
+    """Has a trainer go on with sums that its saved state holds in what it logged alone.
+
+    They are the tokens that TRL counts and the losses whose mean is the last row's train_loss.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the sums from the rows of the steps before."""
+        before = [row for row in state.log_history if "loss" in row]
+        if before:
+            self.trainer._total_train_tokens = int(before[-1].get("num_tokens", 0))
+            self.trainer._total_loss_scalar = sum(row["loss"] for row in before)
+            self.trainer._initial_global_step = 0
+
+
 COMPLETE = "complete"
 
 
@@ -77,13 +95,15 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
     """Saves the trainer every so many seconds, and once more when the job is asked to stop.
 
     SIGTERM and SIGUSR1 end training after the step in hand; `stopped_by` then has the signal's
-    number. A saved state that is whole has a file `complete`.
+    number. What is measured at an epoch's end is part of what is saved of its last step. A saved
+    state that is whole has a file `complete`.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.saved = time.monotonic()
         self.stopped_by = 0
+        self.saves_epoch = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the signals over for the time of training."""
@@ -97,10 +117,16 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a save when it is time, and for the end when the job must stop."""
         self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
-        if self.stopped_by:
-            control.should_save = control.should_training_stop = True
-        elif state.global_step < state.max_steps and due:
-            control.should_save = True
+        wanted = bool(self.stopped_by) or (due and state.global_step < state.max_steps)
+        self.saves_epoch = wanted and _ends_epoch(state)
+        control.should_training_stop |= bool(self.stopped_by)
+        control.should_save |= wanted and not self.saves_epoch
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Save what was put off until the epoch is measured; measure none that was broken off."""
+        control.should_save |= self.saves_epoch
+        if self.stopped_by and not _ends_epoch(state):
+            control.should_evaluate = False
 
     def _due(self) -> bool:
         return time.monotonic() - self.saved >= self.seconds
@@ -112,6 +138,10 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         self.saved = time.monotonic()
         work_was_kept()
         logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
+
+
+def _ends_epoch(state: Any) -> bool:
+    return state.global_step >= state.max_steps or float(state.epoch).is_integer()
 
 
 class AtTheEnd(TrainerCallback):  # type: ignore[misc]

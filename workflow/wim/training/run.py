@@ -123,9 +123,10 @@ def train(trainer: Any, working: Path, resumable: Any, name: str) -> None:
     """Train from the last saved state to the end, or until a signal."""
     from transformers import PrinterCallback
 
-    from wim.training.callbacks import last_saved
+    from wim.training.callbacks import GoesOnCounting, last_saved
 
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(GoesOnCounting(trainer))
     saved = last_saved(working)
     if saved:
         logger.info("%s: going on from %s", name, saved.name)
