@@ -9,7 +9,7 @@ from api_server import ApiServer, Fields, Reply, failed, last_message, said, sev
 
 from wim.engines.base import Request
 from wim.engines.calls import Calls
-from wim.engines.chat import AnswerToken, TopToken
+from wim.engines.chat import AnswerToken, NoAnswer, TopToken
 from wim.engines.endpoint import EndpointEngine
 from wim.engines.number_reading import read_sample, sample_logprobs, token_logprobs
 from wim.engines.remote import ReadChoices
@@ -147,7 +147,6 @@ def test_a_sampled_answer_names_a_number_clearly_or_none(text, number) -> None:
 
 def test_shares_are_those_of_the_answers_that_name_a_number() -> None:
     found = sample_logprobs(["7", "8", "Rating: 7", "7.", "what"], TEN, "Rating:", needed=3)
-    assert found is not None
     shares = dict(zip(TEN, map(math.exp, found), strict=True))
     assert {key: share for key, share in shares.items() if share} == {
         "7": pytest.approx(0.75),
@@ -156,7 +155,8 @@ def test_shares_are_those_of_the_answers_that_name_a_number() -> None:
 
 
 def test_few_clear_answers_are_none() -> None:
-    assert sample_logprobs(["7", "what", "", "7.5"], TEN, "Rating:", needed=2) is None
+    with pytest.raises(NoAnswer, match="1 of 4"):
+        sample_logprobs(["7", "what", "", "7.5"], TEN, "Rating:", needed=2)
 
 
 # Through a server
@@ -384,7 +384,7 @@ def test_texts_that_name_no_number_are_drawn_again_within_bounds(every, named) -
         assert each.logprobs is not None and each.logprobs[6] == 0.0
         assert len(drawn) == 12, "more rounds than were needed"
     else:
-        assert each.logprobs is None and "too few of 32" in each.reason
+        assert each.logprobs is None and "0 of 32 sampled" in each.reason
         assert len(drawn) == 32
     assert len(set(drawn)) == len(drawn), "a draw was repeated"
 

@@ -51,8 +51,8 @@ class EndpointEngine:
 
     Whether the server gives log-probabilities and several answers to a request is found out
     at the first answers. A request that stays without one gives an Unanswered. model: the name
-    that the server knows. special: the model's special tokens, as far as they are known. written: how
-    its template writes a conversation out, where it is known.
+    that the server knows. special: the model's special tokens, as far as they are known.
+    written: how its template writes a conversation out, where it is known.
     """
 
     def __init__(
@@ -106,9 +106,10 @@ class EndpointEngine:
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs.
 
-        Where the model's template is known and the answer has an opening, they are read where the
-        text goes on from there. Elsewhere probabilities are those among the choices when the model is asked for one of them; they
-        leave out outer white space. Of a single choice they could say nothing, and are None.
+        Where the model's template is known, they are read where the answer goes on from its
+        opening. Elsewhere probabilities are those among the choices when the model is asked for
+        one of them; they leave out outer white space. Of a single choice they could say nothing,
+        and are None.
         """
         if len(choices) == 1:
             yield from (ReadChoices(request.key, None, 0) for request in requests)
@@ -173,14 +174,17 @@ class EndpointEngine:
         texts: list[str] = []
         # Behind the opening a text that names no choice is a draw to leave out, as where
         # probabilities are read; in a chat it is the judge's answer.
-        rounds = REDRAWN if self._goes_on(request) else 1
-        for _ in range(rounds):
+        most = self.samples * (REDRAWN if self._goes_on(request) else 1)
+        while True:
             drawn, prompt_tokens = await self._drawn(request, choices, len(texts))
             texts += drawn
-            logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
-            if logprobs is not None:
+            try:
+                logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
+            except NoAnswer:
+                if len(texts) >= most:
+                    raise
+            else:
                 return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
-        raise NoAnswer(f"too few of {len(texts)} sampled answers named one of the choices")
 
     async def _drawn(
         self, request: Request, choices: Sequence[str], first: int

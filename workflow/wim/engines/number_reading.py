@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-from wim.engines.chat import AnswerToken
+from wim.engines.chat import AnswerToken, NoAnswer
 
 # What may stand around a choice: quotes, emphasis, brackets, and signs of spaces in tokens.
 AROUND = " \t\r\n\"'`*_([<>:#\u0120\u2581"
@@ -56,14 +56,14 @@ def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
 
 def sample_logprobs(
     texts: Sequence[str], choices: Sequence[str], opening: str, needed: int
-) -> tuple[float, ...] | None:
+) -> tuple[float, ...]:
     """The log (nats) of each choice's frequency among the sampled answers that name one.
 
-    None if fewer than needed do.
+    Raises NoAnswer if fewer than needed do.
     """
     named = [name for text in texts if (name := read_sample(text, choices, opening))]
     if len(named) < needed:
-        return None
+        raise NoAnswer(f"{len(named)} of {len(texts)} sampled answers named one of the choices")
     shares = [named.count(choice) / len(named) for choice in choices]
     return tuple(math.log(share) if share else -math.inf for share in shares)
 
