@@ -5,7 +5,7 @@ A chat API opens the answer itself. The servers that run a staged model also go 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -15,11 +15,8 @@ from wim.tables import Message
 Written = Callable[[Sequence[Message], str], str]
 
 
-def written_by(folder: Path) -> Written:
-    """What writes messages and the answer's first words as a staged model's template has them."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+def written_by(tokenizer: Any) -> Written:
+    """What writes messages and the answer's first words as a tokenizer's template has them."""
     first = tokenizer.bos_token
     # Servers tokenise a text as the tokenizer does of itself.
     added = first is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id

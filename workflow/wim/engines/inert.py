@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import Any
 
 # How the chat templates of open models spell what opens and ends turns. A server behind an
 # address does not say which of them are its own.
@@ -29,10 +29,7 @@ def inert_with(tokens: Iterable[str] = ()) -> Callable[[str], str]:
     return lambda text: pattern.sub(lambda found: found[0][0] + "\u2060" + found[0][1:], text)
 
 
-def special_tokens(folder: Path) -> set[str]:
-    """The special tokens of a staged model."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+def special_tokens(tokenizer: Any) -> set[str]:
+    """The special tokens of a staged model's tokenizer."""
     added = tokenizer.added_tokens_decoder.values()
     return {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)

@@ -58,8 +58,8 @@ class ScoringModel:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
-        self.inert = inert_with(special_tokens(folder))
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.inert = inert_with(special_tokens(self.tokenizer))
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
         self.model: Any = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=chosen, device_map=self.device, trust_remote_code=False

@@ -199,16 +199,18 @@ def _asked(model: StagedModel) -> Iterator[Engine]:
         calls = Calls(folder.name, str(api.url).rstrip("/"), api)
         yield EndpointEngine(calls, endpoint["name"], api.samples)
         return
+    from transformers import AutoTokenizer
+
     from wim.engines.going_on import written_by
     from wim.engines.inert import special_tokens
     from wim.engines.served import serving
 
     assert source.serve is not None and model.server_log is not None
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
-        yield EndpointEngine(
-            *(calls, server.model, api.samples, special_tokens(folder), written_by(folder))
-        )
+        special, written = special_tokens(tokenizer), written_by(tokenizer)
+        yield EndpointEngine(calls, server.model, api.samples, special, written)
 
 
 def engine_codes() -> dict[str, str]:
