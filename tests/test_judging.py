@@ -266,19 +266,23 @@ def test_overlap_is_the_share_of_five_word_sequences() -> None:
 class Scripted:
     """An engine that says what it is told to, in reverse order, and keeps what it was asked.
 
-    critiques: by key, words and finish reason. no_room: keys whose rating call does not fit.
+    critiques: by key, words and finish reason. again: the same at later attempts, one behind the
+    other. no_room: keys whose rating call does not fit.
     """
 
     critiques: Mapping[str, tuple[str, str]]
+    again: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     no_room: frozenset[str] = frozenset()
     best: int = 7
     asked: list[Request] = field(default_factory=list)
     rated: list[Request] = field(default_factory=list)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        self.asked += requests
         for request in reversed(requests):
-            text, reason = self.critiques[request.key]
+            before = sum(one.key == request.key for one in self.asked)
+            self.asked.append(request)
+            told = self.again[request.key][before - 1] if before else self.critiques[request.key]
+            text, reason = told
             yield Completion(request.key, text, reason, 90, len(text.split()))  # type: ignore[arg-type]
 
     def choice_logprobs(
@@ -302,8 +306,12 @@ def candidate(
     return Candidate(key, "p", "d", 1, "actor", 0, context, response, False, "stop", 9, 9, 0, "m")
 
 
-def judge(engine: Scripted | LocalEngine, templates: Templates = TEMPLATES) -> StructuredJudge:
-    return StructuredJudge("strict", engine, templates, JudgeSettings(model="m"), 0, "digest")
+def judge(
+    engine: Scripted | LocalEngine, templates: Templates = TEMPLATES, attempts: int = 1
+) -> StructuredJudge:
+    sampling = Sampling(max_new_tokens=40, temperature=0.6 if attempts > 1 else 0.0)
+    settings = JudgeSettings(model="m", attempts=attempts, sampling=sampling)
+    return StructuredJudge("strict", engine, templates, settings, 0, "digest")
 
 
 CASES = {
@@ -368,6 +376,30 @@ def test_a_prompt_beyond_the_context_has_no_probability_that_nothing_is_missing(
     }
     assert ratings["a-context"].nothing_missing_logprob is None
     assert ratings["h-ok"].nothing_missing_logprob == -2.5
+
+
+def test_a_critique_of_no_use_is_asked_for_again_and_the_number_in_view_of_the_last_one() -> None:
+    engine = Scripted(
+        {"a": (RESPONSE, "stop"), "b": (CRITIQUE, "stop"), "c": (RESPONSE, "stop")},
+        again={"a": [("I'm sorry.", "stop"), (CRITIQUE, "stop")], "c": [("The", "length")] * 2},
+    )
+    a, b, c = judge(engine, attempts=3).rate([candidate(key) for key in "abc"])
+    assert (a.status, a.rating, a.wim, a.attempts) == ("ok", 7, CRITIQUE, 3)
+    assert (b.status, b.attempts) == ("ok", 1)
+    assert (c.status, c.rating, c.wim, c.raw, c.attempts) == ("truncated", None, None, "The", 3)
+    assert a.tokens == sum(len(text.split()) for text in (RESPONSE, "I'm sorry.", CRITIQUE))
+    seeds = [request.seed for request in engine.asked]
+    assert len(set(seeds)) == len(seeds) == 7
+    assert {request.key: request.messages[1]["content"] for request in engine.rated} == {
+        "a": CRITIQUE,
+        "b": CRITIQUE,
+    }
+
+
+def test_a_prompt_beyond_the_context_is_not_asked_again() -> None:
+    engine = Scripted({"a": ("", "context")})
+    (row,) = judge(engine, attempts=3).rate([candidate("a")])
+    assert (row.status, row.attempts) == ("error", 1)
 
 
 @pytest.mark.parametrize("best", [1, 5, 10])

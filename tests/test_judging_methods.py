@@ -16,10 +16,10 @@ from wim.errors import UserError
 from wim.judging.judge import Judge
 from wim.judging.pairwise import PairwiseJudge, ResponsePair, agreed_winner
 from wim.judging.rating import judge_of
-from wim.judging.single_call import Reading, placeholders, read_judgement
+from wim.judging.single_call import placeholders, read_judgement
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import published_critique, published_number
-from wim.judging.verdict import Status
+from wim.judging.verdict import Reading, Status
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
 from wim.table_files import as_arrow
@@ -376,16 +376,16 @@ def test_each_method_rates_all_candidates_in_their_order() -> None:
 # Settings.
 
 
-def test_a_structured_judge_is_what_it_was_before_there_were_other_methods() -> None:
+def test_what_a_structured_judge_is_known_by() -> None:
     settings = JudgeSettings(model="m")
     assert canonical_json(settings.told()) == (
-        '{"echo_overlap":0.8,"method":"structured","model":"m","nothing_missing":"Nothing is '
+        '{"attempts":1,"echo_overlap":0.8,"method":"structured","model":"m","nothing_missing":"Nothing is '
         'missing","sampling":{"max_new_tokens":40,"temperature":0.0,"top_k":50,"top_p":1.0}}'
     )
     templates = Templates("", {"critique": "c", "rating": "r"})
     one = judge_of("j", Scripted({}), templates, settings, 0, "digest")
     assert isinstance(one, StructuredJudge)
-    assert one.digest == "3a3646c21ded54f6dbe7042a4c542be7428fed57ffb5b5483d98165e768bfb1f"
+    assert one.digest == "c3f27063b11a861abbeff5a273ccc2f1920e5079ab347d0976ac85e6a315ab76"
 
 
 def test_a_judge_is_told_what_its_method_uses_and_reads_its_settings_back() -> None:
@@ -414,7 +414,11 @@ def test_a_methods_templates_are_its_own_unless_a_folder_is_named() -> None:
             {"method": "single_call", "sampling": {"max_new_tokens": 256}, "attempts": 3},
             "3 attempts at temperature 0 or by contrastive search give the same answer",
         ),
-        ({"attempts": 2}, "the method structured has no use for attempts"),
+        ({"attempts": 2}, "2 attempts at temperature 0 or by contrastive search"),
+        (
+            {"method": "upstream", "sampling": {"max_new_tokens": 256}, "attempts": 2},
+            "the method upstream has no use for attempts",
+        ),
         ({"decimals": True}, "the method structured has no use for decimals"),
         (
             {"method": "upstream", "sampling": {"max_new_tokens": 256}, "echo_overlap": 0.5},

@@ -213,7 +213,9 @@ CHANGES = [
         id="a third reward",
     ),
     pytest.param(
-        edited("wim/judging/structured.py", "attempts=1", "attempts=2"),
+        edited(
+            "wim/judging/structured.py", "attempts=asked.attempts", "attempts=1 + asked.attempts"
+        ),
         {**RATE, **AFTER_RATINGS},
         id="code in judging",
     ),

@@ -6,15 +6,13 @@ what cannot be read is asked for again a few times, and then it is a failure, ne
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from wim.digest import seed_of
 from wim.engines.base import Completion, Request
+from wim.judging.asking import Asked, ask_until_usable
 from wim.judging.judge import Judge, failed_to_answer, without_words
-from wim.judging.verdict import REFUSAL, Status, plain, read_critique
-from wim.progress import progress
+from wim.judging.verdict import REFUSAL, Reading, Status, plain, read_critique
 from wim.tables import Candidate, Rating
 
 # Three brackets or more around a text that opens none itself; and two, no more, around another.
@@ -25,43 +23,13 @@ DECIMAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
 LOWEST, HIGHEST = 1, 10
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What was read from a judge's words; number and critique are None unless it is usable."""
-
-    status: Status
-    number: float | None = None
-    wim: str | None = None
-
-
 class SingleCallJudge(Judge):
     """A judge that is asked once for everything, and again while its answer is of no use."""
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate. A row's words are those of the last attempt, its tokens of all of them."""
-        answers: dict[str, Completion] = {}
-        readings: dict[str, Reading] = {}
-        attempts: Counter[str] = Counter()
-        tokens: Counter[str] = Counter()
-        pending = list(candidates)
-        for attempt in range(1, self.settings.attempts + 1):
-            if not pending:
-                break
-            asked = {row.candidate_id: self._ask(row, attempt) for row in pending}
-            found = self.engine.generate(list(asked.values()), self.settings.sampling)
-            for answer in progress(found, len(asked), "ratings", "row"):
-                answers[answer.key] = answer
-                attempts[answer.key] += 1
-                tokens[answer.key] += answer.completion_tokens
-            for row in pending:
-                readings[row.candidate_id] = self._read(
-                    row, answers[row.candidate_id], asked[row.candidate_id]
-                )
-            pending = [row for row in pending if _may_do_better(readings[row.candidate_id])]
-        return [
-            self._rating(readings[key], answers[key], attempts=attempts[key], tokens=tokens[key])
-            for key in (row.candidate_id for row in candidates)
-        ]
+        asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
+        return [self._rating(asked[row.candidate_id]) for row in candidates]
 
     def _ask(self, row: Candidate, attempt: int) -> Request:
         content = self.templates.render(
@@ -74,7 +42,7 @@ class SingleCallJudge(Judge):
         seed = seed_of(self.seed, self.name, row.candidate_id, attempt)
         return Request(row.candidate_id, ({"role": "user", "content": content},), seed)
 
-    def _read(self, row: Candidate, answer: Completion, asked: Request) -> Reading:
+    def _read(self, row: Candidate, asked: Request, answer: Completion) -> Reading:
         if failed_to_answer(answer):
             return Reading(Status.ERROR)
         return read_judgement(
@@ -87,8 +55,8 @@ class SingleCallJudge(Judge):
             self.settings.echo_overlap,
         )
 
-    def _rating(self, reading: Reading, answer: Completion, attempts: int, tokens: int) -> Rating:
-        number = reading.number
+    def _rating(self, asked: Asked) -> Rating:
+        answer, reading, number = asked.answer, asked.reading, asked.reading.number
         return Rating(
             candidate_id=answer.key,
             judge=self.name,
@@ -99,14 +67,10 @@ class SingleCallJudge(Judge):
             wim=reading.wim,
             nothing_missing_logprob=None,
             raw=answer.text or (without_words(answer) if reading.status is Status.ERROR else ""),
-            attempts=attempts,
-            tokens=tokens,
+            attempts=asked.attempts,
+            tokens=asked.tokens,
             judge_digest=self.digest,
         )
-
-
-def _may_do_better(reading: Reading) -> bool:
-    return not reading.status.usable and reading.status is not Status.ERROR
 
 
 def read_judgement(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from wim.digest import seed_of
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.remote import ReadChoices
+from wim.judging.asking import Asked, ask_until_usable
 from wim.judging.judge import Judge, failed_to_answer, without_words
-from wim.judging.verdict import Status, read_critique
-from wim.progress import progress
+from wim.judging.verdict import Reading, Status, read_critique
 from wim.tables import Candidate, Message, Rating
 
 logger = logging.getLogger(__name__)
@@ -23,37 +23,25 @@ NUMBERS = tuple(f" {number}" for number in range(1, 11))
 
 
 class StructuredJudge(Judge):
-    """A judge that is asked twice: for its critique, and for the number with that in view."""
+    """A judge that is asked for its critique, and then for the number with that in view."""
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate; the number is asked for where the critique is usable."""
-        asked = {row.candidate_id: self._ask(row) for row in candidates}
-        nothing = {
-            answer.key: answer.logprobs[0] if answer.logprobs else None
-            for answer in self.engine.choice_logprobs(
-                list(asked.values()), [self.settings.nothing_missing]
-            )
-        }
-        critiques = self._critiques(asked)
-        verdicts = {row.candidate_id: self._verdict(row, critiques, asked) for row in candidates}
-        numbers = self._numbers(
-            {
-                row.candidate_id: self._ask_number(row, asked, critiques)
-                for row in candidates
-                if verdicts[row.candidate_id][0].usable
-            }
-        )
+        nothing = self._nothing_missing(candidates)
+        asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
+        usable = [row for row in candidates if asked[row.candidate_id].reading.status.usable]
+        numbers = self._numbers([self._ask_number(row, asked[row.candidate_id]) for row in usable])
         return [
-            self._rating(row, verdicts, critiques, nothing, numbers.get(row.candidate_id))
-            for row in candidates
+            self._rating(asked[key], nothing[key], numbers.get(key))
+            for key in (row.candidate_id for row in candidates)
         ]
 
-    def _ask(self, row: Candidate) -> Request:
+    def _ask(self, row: Candidate, attempt: int) -> Request:
         content = self._rendered("critique", row)
         return Request(
             row.candidate_id,
             ({"role": "user", "content": content},),
-            seed_of(self.seed, self.name, row.candidate_id),
+            seed_of(self.seed, self.name, row.candidate_id, attempt),
         )
 
     def _rendered(self, template: str, row: Candidate) -> str:
@@ -64,36 +52,35 @@ class StructuredJudge(Judge):
             nothing_missing=self.settings.nothing_missing,
         )
 
-    def _critiques(self, asked: dict[str, Request]) -> dict[str, Completion]:
-        answers = self.engine.generate(list(asked.values()), self.settings.sampling)
-        return {answer.key: answer for answer in progress(answers, len(asked), "ratings", "row")}
+    def _nothing_missing(self, candidates: Sequence[Candidate]) -> dict[str, float | None]:
+        """The log-probability that the critique begins with those words, by candidate."""
+        answers = self.engine.choice_logprobs(
+            [self._ask(row, 1) for row in candidates], [self.settings.nothing_missing]
+        )
+        return {answer.key: answer.logprobs[0] if answer.logprobs else None for answer in answers}
 
-    def _verdict(
-        self, row: Candidate, critiques: dict[str, Completion], asked: dict[str, Request]
-    ) -> tuple[Status, str]:
-        answer = critiques[row.candidate_id]
+    def _read(self, row: Candidate, asked: Request, answer: Completion) -> Reading:
         if failed_to_answer(answer):
-            return Status.ERROR, ""
-        return read_critique(
+            return Reading(Status.ERROR)
+        status, critique = read_critique(
             answer.text,
             answer.finish_reason == "stop",
             self.settings.nothing_missing,
-            [asked[row.candidate_id].messages[0]["content"], row.completion],
+            [asked.messages[0]["content"], row.completion],
             self.settings.echo_overlap,
         )
+        return Reading(status, wim=critique if status.usable else None)
 
-    def _ask_number(
-        self, row: Candidate, asked: dict[str, Request], critiques: dict[str, Completion]
-    ) -> Request:
-        answer: Message = {"role": "assistant", "content": critiques[row.candidate_id].text}
+    def _ask_number(self, row: Candidate, asked: Asked) -> Request:
+        critique: Message = {"role": "assistant", "content": asked.answer.text}
         question: Message = {"role": "user", "content": self._rendered("rating", row)}
-        messages = (*asked[row.candidate_id].messages, answer, question)
+        messages = (*asked.request.messages, critique, question)
         return Request(row.candidate_id, messages, opening=OPENING)
 
-    def _numbers(self, requests: dict[str, Request]) -> dict[str, "Numbers"]:
+    def _numbers(self, requests: Sequence[Request]) -> dict[str, "Numbers"]:
         """What the judge says of the numbers 1 to 10, by candidate."""
         numbers = {}
-        for answer in self.engine.choice_logprobs(list(requests.values()), NUMBERS):
+        for answer in self.engine.choice_logprobs(requests, NUMBERS):
             if answer.logprobs is not None:
                 numbers[answer.key] = numbers_of(answer, answer.logprobs)
             elif isinstance(answer, ReadChoices):
@@ -101,29 +88,23 @@ class StructuredJudge(Judge):
         return numbers
 
     def _rating(
-        self,
-        row: Candidate,
-        verdicts: dict[str, tuple[Status, str]],
-        critiques: dict[str, Completion],
-        nothing: dict[str, float | None],
-        numbers: "Numbers | None",
+        self, asked: Asked, nothing_missing: float | None, numbers: "Numbers | None"
     ) -> Rating:
-        status, wim = verdicts[row.candidate_id]
-        answer = critiques[row.candidate_id]
+        answer, status = asked.answer, asked.reading.status
         if status.usable and numbers is None:
             status = Status.ERROR
         return Rating(
-            candidate_id=row.candidate_id,
+            candidate_id=answer.key,
             judge=self.name,
             status=status.value,
             rating=None if numbers is None else numbers.most_likely,
             rating_expected=None if numbers is None else expected_rating(numbers.shares),
             rating_source=None if numbers is None else numbers.source,
-            wim=wim if status.usable else None,
-            nothing_missing_logprob=nothing[row.candidate_id],
+            wim=asked.reading.wim if status.usable else None,
+            nothing_missing_logprob=nothing_missing,
             raw=answer.text or (without_words(answer) if status is Status.ERROR else ""),
-            attempts=1,
-            tokens=answer.completion_tokens,
+            attempts=asked.attempts,
+            tokens=asked.tokens,
             judge_digest=self.digest,
         )
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 # No sentence ends with the full stop of a list number ("1.") at the start of a line, or of these.
@@ -65,6 +66,15 @@ class Status(StrEnum):
     def usable(self) -> bool:
         """Whether a reward may be made of it."""
         return self in (Status.OK, Status.NOTHING_MISSING)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from a judge's words; number and critique are None unless it is usable."""
+
+    status: Status
+    number: float | None = None
+    wim: str | None = None
 
 
 def read_critique(

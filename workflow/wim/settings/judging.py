@@ -17,7 +17,7 @@ TEMPLATES = {
     "reward_model": (),
 }
 UNUSED = {
-    "structured": {"attempts", "decimals"},
+    "structured": {"decimals"},
     "single_call": set[str](),
     "upstream": {"nothing_missing", "echo_overlap", "attempts", "decimals"},
     "pairwise": {"sampling", "nothing_missing", "echo_overlap", "attempts", "decimals"},
@@ -64,8 +64,8 @@ class JudgeSettings(Section):
     five-word sequences on; not in upstream. Unit: share."""
 
     attempts: int = Field(default=1, ge=1, le=16)
-    """single_call: how often at most a judgement is asked for until one is usable, each time drawn
-    with another seed, so above 1 it needs a temperature above 0. Unit: attempts."""
+    """structured, single_call: how often at most the judge's words are asked for until they are
+    usable, each time drawn with another seed, so above 1 it needs a temperature above 0. Unit: attempts."""
 
     decimals: bool = False
     """single_call: whether the scale of 1 to 10 has numbers such as 7.5; false refuses them.
