@@ -4,7 +4,8 @@ PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 # One more than the cores, as the tests of the cluster mostly wait; each on one thread, as the threads
-# of several processes get in each other's way.
+# of several processes get in each other's way; and without the compiler that a quantisation library
+# brings up at its import, which costs each job over a second and is asked for nothing.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 
 .PHONY: setup demo demo-chat plan size stage check test format reference clean help
@@ -45,7 +46,7 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/python -m wim.reference --check
 
 test: setup ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	OMP_NUM_THREADS=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
 		--no-loadscope-reorder --durations 40 --durations-min 10
 
 format: setup ## put the code in its form
