@@ -1,10 +1,13 @@
 """Generation: this project's engine against plain transformers, in turn, on the same prompts.
 
     python bench/generation.py results/models/smollm2 [--prompts 48] [--rounds 2]
+    python bench/generation.py results/models/smollm2 --batch-size 16 --new-tokens 256
 
 Plain is what a first script does: `generate` in float32, batches of 8, in the file's order, a
-global seed. Prints useful tokens a second of each round (tokens up to and with the end token; the
-wall time is that of generating, without loading) and the ratio of the medians.
+global seed. Ours runs batch by batch, and continuously, where waiting rows take the places of ended
+ones (the default on a GPU); the two differ only where rows outnumber the batch. Prints useful tokens
+a second of each round (tokens up to and with the end token; the wall time is that of generating,
+without loading), the passes of one token a row that ours took, and the ratios of the medians.
 """
 
 import argparse
@@ -12,8 +15,10 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from wim.engines.base import Request
+from wim.engines.decoder import Decoder
 from wim.engines.local import LocalEngine
 from wim.settings.sampling import Sampling
 
@@ -74,13 +79,29 @@ class Plain:
 
 
 class Ours:
-    """The local engine with its defaults."""
+    """The local engine; `passes` counts the steps of its last run."""
 
-    def __init__(self, folder: Path, batch_size: int) -> None:
-        self.engine = LocalEngine(folder, "auto", batch_size)
+    def __init__(self, folder: Path, batch_size: int, continuous: bool) -> None:
+        self.engine = LocalEngine(folder, "auto", batch_size, continuous=continuous)
+        self.passes = 0
+        prefilled = self.engine._prefilled
+
+        def counted(*given: Any) -> Decoder:
+            decoder = prefilled(*given)
+            advance = decoder.advance
+
+            def step(tokens: Any) -> None:
+                self.passes += 1
+                advance(tokens)
+
+            decoder.advance = step  # type: ignore[method-assign]
+            return decoder
+
+        self.engine._prefilled = counted  # type: ignore[method-assign]
 
     def tokens(self, requests: list[Request], sampling: Sampling) -> int:
         """Generate, and count the useful tokens."""
+        self.passes = 0
         answers = self.engine.generate(requests, sampling)
         return sum(answer.completion_tokens for answer in answers)
 
@@ -91,13 +112,15 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a staged model's folder")
     parser.add_argument("--prompts", type=int, default=48)
     parser.add_argument("--new-tokens", type=int, default=96)
+    parser.add_argument("--batch-size", type=int, default=96, help="of ours")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     requests = requests_of(options.prompts)
     sampling = Sampling(max_new_tokens=options.new_tokens, temperature=0.9, top_k=50)
-    contestants = {
+    contestants: dict[str, Plain | Ours] = {
         "plain float32, batch 8": Plain(options.model, 8),
-        "ours": Ours(options.model, 96),
+        "ours": Ours(options.model, options.batch_size, continuous=False),
+        "ours, continuous": Ours(options.model, options.batch_size, continuous=True),
     }
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     for one in contestants.values():
@@ -107,9 +130,11 @@ def main() -> None:
             start = time.perf_counter()
             count = one.tokens(requests, sampling)
             rates[name].append(count / (time.perf_counter() - start))
-            print(f"{name}: {count} tokens, {rates[name][-1]:.0f} tokens/s", flush=True)
-    plain, ours = (statistics.median(rates[name]) for name in contestants)
+            passes = f", {one.passes} passes" if isinstance(one, Ours) else ""
+            print(f"{name}: {count} tokens, {rates[name][-1]:.0f} tokens/s{passes}", flush=True)
+    plain, ours, continuous = (statistics.median(rates[name]) for name in contestants)
     print(f"ratio of medians, ours to plain: {ours / plain:.2f}")
+    print(f"ratio of medians, continuous to batch by batch: {continuous / ours:.2f}")
 
 
 if __name__ == "__main__":

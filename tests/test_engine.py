@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from wim.engines.base import Completion, Request
+from wim.engines.decoder import Decoder
 from wim.engines.local import LocalEngine
 from wim.settings.sampling import Sampling
 
@@ -108,6 +110,34 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(tiny, batch_size)
     alone = {r.key: answers(tiny, [r], sampling, 1)[r.key] for r in requests}
     random.Random(batch_size).shuffle(requests)
     assert answers(tiny, requests, sampling, batch_size) == alone
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 8])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_that_take_the_places_of_ended_ones_say_what_they_say_alone(
+    tiny, tiny_model: Path, monkeypatch, batch_size, temperature
+) -> None:
+    sampling = Sampling(max_new_tokens=40, temperature=temperature)
+    requests = [ask(text, seed) for seed, text in enumerate(TEXTS * 3)]
+    requests = [replace(row, key=str(place)) for place, row in enumerate(requests)]
+    alone = {row.key: answers(tiny, [row], sampling, 1)[row.key] for row in requests}
+    lengths = {row.completion_tokens for row in alone.values()}
+    assert len(lengths) > 3
+    engine, joined, widths = LocalEngine(tiny_model, "float32", continuous=True), [], []
+    join = Decoder.join
+
+    def counted(own: Decoder, other: Decoder) -> None:
+        join(own, other)
+        joined.append(len(other.logits))
+        widths.append(own.mask.shape[-1])
+        assert len(own.logits) == len(own.mask) == len(own.cache.layers[0].keys) <= batch_size
+
+    monkeypatch.setattr(Decoder, "join", counted)
+    assert answers(engine, requests, sampling, batch_size) == alone
+    # One row at a time leaves no place to join at; what nobody has any more is left out of the cache.
+    assert bool(joined) is (batch_size > 1)
+    prompts = max(row.prompt_tokens for row in alone.values())
+    assert max(widths, default=0) <= prompts + max(lengths)
 
 
 def test_other_seeds_give_other_samples(tiny) -> None:

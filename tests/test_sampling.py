@@ -14,21 +14,23 @@ SEEDS = 20_000
 
 
 def draws(sampling: Sampling, step: int = 0) -> torch.Tensor:
-    return choose_tokens(LOGITS.expand(SEEDS, -1), torch.arange(SEEDS), step, sampling)
+    return choose_tokens(
+        LOGITS.expand(SEEDS, -1), torch.arange(SEEDS), torch.tensor(step), sampling
+    )
 
 
 def test_noise_has_the_mean_and_variance_of_the_standard_gumbel_distribution() -> None:
     tokens = torch.arange(1000).expand(1000, -1)
-    noise = gumbel(torch.arange(1000), 3, tokens).double()
+    noise = gumbel(torch.arange(1000), torch.tensor(3), tokens).double()
     assert noise.mean() == pytest.approx(0.5772, abs=0.005)
     assert noise.var() == pytest.approx(math.pi**2 / 6, abs=0.01)
 
 
 def test_noise_of_neighbouring_seeds_steps_and_tokens_is_uncorrelated() -> None:
     tokens = torch.arange(2001).expand(200, -1)
-    noise = gumbel(torch.arange(200), 0, tokens)
-    later = gumbel(torch.arange(200), 1, tokens)
-    other = gumbel(torch.arange(200) + 1, 0, tokens)
+    noise = gumbel(torch.arange(200), torch.tensor(0), tokens)
+    later = gumbel(torch.arange(200), torch.tensor(1), tokens)
+    other = gumbel(torch.arange(200) + 1, torch.tensor(0), tokens)
     for shifted in (later, other, noise.roll(1, dims=-1)):
         both = torch.stack([noise.flatten(), shifted.flatten()])
         assert abs(torch.corrcoef(both)[0, 1].item()) < 0.01
@@ -36,7 +38,7 @@ def test_noise_of_neighbouring_seeds_steps_and_tokens_is_uncorrelated() -> None:
 
 def test_no_two_seeds_steps_or_tokens_share_their_noise() -> None:
     tokens = torch.arange(40).expand(40, -1)
-    rows = [gumbel(torch.arange(40), step, tokens) for step in range(40)]
+    rows = [gumbel(torch.arange(40), torch.tensor(step), tokens) for step in range(40)]
     values = torch.stack(rows).flatten()
     # 64,000 float32 numbers: a few of them meet by chance, none in a pattern.
     assert len(values.unique()) > 0.99 * len(values)
@@ -64,7 +66,9 @@ def seed_with_bits(bits: int) -> int:
 
 @pytest.mark.parametrize("bits", [0, 2**64 - 1, 2**63, 2**63 - 1])
 def test_noise_is_finite_at_the_ends_of_the_generators_range(bits: int) -> None:
-    noise = gumbel(torch.tensor([seed_with_bits(bits)]), 0, torch.tensor([[0]])).item()
+    noise = gumbel(
+        torch.tensor([seed_with_bits(bits)]), torch.tensor(0), torch.tensor([[0]])
+    ).item()
     uniform = (bits + 0.5) / 2**64
     assert math.isfinite(noise)
     if uniform < 0.9:
@@ -109,7 +113,7 @@ def test_a_tiny_top_p_and_a_top_k_of_one_take_the_most_likely_token() -> None:
 
 def test_temperature_zero_is_the_most_likely_token_whatever_the_seed() -> None:
     logits = torch.randn(50, 999, generator=torch.Generator().manual_seed(0))
-    tokens = choose_tokens(logits, torch.arange(50), 0, Sampling(temperature=0))
+    tokens = choose_tokens(logits, torch.arange(50), torch.tensor(0), Sampling(temperature=0))
     assert tokens.tolist() == logits.argmax(-1).tolist()
 
 
@@ -120,10 +124,14 @@ def test_temperature_zero_is_the_most_likely_token_whatever_the_seed() -> None:
 def test_a_rows_draw_is_the_same_alone_and_among_others(sampling) -> None:
     logits = torch.randn(16, 5000, generator=torch.Generator().manual_seed(1)) * 3
     seeds = torch.arange(16) * 2**55
-    together = choose_tokens(logits, seeds, 5, sampling)
-    alone = [choose_tokens(logits[[row]], seeds[[row]], 5, sampling).item() for row in range(16)]
+    steps = torch.arange(16) // 3
+    together = choose_tokens(logits, seeds, steps, sampling)
+    alone = [
+        choose_tokens(logits[[row]], seeds[[row]], steps[[row]], sampling).item()
+        for row in range(16)
+    ]
     order = torch.randperm(16, generator=torch.Generator().manual_seed(2))
-    shuffled = choose_tokens(logits[order], seeds[order], 5, sampling)
+    shuffled = choose_tokens(logits[order], seeds[order], steps[order], sampling)
     assert together.tolist() == alone
     assert shuffled.tolist() == together[order].tolist()
 
@@ -132,7 +140,7 @@ def test_seeds_and_steps_change_what_is_drawn() -> None:
     logits = torch.zeros(1, 1000)
     sampling = Sampling(temperature=1.0, top_k=0)
     drawn = {
-        choose_tokens(logits, torch.tensor([seed]), step, sampling).item()
+        choose_tokens(logits, torch.tensor([seed]), torch.tensor([step]), sampling).item()
         for seed in range(10)
         for step in range(10)
     }

@@ -48,6 +48,27 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         buffer[..., start:end, :] = new
         return buffer[..., :end, :]
 
+    def join(self, other: "RoomyLayer", skipped: int) -> None:
+        """Take in another layer's rows behind these; what is shorter gets zeros in front.
+
+        skipped: tokens at the front of these rows that none of them has any more.
+        """
+        self.buffers = [
+            _stacked(own[..., skipped:, :], new)
+            for own, new in ((self.keys, other.keys), (self.values, other.values))
+        ]
+        self.keys, self.values = (buffer[..., :-ROOM, :] for buffer in self.buffers)
+
+
+def _stacked(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """The rows of two (rows, heads, tokens, width), ending together, with room behind them."""
+    longest = max(first.shape[-2], second.shape[-2])
+    rows, heads, _, width = first.shape
+    found = first.new_zeros(rows + len(second), heads, longest + ROOM, width)
+    found[:rows, :, longest - first.shape[-2] : longest] = first
+    found[rows:, :, longest - second.shape[-2] : longest] = second
+    return found
+
 
 def growing_cache(model: Any) -> DynamicCache:
     """An empty cache for a model; layers of other kinds (sliding windows) stay transformers' own."""

@@ -56,7 +56,9 @@ class ContrastiveDecoder(Decoder):
         self._passed.append(normalize(found[-1].float(), dim=-1).to(found[-1].dtype))
         return output
 
-    def next_tokens(self, seeds: "torch.Tensor", step: int, sampling: Sampling) -> "torch.Tensor":
+    def next_tokens(
+        self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
+    ) -> "torch.Tensor":
         """See Decoder.next_tokens; the tokens are appended already."""
         import torch
 
@@ -109,6 +111,11 @@ class ContrastiveDecoder(Decoder):
             ]
             layer.crop(-count)
             layer.update(*kept)
+
+    @property
+    def joins(self) -> bool:
+        """No: the states of the rows' contexts are of one length."""
+        return False
 
     def advance(self, tokens: "torch.Tensor") -> None:
         """Nothing: next_tokens has appended them."""

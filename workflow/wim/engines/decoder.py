@@ -55,9 +55,11 @@ class Decoder:
         self.logits = logits[:, -1]
         return logits
 
-    def next_tokens(self, seeds: "torch.Tensor", step: int, sampling: Sampling) -> "torch.Tensor":
-        """The next token (rows,) of each row; seeds (rows,), step: tokens drawn before."""
-        return choose_tokens(self.logits, seeds, step, sampling)
+    def next_tokens(
+        self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
+    ) -> "torch.Tensor":
+        """The next token (rows,) of each row; seeds (rows,), steps (rows,): tokens drawn before."""
+        return choose_tokens(self.logits, seeds, steps, sampling)
 
     def advance(self, tokens: "torch.Tensor") -> None:
         """Append one token (rows,) to each row."""
@@ -72,6 +74,32 @@ class Decoder:
         """Go on with the rows of these indices only."""
         self.mask, self.positions = self.mask[index], self.positions[index]
         self.cache.batch_select_indices(index)
+
+    @property
+    def joins(self) -> bool:
+        """Whether other rows may join: every layer attends to all tokens, and keeps them all."""
+        from wim.engines.cache import RoomyLayer
+
+        return all(isinstance(layer, RoomyLayer) for layer in self.cache.layers)
+
+    def join(self, other: "Decoder") -> None:
+        """Take in the rows of another batch, which is used up, behind these.
+
+        All rows end at the same place. Layer by layer, so that little is in memory twice.
+        """
+        import torch
+        from torch.nn.functional import pad
+
+        with torch.inference_mode():
+            # Where rows that have left began, all are padded now.
+            skipped = int(self.mask.any(0).int().argmax())
+            masks = [self.mask[:, skipped:], other.mask]
+            longest = max(mask.shape[-1] for mask in masks)
+            self.mask = torch.cat([pad(mask, (longest - mask.shape[-1], 0)) for mask in masks])
+            for layer in self.cache.layers:
+                layer.join(other.cache.layers.pop(0), skipped)
+            self.positions = torch.cat([self.positions, other.positions])
+            self.logits = torch.cat([self.logits, other.logits])
 
     def lookahead(self, tokens: list[int]) -> "torch.Tensor":
         """Logits (rows, tokens, vocabulary) after each of some tokens; the rows stay as they are."""

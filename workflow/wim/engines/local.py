@@ -2,8 +2,9 @@
 
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,25 @@ from wim.settings.precision import Attention, Quantization
 from wim.settings.sampling import Sampling
 
 logger = logging.getLogger(__name__)
+# Rows join a batch once no more than this share of it is still going.
+FULL_ENOUGH = 0.75
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A request as token numbers, with the opening at the end."""
+    """A request as token numbers, with the opening at the end, and the tokens drawn for it."""
 
     request: Request
     tokens: list[int]
+    drawn: list[int] = field(default_factory=list)
 
 
 class LocalEngine:
     """A model of a staged folder, held in memory, on the GPU where there is one.
 
     Rows are batched by length. A prefix that all rows of a batch share (a template's
-    opening) is computed once. Rows that have ended leave the batch.
+    opening) is computed once. Rows that have ended leave the batch. continuous: whether others
+    take their places (continuous batching); None: on a GPU, where a step takes as long for few rows.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class LocalEngine:
         batch_size: int = 32,
         quantization: Quantization = "none",
         attention: Attention = "auto",
+        continuous: bool | None = None,
     ) -> None:
         import torch
         from transformers import AutoTokenizer
@@ -47,6 +53,7 @@ class LocalEngine:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
+        self.continuous = self.device == "cuda" if continuous is None else continuous
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.model = open_model(folder, self.dtype, self.device, quantization, attention)
         self.context = int(self.model.config.max_position_embeddings)
@@ -63,8 +70,9 @@ class LocalEngine:
         fitting, too_long = self._encoded(requests, sampling.max_new_tokens)
         for row in too_long:
             yield Completion(row.request.key, "", "context", len(row.tokens), 0)
-        for batch in self._batches(fitting):
-            yield from self._generate_batch(batch, sampling)
+        waiting = deque(_longest_first(fitting))
+        while waiting:
+            yield from self._generate(waiting, sampling)
 
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
@@ -123,45 +131,66 @@ class LocalEngine:
         )
 
     def _batches(self, rows: list[Encoded]) -> Iterator[list[Encoded]]:
-        """Batches of rows of like length, the longest first: memory shows at once if it fails."""
-        rows = sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
+        """Batches of rows of like length."""
+        rows = _longest_first(rows)
         for start in range(0, len(rows), self.batch_size):
             yield rows[start : start + self.batch_size]
 
     def _prefilled(self, batch: list[Encoded], kind: type[Decoder] = Decoder) -> Decoder:
         return kind(self.model, [row.tokens for row in batch], self.device)
 
-    def _generate_batch(self, batch: list[Encoded], sampling: Sampling) -> Iterator[Completion]:
+    def _generate(self, waiting: deque[Encoded], sampling: Sampling) -> Iterator[Completion]:
+        """Complete the first of the waiting rows, and those that take the places of ended ones.
+
+        Rows join some at a time, as each time their prompts are run and the cache is copied.
+        """
         import torch
 
         kind = ContrastiveDecoder if sampling.penalty_alpha else Decoder
-        decoder = self._prefilled(batch, kind)
-        rows = list(range(len(batch)))
-        drawn: list[list[int]] = [[] for _ in batch]
-        seeds = torch.tensor([row.request.seed for row in batch], device=self.device)
-        for step in range(sampling.max_new_tokens):
-            tokens = decoder.next_tokens(seeds, step, sampling)
+        rows = _taken(waiting, self.batch_size)
+        decoder = self._prefilled(rows, kind)
+        refilled = self.continuous and decoder.joins
+        while rows:
+            if refilled and waiting and len(rows) <= self.batch_size * FULL_ENOUGH:
+                joining = _taken(waiting, self.batch_size - len(rows))
+                decoder.join(self._prefilled(joining, kind))
+                rows += joining
+            seeds, steps = (
+                torch.tensor(each, device=self.device)
+                for each in ([row.request.seed for row in rows], [len(row.drawn) for row in rows])
+            )
+            tokens = decoder.next_tokens(seeds, steps, sampling)
             going = []
             for place, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
-                drawn[row].append(token)
+                row.drawn.append(token)
                 ended = token in self.ends
-                if ended or step + 1 == sampling.max_new_tokens:
-                    yield self._completion(batch[row], drawn[row], ended)
+                if ended or len(row.drawn) == sampling.max_new_tokens:
+                    yield self._completion(row, ended)
                 else:
                     going.append(place)
-            if not going:
-                return
-            if len(going) < len(rows):
-                rows = [rows[place] for place in going]
+            if going and len(going) < len(rows):
                 index = torch.tensor(going, device=self.device)
-                seeds, tokens = seeds[index], tokens[index]
+                tokens = tokens[index]
                 decoder.keep(index)
-            decoder.advance(tokens)
+            rows = [rows[place] for place in going]
+            if rows:
+                decoder.advance(tokens)
 
-    def _completion(self, row: Encoded, tokens: list[int], ended: bool) -> Completion:
-        text = self.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
+    def _completion(self, row: Encoded, ended: bool) -> Completion:
+        tokens = row.drawn[:-1] if ended else row.drawn
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
         reason: Any = "stop" if ended else "length"
-        return Completion(row.request.key, text.strip(), reason, len(row.tokens), len(tokens))
+        return Completion(row.request.key, text, reason, len(row.tokens), len(row.drawn))
+
+
+def _longest_first(rows: list[Encoded]) -> list[Encoded]:
+    """Rows of like length beside each other, the longest first: memory shows at once if it fails."""
+    return sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
+
+
+def _taken(waiting: deque[Encoded], count: int) -> list[Encoded]:
+    """The first of the waiting rows, which wait no longer."""
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -19,17 +19,17 @@ MIX_2 = -7723592293110705685
 
 
 def choose_tokens(
-    logits: "torch.Tensor", seeds: "torch.Tensor", step: int, sampling: Sampling
+    logits: "torch.Tensor", seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
 ) -> "torch.Tensor":
     """The next token of each row.
 
-    logits: (rows, vocabulary), seeds: (rows,) int64, step: tokens drawn before. Returns
-    (rows,) int64.
+    logits: (rows, vocabulary), seeds: (rows,) int64, steps: (rows,) int64, how many tokens
+    each has drawn before. Returns (rows,) int64.
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
     scores, tokens = _kept(logits.float() / sampling.temperature, sampling)
-    return tokens.gather(-1, (scores + gumbel(seeds, step, tokens)).argmax(-1, keepdim=True))[:, 0]
+    return tokens.gather(-1, (scores + gumbel(seeds, steps, tokens)).argmax(-1, keepdim=True))[:, 0]
 
 
 def _kept(scores: "torch.Tensor", sampling: Sampling) -> "tuple[torch.Tensor, torch.Tensor]":
@@ -49,11 +49,11 @@ def _kept(scores: "torch.Tensor", sampling: Sampling) -> "tuple[torch.Tensor, to
     return scores, tokens
 
 
-def gumbel(seeds: "torch.Tensor", step: int, tokens: "torch.Tensor") -> "torch.Tensor":
+def gumbel(seeds: "torch.Tensor", steps: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
     """Standard Gumbel noise for each (row, token), float32 of the shape of `tokens`."""
     import torch
 
-    row = _mixed(_mixed(seeds) + torch.full_like(seeds, step) * GOLDEN)
+    row = _mixed(_mixed(seeds) + steps * GOLDEN)
     bits = _mixed(row[:, None] + (tokens + 1) * GOLDEN)
     # The 52 upper bits, shifted by a half so that neither 0 nor 1 occurs; a half behind 53
     # bits would be rounded up to 1.

@@ -38,11 +38,10 @@ class StructuredJudge(Judge):
 
     def _ask(self, row: Candidate, attempt: int) -> Request:
         content = self._rendered("critique", row)
-        return Request(
-            row.candidate_id,
-            ({"role": "user", "content": content},),
-            seed_of(self.seed, self.name, row.candidate_id, attempt),
-        )
+        # A first critique is the same however many may follow, and so is what a store has of it.
+        later = (attempt,) if attempt > 1 else ()
+        seed = seed_of(self.seed, self.name, row.candidate_id, *later)
+        return Request(row.candidate_id, ({"role": "user", "content": content},), seed)
 
     def _rendered(self, template: str, row: Candidate) -> str:
         return self.templates.render(

@@ -201,7 +201,7 @@ def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) 
     )
     yield (
         "every completion and critique goes on to max_new_tokens, every context gives a pair, "
-        "nothing is in the row store, one round: upper bounds"
+        "nothing is in the row store, one round: upper bounds, unless a judge is asked again"
     )
     yield (
         f"the allocator holds {GPU.spare:.0%} more than cache and activations, CUDA "
