@@ -3,9 +3,7 @@ SHELL := bash
 PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
-# One more than the cores, as the tests of the cluster mostly wait; each on one thread, as the threads
-# of several processes get in each other's way; and without the compiler that a quantisation library
-# brings up at its import, which costs each job over a second and is asked for nothing.
+# One more than the cores, as the tests of the cluster mostly wait.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 
 .PHONY: setup demo demo-chat plan size stage check test format reference clean help
@@ -45,9 +43,13 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/mypy
 	$(BIN)/python -m wim.reference --check
 
+# Each process on one thread, as the threads of several get in each other's way; and without the
+# compiler that a quantisation library brings up at its import, which costs each job over a second and
+# is asked for nothing.
 test: setup ## all tests
-	OMP_NUM_THREADS=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
-		--no-loadscope-reorder --durations 40 --durations-min 10
+	OMP_NUM_THREADS=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest \
+		--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+		--durations 40 --durations-min 10
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

@@ -376,16 +376,23 @@ def test_each_method_rates_all_candidates_in_their_order() -> None:
 # Settings.
 
 
-def test_what_a_structured_judge_is_known_by() -> None:
+def test_a_structured_judge_is_what_it_was_before_there_were_other_methods() -> None:
     settings = JudgeSettings(model="m")
     assert canonical_json(settings.told()) == (
-        '{"attempts":1,"echo_overlap":0.8,"method":"structured","model":"m","nothing_missing":"Nothing is '
+        '{"echo_overlap":0.8,"method":"structured","model":"m","nothing_missing":"Nothing is '
         'missing","sampling":{"max_new_tokens":40,"temperature":0.0,"top_k":50,"top_p":1.0}}'
     )
     templates = Templates("", {"critique": "c", "rating": "r"})
     one = judge_of("j", Scripted({}), templates, settings, 0, "digest")
     assert isinstance(one, StructuredJudge)
-    assert one.digest == "c3f27063b11a861abbeff5a273ccc2f1920e5079ab347d0976ac85e6a315ab76"
+    assert one.digest == "3a3646c21ded54f6dbe7042a4c542be7428fed57ffb5b5483d98165e768bfb1f"
+
+
+def test_a_structured_judge_that_is_asked_again_is_another_one() -> None:
+    once, more = (settings_of("structured", attempts=attempts) for attempts in (1, 3))
+    assert "attempts" not in once.told()
+    assert more.told() == {**once.told(), "attempts": 3}
+    assert JudgeSettings.model_validate(more.told()) == more
 
 
 def test_a_judge_is_told_what_its_method_uses_and_reads_its_settings_back() -> None:

@@ -94,7 +94,11 @@ class JudgeSettings(Section):
 
     def told(self) -> dict[str, Any]:
         """The settings that the method uses, but for the templates, which are files."""
-        return self.model_dump(mode="json", exclude={"templates", *UNUSED[self.method]})
+        unused = UNUSED[self.method]
+        if self.method == "structured" and self.attempts == 1:
+            # Asked once it is the judge that it was when it could not be asked again.
+            unused = unused | {"attempts"}
+        return self.model_dump(mode="json", exclude={"templates", *unused})
 
     @model_validator(mode="after")
     def _fits_method(self) -> "JudgeSettings":
