@@ -1,6 +1,7 @@
 """Identity by content: what changes a digest of code or of a value, and what does not."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fresh_digest(*entries: Path) -> str:
     """The digest as a new process would compute it."""
-    digest._parsed.cache_clear()
+    for cached in (digest._parsed, digest._own_text, digest._nameless):
+        cached.cache_clear()
     return code_digest(*entries)
 
 
@@ -251,3 +253,56 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     assert digest_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+MOVED = {
+    "wim.engines.sampling": "wim.engines.drawing.noise",
+    "wim.judging.verdict": "wim.reading",
+    "wim.training.head": "wim.training.processor_head",
+}
+
+
+def test_moving_and_renaming_modules_leaves_every_digest_of_code(package: Path) -> None:
+    stubs = sorted((package.parent / "scripts").glob("*.py"))
+    before = {stub.stem: fresh_digest(stub) for stub in stubs}
+    for old, new in MOVED.items():
+        source, target = (
+            package.joinpath(*name.split(".")[1:]).with_suffix(".py") for name in (old, new)
+        )
+        target.parent.mkdir(exist_ok=True)
+        (target.parent / "__init__.py").touch()
+        source.rename(target)
+    for path in (*package.rglob("*.py"), *stubs):
+        text = path.read_text(encoding="utf-8")
+        for old, new in MOVED.items():
+            folder, _, name = old.rpartition(".")
+            new_folder, _, new_name = new.rpartition(".")
+            text = text.replace(f"from {old} import", f"from {new} import")
+            whole = f"from {folder} import {name}\n"
+            if whole in text:
+                text = text.replace(whole, f"from {new_folder} import {new_name}\n")
+                text = re.sub(rf"\b{name}\.(?=\w+[(\[])", f"{new_name}.", text)
+        path.write_text(text, encoding="utf-8")
+    assert {stub.stem: fresh_digest(stub) for stub in stubs} == before
+
+
+def test_importing_a_name_from_another_module_changes_the_digest_of_code(
+    package: Path, tmp_path: Path
+) -> None:
+    both = "import wim.rewards as r, wim.pairs as p\n"
+    texts = [f"{both}from wim.{module} import logger\n" for module in ("rewards", "pairs")]
+    first, second = (fresh_digest(program(tmp_path, text)) for text in texts)
+    assert first != second
+
+
+def test_a_digest_within_packages_sees_no_other_module(package: Path, tmp_path: Path) -> None:
+    stub = program(tmp_path, "from wim.judging.rating import write_ratings\n")
+    digest._parsed.cache_clear()
+    before = code_digest(stub, within=("wim.judging",))
+    append(package / "templates.py")
+    append(package / "engines/local.py")
+    fresh_digest(stub)
+    assert code_digest(stub, within=("wim.judging",)) == before
+    append(package / "judging/verdict.py")
+    fresh_digest(stub)
+    assert code_digest(stub, within=("wim.judging",)) != before

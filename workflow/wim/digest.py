@@ -1,10 +1,13 @@
 """Identity by content: digests of values, files, and of the code a rule really executes."""
 
 import ast
+import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -36,30 +39,147 @@ def seed_of(seed: int, *place: object) -> int:
     return int(digest_of([seed, *place])[:15], 16)
 
 
-def code_digest(*entries: Path, without: tuple[str, ...] = ()) -> str:
-    """Digest of the code that running the entry files would execute.
+def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str, ...] = ()) -> str:
+    """Digest of the code that running some files would execute, whatever its modules are called.
 
-    Covers the entries and every module of this package that they import, directly or not, but
-    for the modules named in `without` and what only those import. Comments, docstrings (of
-    attributes too) and formatting leave it unchanged, and so do imports made for type checking
-    only. The text is that of the syntax tree, so the digest does not depend on a file's path or
-    time.
+    It is made of the texts of the entries and of every project module that they import, directly
+    or not. In place of a project module's name an import has the digest of that module's own text,
+    so moving or renaming a module changes nothing, while importing a name from another module does.
+    Comments, docstrings (of attributes too), formatting, imports for type checking only and empty
+    modules leave the digest unchanged.
+
+    Args:
+        entries: Python files.
+        without: Dotted names of modules, or of packages, that are left out, with what only they
+            import.
+        within: If given, only modules of these names or packages count, besides the entries.
+
+    Returns:
+        64 hex digits.
     """
-    modules: dict[str, str] = {}
-    pending = [(path.name, path) for path in entries]
+    texts: set[str] = set()
+    seen: set[Path] = set()
+    pending = list(entries)
     while pending:
-        name, path = pending.pop()
-        if name not in modules and name not in without:
-            modules[name], imported = _parsed(path)
-            pending += imported
-    return digest_of(modules)
+        path = pending.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        texts.add(_nameless(path))
+        pending += [
+            place
+            for name, place in _parsed(path).imports
+            if not _is_in(name, without) and (not within or _is_in(name, within))
+        ]
+    return digest_of(sorted(texts - {""}))
+
+
+def _is_in(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a module is one of these, or in one of these packages."""
+    return any(name == each or name.startswith(f"{each}.") for each in packages)
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A module's executed code; `imports` has the name and file of each project module it imports."""
+
+    tree: ast.Module
+    imports: tuple[tuple[str, Path], ...]
 
 
 @cache
-def _parsed(path: Path) -> tuple[str, tuple[tuple[str, Path], ...]]:
-    """A module's normalised text, and the project modules it imports by name and path."""
+def _parsed(path: Path) -> _Module:
     tree = _Executed().visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    return ast.unparse(tree), tuple(_project_imports(tree))
+    return _Module(tree, tuple(_project_imports(tree)))
+
+
+@cache
+def _own_text(path: Path) -> str:
+    """A module's text with no word on which project modules it imports from."""
+    return _text_with(_parsed(path).tree, lambda name: "")
+
+
+@cache
+def _nameless(path: Path) -> str:
+    """A module's text with the digests of imported project modules in place of their names."""
+    return _text_with(_parsed(path).tree, _digest_of_module)
+
+
+def _digest_of_module(name: str) -> str:
+    paths = [path for _, path in _package_files(name)]
+    return digest_of(_own_text(paths[-1])) if paths else name
+
+
+def _text_with(tree: ast.Module, shown: Callable[[str], str]) -> str:
+    return ast.unparse(_Renamed(shown).visit(copy.deepcopy(tree)))
+
+
+class _Renamed(ast.NodeTransformer):
+    """Shows project modules by other names, where they are imported and where they are used."""
+
+    def __init__(self, shown: Callable[[str], str]) -> None:
+        self.shown = shown
+        # What a module is called where it is imported whole, and what stands for it.
+        self.modules: dict[str, str] = {}
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        for each in ast.walk(node):
+            if isinstance(each, ast.ImportFrom) and each.level == 0:
+                for alias in each.names:
+                    name = f"{each.module}.{alias.name}"
+                    if _is_module(name):
+                        self.modules[alias.asname or alias.name] = self._name_of(name)
+        return self.generic_visit(node)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                setattr(node, field, _with_sorted_imports(block))
+        return node
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        for alias in node.names:
+            if _is_module(alias.name) and alias.asname:
+                alias.name = self._name_of(alias.name)
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        if node.level or not _is_module(node.module or ""):
+            return node
+        for alias in node.names:
+            if (alias.asname or alias.name) in self.modules:
+                alias.name, alias.asname = self.modules[alias.asname or alias.name], None
+        imports_modules = all(alias.name.startswith(_PREFIX) for alias in node.names)
+        node.module = PACKAGE.name if imports_modules else self._name_of(str(node.module))
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.modules.get(node.id, node.id)
+        return node
+
+    def _name_of(self, module: str) -> str:
+        return f"{_PREFIX}{self.shown(module)}"
+
+
+def _with_sorted_imports(block: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements with each run of imports in the order of their texts: formatters sort by name."""
+    ordered: list[ast.stmt] = []
+    for imports, run in groupby(block, lambda each: isinstance(each, ast.Import | ast.ImportFrom)):
+        ordered += sorted(run, key=ast.unparse) if imports else run
+    return ordered
+
+
+# Begins the name that stands for a module; no module of the project is called so.
+_PREFIX = "module_"
+
+
+def _is_module(name: str) -> bool:
+    """Whether a dotted name is one of the project's modules or packages."""
+    parts = name.split(".")
+    place = PACKAGE.joinpath(*parts[1:])
+    return parts[0] == PACKAGE.name and (place.is_dir() or place.with_suffix(".py").is_file())
 
 
 class _Executed(ast.NodeTransformer):
@@ -96,7 +216,7 @@ def _project_imports(tree: ast.AST) -> Iterator[tuple[str, Path]]:
 
 
 def _package_files(name: str) -> Iterator[tuple[str, Path]]:
-    """The files that importing a dotted name runs: each package on the way, and the module."""
+    """The files that importing a dotted name runs: each package on the way, then the module."""
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
         return
