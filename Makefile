@@ -41,7 +41,7 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python tests/lint.py
 	$(BIN)/mypy
-	$(BIN)/python -m wim.reference --check
+	$(BIN)/python -m wim.settings.docs --check
 
 # Each process on one thread, as the threads of several get in each other's way; and without the
 # compiler that a quantisation library brings up at its import, which costs each job over a second and
@@ -57,7 +57,7 @@ format: setup ## put the code in its form
 	$(BIN)/snakefmt Snakefile rules
 
 reference: setup ## config/config.yaml, config/schema.json and docs/configuration.md from the models
-	$(BIN)/python -m wim.reference
+	$(BIN)/python -m wim.settings.docs
 
 clean: ## results, logs and benchmarks; the environment stays
 	rm -rf results logs benchmarks .snakemake

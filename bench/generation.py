@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from wim.engines.base import Request
-from wim.engines.decoder import Decoder
-from wim.engines.local import LocalEngine
+from wim.engines.local.decoder import Decoder
+from wim.engines.local.engine import LocalEngine
 from wim.settings.sampling import Sampling
 
 PROMPTS = Path(__file__).parents[1] / "config/prompts/demo.jsonl"

@@ -77,7 +77,7 @@ def generate(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     import transformers.models.llama.modeling_llama
 
     from wim.engines.base import Request
-    from wim.engines.local import LocalEngine
+    from wim.engines.local.engine import LocalEngine
     from wim.settings.sampling import Sampling
 
     del torch, transformers
@@ -105,16 +105,16 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     import transformers.models.llama.modeling_llama
     from trl import DPOTrainer
 
-    import wim.training.callbacks
+    import wim.training.run.callbacks
     from wim.settings.training import TrainingSettings
-    from wim.table_files import write_table
-    from wim.tables import PAIRS
-    from wim.training.dpo import trainer_for
-    from wim.training.prepared import Run, prepare
-    from wim.training.run import train
-    from wim.training.weights import open_language_model
+    from wim.tables.files import write_table
+    from wim.tables.schemas import PAIRS
+    from wim.training.dpo.train import trainer_for
+    from wim.training.run.run import train
+    from wim.training.run.setup import Run, prepare
+    from wim.training.run.weights import open_language_model
 
-    del datasets, peft, transformers, DPOTrainer, wim.training.callbacks
+    del datasets, peft, transformers, DPOTrainer, wim.training.run.callbacks
     resident = Resident()
     told = {key: value for key, value in case.items() if key not in ("pairs", "length")}
     settings = TrainingSettings(batch_size=case["pairs"], max_length=case["length"], **told)
@@ -135,7 +135,7 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
 
 
 def _pair(name: str, words: int) -> dict[str, Any]:
-    from wim.tables import PAIRS
+    from wim.tables.schemas import PAIRS
 
     # One is cut off and the other is padded, as in most batches.
     texts = {"prompt": "rain " * 30, "chosen": "hill " * words, "rejected": "hill " * (words // 2)}

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from wim.embeddings import Encoder
+from wim.embedding.embed import Encoder
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
-from wim.evaluation.statistics import credit, mean_of
-from wim.judging.verdict import SENTENCE_END
-from wim.table_files import read_tables
-from wim.tables import RATINGS
+from wim.evaluation.pair_statistics import credit, mean_of
+from wim.judging.parse import SENTENCE_END
+from wim.tables.files import read_tables
+from wim.tables.schemas import RATINGS
 
 ENCODER = Path(".cache/models/43901a645f4d8500a762f1ef9674608b19d3c56538ec475ff04598ba4956d231")
 NAMED = re.compile(r"Output \(([ab])\)")

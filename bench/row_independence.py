@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from wim.digest import row_id, seed_of
 from wim.engines.base import Request
-from wim.engines.local import LocalEngine
-from wim.prompts import shard_of
+from wim.engines.local.engine import LocalEngine
+from wim.prompts.ingest import shard_of
+from wim.provenance.digest import row_id, seed_of
 from wim.settings.sampling import Sampling
 
 PROMPTS = Path(__file__).parents[1] / "config/prompts/demo.jsonl"

@@ -24,10 +24,10 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from wim.digest import digest_of, row_id
-from wim.prompts import shard_of
-from wim.table_files import write_table
-from wim.tables import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table
+from wim.prompts.ingest import shard_of
+from wim.provenance.digest import digest_of, row_id
+from wim.tables.files import write_table
+from wim.tables.schemas import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table
 
 REPOSITORY = Path(__file__).parents[1]
 RULES = ("score_candidates", "pair_candidates")

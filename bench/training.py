@@ -41,10 +41,10 @@ def one_run(asked: dict[str, Any]) -> dict[str, Any]:
     from trl import DPOConfig, DPOTrainer
 
     from wim.settings.training import TrainingSettings
-    from wim.training.batches import PAD_TO
-    from wim.training.preference_trainer import PreferenceTrainer
-    from wim.training.preferences import preference_dataset
-    from wim.training.reference import ReferenceStore
+    from wim.training.dpo.batches import PAD_TO
+    from wim.training.dpo.reference import ReferenceStore
+    from wim.training.dpo.trainer import PreferenceTrainer
+    from wim.training.preference_data import preference_dataset
 
     parts, folder = set(asked["parts"]), Path(asked["folder"])
     micro = 1 if "one" in parts else asked["micro"]

@@ -3,9 +3,9 @@
 Reads the resources of all rules, so it is included last; writes nothing.
 """
 
-from wim.hub import user_is_offline
-from wim.patience import use_patient_commands
-from wim.requests import refusals
+from wim.fetch.hub import user_is_offline
+from wim.cluster.slurm_retry import use_patient_commands
+from wim.cluster.resource_checks import refusals
 
 
 def requests_of(rule):

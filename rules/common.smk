@@ -13,11 +13,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 
-from wim.code_changes import effective_code, script_code
-from wim.config import load_config
-from wim.digest import canonical_json
+from wim.provenance.code_changes import effective_code, script_code
+from wim.settings.config import load_config
+from wim.provenance.digest import canonical_json
 from wim.errors import UserError
-from wim.settings.idle import idle_settings
+from wim.settings.checks.no_effect import idle_settings
 
 GIVEN = ["--config"] if workflow.config_settings.config else []
 

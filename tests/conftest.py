@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from wim.config import DEMO_MODELS
-from wim.models import stage_model
+from wim.models.stage import stage_model
+from wim.settings.config import DEMO_MODELS
 
 SENTENCES = [
     "It gives no date.",

@@ -12,15 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from wim.archives import unpack
-from wim.digest import digest_file
 from wim.errors import UserError
-from wim.models import read_manifest, stage_model
-from wim.prompts import ingest_prompts
+from wim.fetch.archives import unpack
+from wim.models.stage import read_manifest, stage_model
+from wim.prompts.ingest import ingest_prompts
+from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource
 from wim.settings.prompts import PromptSettings
-from wim.table_files import read_table
-from wim.tables import PROMPTS
+from wim.tables.files import read_table
+from wim.tables.schemas import PROMPTS
 
 FORMATS = ["zip", "tar", "gztar", "bztar", "xztar"]
 # A safetensors file without tensors: the length of the header, and the header.

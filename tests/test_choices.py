@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from wim.engines.base import Request
-from wim.engines.choices import choice_tree
-from wim.engines.local import LocalEngine
+from wim.engines.local.choices import choice_tree
+from wim.engines.local.engine import LocalEngine
 
 NUMBERS = tuple(f" {number}" for number in range(1, 11))
 TOLERANCE = 1e-4

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from workflow_runs import REPOSITORY, SNAKEMAKE
 
-from wim.requests import refusals
+from wim.cluster.resource_checks import refusals
 
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
 SITES = sorted(path.name for path in (REPOSITORY / "profiles/sites").iterdir())
@@ -150,7 +150,7 @@ def test_a_question_for_states_that_stays_unanswered_is_no_answer_and_no_failure
 def test_turns_that_keep_nothing_come_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from wim import walltime
+    from wim.cluster import requeue as walltime
 
     asked, tally = tmp_path / "asked", tmp_path / "job.turns"
     command_that(tmp_path, "scontrol", f'echo "$@" >> {asked}')

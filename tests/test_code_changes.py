@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from workflow_runs import Project, jobs_done, rows_computed, tiny_config
 
-from wim.code_changes import CodeChanges, effective_code
 from wim.errors import UserError
+from wim.provenance.code_changes import CodeChanges, effective_code
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?"]
 ROWS = 2 * len(PROMPTS)
@@ -19,7 +19,7 @@ RATE = {"rate_candidates": 1, "embed_critiques": 1, "score_candidates": 1, **PAI
 NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 # The stages whose code an edit of the reading is.
 READING = ("rate_candidates", "pair_candidates")
-VERDICT = "workflow/wim/judging/verdict.py"
+VERDICT = "workflow/wim/judging/parse.py"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
 
 
 def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -> None:
-    project.edit("workflow/wim/engines/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
+    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
     assert project.planned("--", "pairs")["generate_dialogues"] == 1
     assert "stored rows: before" in wim(project, "accept", "generate_dialogues", "rate_candidates")
     assert project.planned("--", "pairs") == {}
@@ -89,12 +89,14 @@ def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -
     output = project.run("--", "rewards")
     assert jobs_done(output)["generate_dialogues"] == 1
     assert rows_computed(output) == NO_ROWS
-    project.edit("workflow/wim/engines/sampling.py", "+ 0.25) / 2**52", "+ 0.75) / 2**52")
+    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.25) / 2**52", "+ 0.75) / 2**52")
     assert project.planned("--", "pairs")["generate_dialogues"] == 1
 
 
 def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
-    project.edit("workflow/wim/embeddings.py", "TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511")
+    project.edit(
+        "workflow/wim/embedding/embed.py", "TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511"
+    )
     wim(project, "accept", "embed_critiques")
     assert project.planned("--", "pairs") == {}
     remove_tables(project)
@@ -122,7 +124,7 @@ def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project
 
 
 def test_the_plan_does_not_depend_on_the_code_that_reads_the_changes(project: Project) -> None:
-    project.edit("workflow/wim/code_changes.py", "NAMED = 3", "NAMED = 4")
+    project.edit("workflow/wim/provenance/code_changes.py", "NAMED = 3", "NAMED = 4")
     assert project.planned("--", "pairs") == {}
 
 
@@ -136,7 +138,7 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
     ((now, former),) = accepted["rate_candidates"].items()
     assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
     project.edit(
-        "workflow/wim/reward_kinds.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2"
+        "workflow/wim/rewards/kinds.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2"
     )
     wim(project, "accept", "score_candidates")
     accepted = json.loads((folder / "provenance.json").read_text())["accepted"]

@@ -10,13 +10,13 @@ import pytest
 from api_server import ApiServer, Fields, Reply, last_message, said
 from workflow_runs import Project
 
-from wim.compared_pairs import write_compared_pairs
-from wim.config import load_config
 from wim.errors import UserError
-from wim.judging.comparing import compared_pairs
+from wim.judging.compare import compared_pairs
+from wim.pairs.by_comparison import write_compared_pairs
+from wim.settings.config import load_config
 from wim.settings.pairs import PairSettings
-from wim.table_files import as_arrow, write_table
-from wim.tables import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison, Prompt
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison, Prompt
 
 JUDGES = {"j": {"model": "smollm2", "method": "pairwise"}, "s": {"model": "smollm2"}}
 

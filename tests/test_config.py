@@ -13,9 +13,9 @@ import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
-from wim import reference
-from wim.config import DEMO_MODELS, Config, load_config
 from wim.errors import UserError
+from wim.settings import docs as reference
+from wim.settings.config import DEMO_MODELS, Config, load_config
 from wim.settings.reading import expected_value, section_of
 from wim.settings.section import Section
 
@@ -77,13 +77,13 @@ def test_check_names_each_drifted_file_and_the_command(
 
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("config/config.yaml: differs")
-    assert "python -m wim.reference" in line
+    assert "python -m wim.settings.docs" in line
     assert (tmp_path / "config/config.yaml").read_text() == "seed: 1\n"
 
 
 def test_the_reference_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'transformers', 'pandas', 'datasets'}"
-    program = f"import sys, wim.reference; print({heavy} & set(sys.modules))"
+    program = f"import sys, wim.settings.docs; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from wim.engines.base import Request
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
 from wim.settings.sampling import Sampling
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wim import digest
-from wim.digest import canonical_json, code_digest, digest_file, digest_of, row_id
+from wim.provenance import digest
+from wim.provenance.digest import canonical_json, code_digest, digest_file, digest_of, row_id
 
 SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 STUBS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -68,7 +68,7 @@ PLAIN = "class A:\n    x: int = 1\n\ndef f(a):\n    return a + 1\n"
         ),
         pytest.param(PLAIN.replace("\n", "\r\n"), id="line ends"),
         pytest.param(
-            f"if TYPE_CHECKING:\n    import torch\n    from wim.pairs import Scored\n{PLAIN}",
+            f"if TYPE_CHECKING:\n    import torch\n    from wim.pairs.by_reward import Scored\n{PLAIN}",
             id="imports for type checking",
         ),
         pytest.param(
@@ -116,19 +116,29 @@ def test_a_function_of_only_a_docstring_has_a_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("imports", "module"),
     [
-        pytest.param("from wim.rewards import mixed_reward", "rewards.py", id="directly"),
-        pytest.param("import wim.rewards as r", "rewards.py", id="as a dotted name"),
-        pytest.param("from wim import rewards", "rewards.py", id="from the package"),
-        pytest.param("from wim.pairs import Scored", "digest.py", id="through another module"),
-        pytest.param("def f():\n    from wim.pairs import Scored", "pairs.py", id="in a function"),
         pytest.param(
-            "from wim.judging.rating import write_ratings",
-            "engines/local.py",
+            "from wim.rewards.score import mixed_reward", "rewards/score.py", id="directly"
+        ),
+        pytest.param("import wim.rewards.score as r", "rewards/score.py", id="as a dotted name"),
+        pytest.param("from wim.rewards import score", "rewards/score.py", id="from the package"),
+        pytest.param(
+            "from wim.pairs.by_reward import Scored",
+            "provenance/digest.py",
+            id="through another module",
+        ),
+        pytest.param(
+            "def f():\n    from wim.pairs.by_reward import Scored",
+            "pairs/by_reward.py",
+            id="in a function",
+        ),
+        pytest.param(
+            "from wim.judging.rate import write_ratings",
+            "engines/local/engine.py",
             id="in a function of another module",
         ),
-        pytest.param("from wim.judging.verdict import Status", "judging/__init__.py", id="package"),
-        pytest.param("from wim.judging.verdict import Status", "__init__.py", id="outer package"),
-        pytest.param("from wim.judging import verdict", "judging/verdict.py", id="submodule"),
+        pytest.param("from wim.judging.parse import Status", "judging/__init__.py", id="package"),
+        pytest.param("from wim.judging.parse import Status", "__init__.py", id="outer package"),
+        pytest.param("from wim.judging import parse", "judging/parse.py", id="submodule"),
     ],
 )
 def test_an_edit_of_an_imported_module_changes_the_digest_of_code(
@@ -145,10 +155,10 @@ def test_an_edit_of_an_imported_module_changes_the_digest_of_code(
 def test_an_edit_of_a_module_that_is_not_imported_leaves_the_digest_of_code(
     package: Path, tmp_path: Path
 ) -> None:
-    stub = program(tmp_path, "from wim.rewards import mixed_reward\nimport pandas\n")
+    stub = program(tmp_path, "from wim.rewards.score import mixed_reward\nimport pandas\n")
     before = fresh_digest(stub)
-    append(package / "judging/verdict.py")
-    append(package / "training/dpo.py")
+    append(package / "judging/parse.py")
+    append(package / "training/dpo/train.py")
     assert fresh_digest(stub) == before
 
 
@@ -190,20 +200,20 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
     entry = tmp_path / "scripts/rate_candidates.py"
     counts = {}
     for module in [
-        "engines/local.py",
+        "engines/local/engine.py",
         "engines/sampling.py",
-        "judging/verdict.py",
-        "training/dpo.py",
+        "judging/parse.py",
+        "training/dpo/train.py",
         "pairs.py",
     ]:
         before = fresh_digest(entry)
         append(package / module)
         counts[module] = fresh_digest(entry) != before
     assert counts == {
-        "engines/local.py": True,
+        "engines/local/engine.py": True,
         "engines/sampling.py": True,
-        "judging/verdict.py": True,
-        "training/dpo.py": False,
+        "judging/parse.py": True,
+        "training/dpo/train.py": False,
         "pairs.py": False,
     }
 
@@ -256,9 +266,9 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 
 MOVED = {
-    "wim.engines.sampling": "wim.engines.drawing.noise",
-    "wim.judging.verdict": "wim.reading",
-    "wim.training.head": "wim.training.processor_head",
+    "wim.engines.local.sampling": "wim.engines.drawing.noise",
+    "wim.judging.parse": "wim.reading",
+    "wim.training.dpo.cpu_head": "wim.training.processor_head",
 }
 
 
@@ -289,20 +299,20 @@ def test_moving_and_renaming_modules_leaves_every_digest_of_code(package: Path) 
 def test_importing_a_name_from_another_module_changes_the_digest_of_code(
     package: Path, tmp_path: Path
 ) -> None:
-    both = "import wim.rewards as r, wim.pairs as p\n"
+    both = "import wim.rewards.score as r, wim.pairs.by_reward as p\n"
     texts = [f"{both}from wim.{module} import logger\n" for module in ("rewards", "pairs")]
     first, second = (fresh_digest(program(tmp_path, text)) for text in texts)
     assert first != second
 
 
 def test_a_digest_within_packages_sees_no_other_module(package: Path, tmp_path: Path) -> None:
-    stub = program(tmp_path, "from wim.judging.rating import write_ratings\n")
+    stub = program(tmp_path, "from wim.judging.rate import write_ratings\n")
     digest._parsed.cache_clear()
     before = code_digest(stub, within=("wim.judging",))
     append(package / "templates.py")
-    append(package / "engines/local.py")
+    append(package / "engines/local/engine.py")
     fresh_digest(stub)
     assert code_digest(stub, within=("wim.judging",)) == before
-    append(package / "judging/verdict.py")
+    append(package / "judging/parse.py")
     fresh_digest(stub)
     assert code_digest(stub, within=("wim.judging",)) != before

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from wim.training.divergence import POSITIONS, divergence, kl_to_reference
+from wim.training.records.kl import POSITIONS, divergence, kl_to_reference
 
 
 def logits(positions: int, seed: int, vocabulary: int = 7) -> torch.Tensor:

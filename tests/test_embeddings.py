@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wim.embeddings import Encoder, write_embeddings
-from wim.models import read_manifest
-from wim.table_files import as_arrow, read_embeddings, write_table
-from wim.tables import DIALOGUES, RATINGS, Candidate, Rating
+from wim.embedding.embed import Encoder, write_embeddings
+from wim.models.stage import read_manifest
+from wim.tables.files import as_arrow, read_embeddings, write_table
+from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating
 
 TEXTS = [
     "The response does not say when the printing press was invented.",

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 import pytest
 from api_server import ApiServer, Fields, Reply, failed, last_message, said
 
-from wim.engines import calls, results
-from wim.engines.api_errors import retry_after
 from wim.engines.base import Completion, Request
-from wim.engines.calls import Calls
-from wim.engines.endpoint import EndpointEngine
-from wim.engines.remote import Unanswered
+from wim.engines.remote.answers import Unanswered
+from wim.engines.remote.engine import EndpointEngine
+from wim.engines.transport import calls
+from wim.engines.transport import concurrency as results
+from wim.engines.transport.api_errors import retry_after
+from wim.engines.transport.calls import Calls
 from wim.errors import UserError
 from wim.settings.models import ApiSettings
 from wim.settings.sampling import Sampling

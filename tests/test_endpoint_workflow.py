@@ -177,7 +177,7 @@ def wim(project: Project, *arguments: str) -> str:
 def test_an_accepted_edit_of_what_is_asked_leaves_answers_known(
     project: Project, server: ApiServer
 ) -> None:
-    project.append("workflow/wim/engines/chat.py", "\n\nEDITED = True\n")
+    project.append("workflow/wim/engines/remote/chat.py", "\n\nEDITED = True\n")
     said = wim(project, "accept", "generate_dialogues", "rate_candidates")
     assert said.count("stored rows: before") == 2
     (project.folder / "results/ratings/base/far/000.parquet").unlink()

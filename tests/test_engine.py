@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from wim.engines.base import Completion, Request
-from wim.engines.decoder import Decoder
-from wim.engines.local import LocalEngine
+from wim.engines.local.decoder import Decoder
+from wim.engines.local.engine import LocalEngine
 from wim.settings.sampling import Sampling
 
 TEXTS = [

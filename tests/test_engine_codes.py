@@ -36,15 +36,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("module", "decides"),
     [
-        ("local", {""}),
-        ("choices", {""}),
-        ("endpoint", {"remote"}),
-        ("chat", {"remote"}),
-        ("number_reading", {"remote"}),
-        ("inert", {"remote"}),
+        ("local/engine", {""}),
+        ("local/choices", {""}),
+        ("remote/engine", {"remote"}),
+        ("remote/chat", {"remote"}),
+        ("remote/choice_parsing", {"remote"}),
+        ("special_tokens", {"remote"}),
         ("base", {"", "remote"}),
-        ("calls", set()),
-        ("token_budget", set()),
+        ("transport/calls", set()),
+        ("transport/token_budget", set()),
         ("stored", set()),
     ],
 )

@@ -22,7 +22,7 @@ from wim.evaluation.judged_pairs import (
     of_scores,
 )
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
-from wim.evaluation.statistics import (
+from wim.evaluation.pair_statistics import (
     coin,
     credit,
     lean_to_first,
@@ -30,8 +30,8 @@ from wim.evaluation.statistics import (
     pair_statistics,
     stability,
 )
-from wim.table_files import as_arrow
-from wim.tables import DIALOGUES, Comparison
+from wim.tables.files import as_arrow
+from wim.tables.schemas import DIALOGUES, Comparison
 
 DATA = os.environ.get("WIM_TEST_DATA")
 OK = ("ok", "ok")

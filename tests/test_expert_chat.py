@@ -11,19 +11,19 @@ import pandas as pd
 import pytest
 from workflow_runs import REPOSITORY, Project, rows_computed, tiny_config
 
-from wim import embeddings
-from wim.config import load_config
-from wim.conversations import read_judged, whole_conversations
+from wim.dialogues.conversations import read_judged, whole_conversations
+from wim.dialogues.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
+from wim.embedding import embed as embeddings
 from wim.engines.base import Completion, Request
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
-from wim.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
-from wim.pairs import shard_pairs
+from wim.pairs.by_reward import shard_pairs
+from wim.settings.config import load_config
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.sampling import Sampling
-from wim.table_files import as_arrow, read_candidates, write_table
-from wim.tables import DIALOGUES, RATINGS, Candidate, Prompt, Rating
+from wim.tables.files import as_arrow, read_candidates, write_table
+from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Prompt, Rating
 from wim.templates import Templates, read_templates
 
 SAMPLING = Sampling(max_new_tokens=12, temperature=1.0)
@@ -227,8 +227,10 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
         return embeddings.Encoded(np.ones((len(texts), 4), np.float32) / 2, [False] * len(texts))
 
     monkeypatch.setattr(embeddings, "Encoder", lambda *_: SimpleNamespace(encode=encode))
-    monkeypatch.setattr("wim.models.read_manifest", lambda _: SimpleNamespace(digest="e" * 64))
-    monkeypatch.setattr("wim.scratch.local_copy", lambda manifest, _: manifest)
+    monkeypatch.setattr(
+        "wim.models.stage.read_manifest", lambda _: SimpleNamespace(digest="e" * 64)
+    )
+    monkeypatch.setattr("wim.models.node_copy.local_copy", lambda manifest, _: manifest)
     embeddings.write_embeddings(
         dialogues,
         ratings,

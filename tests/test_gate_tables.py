@@ -9,9 +9,9 @@ import pytest
 from wim.errors import UserError
 from wim.evaluation.gate import check_bar, retested, write_gate, write_labelled
 from wim.evaluation.llmbar import read_labelled_pairs
-from wim.judging.comparing import pair_id_of
-from wim.table_files import as_arrow, read_table, write_table
-from wim.tables import COMPARISONS, DIALOGUES, REWARDS, Comparison
+from wim.judging.compare import pair_id_of
+from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
 
 COUNT = 40
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from wim.config import Config, load_config
 from wim.errors import UserError
+from wim.settings.config import Config, load_config
 from wim.settings.grid import points
 
 

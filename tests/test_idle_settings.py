@@ -4,9 +4,9 @@ import pytest
 import yaml
 from workflow_runs import REPOSITORY
 
-from wim.config import load_config
 from wim.errors import UserError
-from wim.settings.idle import idle_settings
+from wim.settings.checks.no_effect import idle_settings
+from wim.settings.config import load_config
 
 MODELS = """
 models:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
+from wim.judging.parse import Status, overlap, read_critique
 from wim.judging.structured import NUMBERS, StructuredJudge, expected_rating
-from wim.judging.verdict import Status, overlap, read_critique
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
-from wim.table_files import as_arrow
-from wim.tables import RATINGS, Candidate, Message
+from wim.tables.files import as_arrow
+from wim.tables.schemas import RATINGS, Candidate, Message
 from wim.templates import Templates, read_templates
 
 FOLDER = Path(__file__).parents[1] / "config/templates/structured"

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from wim.config import load_config
-from wim.digest import canonical_json
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
-from wim.judging.judge import Judge
+from wim.judging.base import Judge
 from wim.judging.pairwise import PairwiseJudge, ResponsePair, agreed_winner
-from wim.judging.rating import judge_of
+from wim.judging.parse import Reading, Status
+from wim.judging.rate import judge_of
 from wim.judging.single_call import placeholders, read_judgement
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import published_critique, published_number
-from wim.judging.verdict import Reading, Status
+from wim.provenance.digest import canonical_json
+from wim.settings.config import load_config
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
-from wim.table_files import as_arrow
-from wim.tables import COMPARISONS, RATINGS, Candidate, Message
+from wim.tables.files import as_arrow
+from wim.tables.schemas import COMPARISONS, RATINGS, Candidate, Message
 from wim.templates import Templates, read_templates
 
 TEMPLATES = Path(__file__).parents[1] / "config/templates"

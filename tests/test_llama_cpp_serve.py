@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from wim.config import DEMO_MODELS
 from wim.engines.base import Request
-from wim.engines.endpoint import EndpointEngine
-from wim.engines.remote import ReadChoices
+from wim.engines.remote.answers import ReadChoices
+from wim.engines.remote.engine import EndpointEngine
 from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
-from wim.model_sources import fetch
-from wim.models import stage_model
+from wim.models.sources import fetch
+from wim.models.stage import stage_model
+from wim.settings.config import DEMO_MODELS
 from wim.settings.models import ModelSource
 from wim.settings.sampling import Sampling
-from wim.tables import Message
+from wim.tables.schemas import Message
 
 for module in ("llama_cpp", "llama_cpp.server", "uvicorn"):
     pytest.importorskip(module, reason="llama-cpp-python[server] is not installed")

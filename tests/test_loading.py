@@ -9,10 +9,10 @@ import torch
 from pydantic import ValidationError
 
 from wim.engines.base import Request
-from wim.engines.loading import open_model
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
+from wim.engines.local.loading import open_model
 from wim.errors import UserError
-from wim.models import read_manifest, stage_model
+from wim.models.stage import read_manifest, stage_model
 from wim.settings.models import ModelSource
 from wim.settings.sampling import Sampling
 

@@ -6,12 +6,12 @@ from typing import Any, get_args
 import pytest
 from trl import DPOConfig
 
-from wim.config import Config, load_config
 from wim.errors import UserError
+from wim.settings.config import Config, load_config
 from wim.settings.losses import LOSSES, LossName
 from wim.settings.training import LOSS_OPTIONS, TrainingSettings
-from wim.training.guards import notes
-from wim.training.preference_trainer import loss_arguments
+from wim.training.dpo.trainer import loss_arguments
+from wim.training.records.notes import notes
 
 # The keys of the spec before losses had options.
 FORMER_KEYS = {

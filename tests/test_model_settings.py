@@ -2,8 +2,8 @@
 
 import pytest
 
-from wim.config import load_config
 from wim.errors import UserError
+from wim.settings.config import load_config
 from wim.settings.models import ModelSource
 
 URL = "https://api.example.org/v1"

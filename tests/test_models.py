@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from wim.config import DEMO_MODELS
-from wim.digest import digest_file, digest_of
 from wim.errors import UserError
-from wim.models import read_manifest, stage_model
+from wim.models.stage import read_manifest, stage_model
+from wim.provenance.digest import digest_file, digest_of
+from wim.settings.config import DEMO_MODELS
 from wim.settings.models import ModelSource
 
 # A safetensors file without tensors: the length of the header, and the header.
@@ -358,7 +358,7 @@ def stage_from_hub(home: Path, folder: Path, **environment: str) -> str:
     """Stage hf:org/name@main in a process of its own, as a job does; its refusal, or nothing."""
     program = (
         "import os, sys; from pathlib import Path; from wim.errors import UserError; "
-        "from wim.models import stage_model; from wim.settings.models import ModelSource\n"
+        "from wim.models.stage import stage_model; from wim.settings.models import ModelSource\n"
         "os.environ.setdefault('HF_HUB_OFFLINE', '1')\n"
         "try: stage_model(ModelSource(source='hf:org/name@main'), Path(sys.argv[1]))\n"
         "except UserError as error: print(error)"

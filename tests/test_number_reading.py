@@ -8,19 +8,19 @@ import pytest
 from api_server import ApiServer, Fields, Reply, failed, last_message, said, several
 
 from wim.engines.base import Request
-from wim.engines.calls import Calls
-from wim.engines.chat import AnswerToken, NoAnswer, TopToken
-from wim.engines.endpoint import EndpointEngine
-from wim.engines.number_reading import read_sample, sample_logprobs, token_logprobs
-from wim.engines.remote import ReadChoices
+from wim.engines.remote.answers import ReadChoices
+from wim.engines.remote.chat import AnswerToken, NoAnswer, TopToken
+from wim.engines.remote.choice_parsing import read_sample, sample_logprobs, token_logprobs
+from wim.engines.remote.engine import EndpointEngine
 from wim.engines.staged import StagedModel
 from wim.engines.stored import open_engine
+from wim.engines.transport.calls import Calls
 from wim.judging.structured import NUMBERS, StructuredJudge
-from wim.models import stage_model
+from wim.models.stage import stage_model
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import ApiSettings, ModelSource
 from wim.settings.sampling import Sampling
-from wim.tables import Candidate, Message
+from wim.tables.schemas import Candidate, Message
 from wim.templates import read_templates
 
 TEN = [str(number) for number in range(1, 11)]

@@ -10,8 +10,8 @@ import pytest
 import torch
 from workflow_runs import Project, rows_computed, tiny_config
 
-from wim.config import load_config
 from wim.errors import UserError
+from wim.settings.config import load_config
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 

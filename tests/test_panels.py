@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from wim.config import load_config
 from wim.errors import UserError
-from wim.panels import combine_rewards
+from wim.rewards.panel import combine_rewards
+from wim.settings.config import load_config
 from wim.settings.rewards import RewardSettings
-from wim.table_files import read_table, write_table
-from wim.tables import PANELS, REWARDS
+from wim.tables.files import read_table, write_table
+from wim.tables.schemas import PANELS, REWARDS
 
 Member = Sequence[tuple[str, float | None]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from workflow_runs import Project, rows_computed, tiny_config
 
-from wim.plan_reasons import Job, reasons_in_words
+from wim.plan.reasons import Job, reasons_in_words
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 ADDED = "Where do the hills end?"
@@ -102,7 +102,7 @@ def test_zeta_scores_again_and_asks_no_model(project: Project) -> None:
 
 
 def test_an_edit_of_the_reading_finds_every_row_in_the_store(project: Project) -> None:
-    project.edit("workflow/wim/judging/verdict.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit("workflow/wim/judging/parse.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
     said = plan(project)["rate_candidates"]
     assert said[1] == "why   code of this stage changed"
     assert said[2] == "rows  wanted 8, known 8, to compute 0"
@@ -166,6 +166,6 @@ def test_what_is_not_known_here_stays_in_snakemakes_words() -> None:
 
 def test_a_plan_loads_no_model_library() -> None:
     heavy = "{'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)"
-    code = f"import sys, wim.plan, wim.dialogues, wim.embeddings, wim.judging.rating, wim.rowstore; print({heavy})"
+    code = f"import sys, wim.plan.dry_run, wim.dialogues.generate, wim.embedding.embed, wim.judging.rate, wim.store.rows; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from workflow_runs import Project, tiny_config
 
-from wim.config import load_config
 from wim.errors import UserError
+from wim.settings.config import load_config
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 SHARDS = 2

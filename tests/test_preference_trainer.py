@@ -75,7 +75,7 @@ def trainer_for(
     from transformers import set_seed
     from trl import DPOConfig
 
-    from wim.training.preference_trainer import PreferenceTrainer, loss_arguments
+    from wim.training.dpo.trainer import PreferenceTrainer, loss_arguments
 
     set_seed(0)
     lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
@@ -297,11 +297,11 @@ def trained(
     """The checkpoint of a training as a job does it."""
     import pyarrow as pa
 
-    from wim.table_files import write_table
-    from wim.tables import PAIRS
-    from wim.training.common import write_manifest
-    from wim.training.dpo import write_checkpoint
-    from wim.training.prepared import Run
+    from wim.tables.files import write_table
+    from wim.tables.schemas import PAIRS
+    from wim.training.dpo.train import write_checkpoint
+    from wim.training.run.files import write_manifest
+    from wim.training.run.setup import Run
 
     base = folder / "base"
     if not base.exists():

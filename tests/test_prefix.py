@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from wim.training.prefix import _FAMILIES, hidden_states, shares_prefixes
+from wim.training.dpo.cpu_prefix import _FAMILIES, hidden_states, shares_prefixes
 
 SHAPE = {
     **{"vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2},

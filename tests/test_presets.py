@@ -7,7 +7,7 @@ import pytest
 import yaml
 from workflow_runs import REPOSITORY, SNAKEMAKE, job_counts
 
-from wim.config import Config, load_config
+from wim.settings.config import Config, load_config
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "config/presets").glob("*.yaml"))
 PUBLISHED = [name for name in PRESETS if name != "demo-chat"]
@@ -71,12 +71,12 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
 
 def test_presets_have_the_published_hyperparameters() -> None:
     wim = preset("what-is-missing")
-    assert wim.rewards[wim.arms["wim"].reward].zeta == 1.0
+    assert wim.rewards.score[wim.arms["wim"].reward].zeta == 1.0
     training = wim.arm_training("wim")
     assert (training.beta, training.learning_rate, training.epochs) == (0.1, 5e-7, 3)
     assert (training.batch_size, training.scheduler, training.warmup) == (64, "linear", 0)
     assert training.lora is not None and (training.lora.rank, training.lora.alpha) == (16, 16)
-    assert wim.judges["reference"].model == wim.dialogues.actor
+    assert wim.judges["reference"].model == wim.dialogues.generate.actor
 
     tldr = preset("what-is-missing-tldr")
     assert "Qwen3-4B-Instruct-2507" in tldr.models[tldr.dialogues.actor].source

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wim.config import load_config
 from wim.errors import UserError
-from wim.prompts import ingest_prompts
+from wim.prompts.ingest import ingest_prompts
+from wim.settings.config import load_config
 from wim.settings.prompts import PromptSettings, staged_path
-from wim.table_files import read_table
-from wim.tables import PROMPTS
+from wim.tables.files import read_table
+from wim.tables.schemas import PROMPTS
 
 COMMIT = "c" * 40
 SOURCE = "hf:org/posts@main/data/train-*.jsonl"
@@ -36,7 +36,7 @@ def staged(home: Path, output: Path, source: str = SOURCE) -> str:
     """Stage a source in a process of its own, as a job does; its refusal, or nothing."""
     program = (
         "import sys; from pathlib import Path; from wim.errors import UserError; "
-        "from wim.prompt_sources import stage_prompts\n"
+        "from wim.prompts.hub_files import stage_prompts\n"
         "try: stage_prompts(sys.argv[1], Path(sys.argv[2]))\n"
         "except UserError as error: print(error)"
     )

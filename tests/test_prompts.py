@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wim.digest import row_id
 from wim.errors import UserError
-from wim.prompts import clean_text, ingest_prompts, shard_of, shard_prompts, share_of
+from wim.prompts.ingest import clean_text, ingest_prompts, shard_of, shard_prompts, share_of
+from wim.provenance.digest import row_id
 from wim.settings.prompts import PromptSettings
-from wim.table_files import read_table
-from wim.tables import PROMPTS
+from wim.tables.files import read_table
+from wim.tables.schemas import PROMPTS
 
 DEMO = Path(__file__).parents[1] / "config/prompts/demo.jsonl"
 DATA = os.environ.get("WIM_TEST_DATA")
@@ -388,7 +388,7 @@ def test_a_share_lies_in_zero_to_one(prompt_id: str, salt: str) -> None:
 
 def test_the_counts_are_logged_by_cause(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [{"prompt": text} for text in ["a", "aaa", "bbb", "ccc", "aaa", "x" * 9]]
-    with caplog.at_level(logging.INFO, "wim.prompts"):
+    with caplog.at_level(logging.INFO, "wim.prompts.ingest"):
         ingest(write_jsonl(tmp_path / "p.jsonl", rows), max_chars=5, limit=2, eval_fraction=0)
     assert caplog.messages == [
         "prompts: 6 read, 1 duplicates, 1 too short, 1 too long, 0 left out by fraction, "

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from wim.engines.loading import open_model
-from wim.models import stage_model
+from wim.engines.local.loading import open_model
+from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
-from wim.table_files import write_table
-from wim.tables import PAIRS
-from wim.training.dpo import write_checkpoint
-from wim.training.prepared import Run
+from wim.tables.files import write_table
+from wim.tables.schemas import PAIRS
+from wim.training.dpo.train import write_checkpoint
+from wim.training.run.setup import Run
 
 WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
 

@@ -14,9 +14,15 @@ import pyarrow as pa
 import pytest
 
 from wim.errors import UserError
-from wim.report import differences, rank_correlation, share_of, training_course, write_summary
-from wim.table_files import as_arrow, write_table
-from wim.tables import DIALOGUES, RATINGS, REWARDS, Candidate, Rating
+from wim.reports.summary import (
+    differences,
+    rank_correlation,
+    share_of,
+    training_course,
+    write_summary,
+)
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating
 
 STEPS = [
     {"loss": 0.75, "rewards/margins": 0.0, "rewards/accuracies": 0.0, "step": 1},

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wim.report_trained import trained_figures, trained_text
+from wim.reports.trained import trained_figures, trained_text
 
 MODELS = {
     "sft": {"weak": {"completions": "references", "prompts": 0.1}},

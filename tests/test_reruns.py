@@ -72,9 +72,9 @@ def reorder_keys(project: Project) -> None:
 
 
 def reformat(project: Project) -> None:
-    project.append("workflow/wim/rewards.py", "\n\n# A comment.\n")
+    project.append("workflow/wim/rewards/score.py", "\n\n# A comment.\n")
     project.edit(
-        "workflow/wim/reward_kinds.py",
+        "workflow/wim/rewards/kinds.py",
         "LOWEST, HIGHEST = 1, 10",
         "LOWEST, HIGHEST = (\n    1,\n    10,\n)",
     )
@@ -111,7 +111,7 @@ NOTHING = [
     pytest.param(reorder_keys, id="keys reordered"),
     pytest.param(reformat, id="a comment and formatting"),
     pytest.param(
-        lambda project: project.append("workflow/wim/judging/rating.py", "# A comment.\n"),
+        lambda project: project.append("workflow/wim/judging/rate.py", "# A comment.\n"),
         id="a comment in judging",
     ),
     pytest.param(
@@ -319,7 +319,7 @@ def test_one_prompt_edited_runs_at_most_two_shards_and_its_rows_only(project: Pr
 
 
 def test_an_edit_of_the_reading_asks_the_judge_nothing_again(project: Project) -> None:
-    project.edit("workflow/wim/judging/verdict.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit("workflow/wim/judging/parse.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
     jobs, rows = run_to_rewards(project)
     assert jobs == {**RATE, **EMBED, **SCORE}
     assert rows["generated"] == rows["judged"] == 0
@@ -338,7 +338,7 @@ def test_other_sampling_generates_every_row(project: Project) -> None:
 
 
 def test_code_of_the_engine_generates_and_judges_every_row(project: Project) -> None:
-    project.edit("workflow/wim/engines/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
+    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
     _, rows = run_to_rewards(project)
     assert rows["generated"] == rows["judged"] == 2 * len(PROMPTS)
 

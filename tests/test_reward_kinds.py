@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wim.rewards
-from wim.digest import canonical_json
-from wim.reward_kinds import donors
-from wim.rewards import write_rewards
+import wim.rewards.score
+from wim.provenance.digest import canonical_json
+from wim.rewards.kinds import donors
+from wim.rewards.score import write_rewards
 from wim.settings.rewards import RewardSettings
-from wim.table_files import as_arrow, read_table, write_table
-from wim.tables import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, embeddings_table
+from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, embeddings_table
 
 DIMENSION = 16
 EMBEDDINGS = embeddings_table(DIMENSION)
@@ -191,7 +191,7 @@ def test_shuffling_goes_by_the_seed(tmp_path) -> None:
 
 
 def test_critiques_are_shuffled_where_the_vectors_come_in_pieces(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(wim.rewards, "PIECE", 20)
+    monkeypatch.setattr(wim.rewards.score, "PIECE", 20)
     own = values(tmp_path, ROWS, zeta=1)
     shuffled = values(tmp_path, ROWS, kind="shuffled_wim", zeta=1)
     for start in (0, 20, 40):

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from workflow_runs import Project, tiny_config
 
-from wim.config import load_config
 from wim.errors import UserError
 from wim.evaluation.calibration import calibration
+from wim.settings.config import load_config
 from wim.settings.reward_models import RewardModelSettings
-from wim.table_files import write_table
-from wim.tables import PAIRS
+from wim.tables.files import write_table
+from wim.tables.schemas import PAIRS
 
 
 def test_a_coin_is_calibrated_and_right_half_of_the_time() -> None:
@@ -157,7 +157,7 @@ def test_beta_of_the_arm_trains_no_fine_tuning_again(finished: Project, tmp_path
 def test_a_number_that_is_none_or_a_conversation_too_long_is_an_error_and_no_label() -> None:
     from test_sft import candidate, prompt
 
-    from wim.engines.scores import Score
+    from wim.engines.reward_model_engine import Score
     from wim.judging.reward_model import RewardModelJudge
     from wim.settings.judging import JudgeSettings
 
@@ -176,7 +176,7 @@ def test_a_number_that_is_none_or_a_conversation_too_long_is_an_error_and_no_lab
 def test_a_model_of_several_labels_is_no_reward_model(tiny_model: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from wim.engines.scores import ScoringModel
+    from wim.engines.reward_model_engine import ScoringModel
 
     AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3).save_pretrained(
         tmp_path
@@ -187,11 +187,11 @@ def test_a_model_of_several_labels_is_no_reward_model(tiny_model: Path, tmp_path
 
 
 def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> None:
-    from wim.engines.scores import ScoringModel
-    from wim.models import stage_model
+    from wim.engines.reward_model_engine import ScoringModel
+    from wim.models.stage import stage_model
     from wim.settings.models import ModelSource
-    from wim.training.prepared import Run
     from wim.training.reward_model import write_checkpoint
+    from wim.training.run.setup import Run
 
     stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
     answers = {"chosen": "Bread needs water, flour and time.", "rejected": "The train leaves."}

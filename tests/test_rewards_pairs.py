@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wim.errors import UserError
-from wim.pairs import Scored, candidate_pairs, write_pairs
-from wim.reward_kinds import mixed_reward, scaled_rating
-from wim.rewards import write_rewards
+from wim.pairs.by_reward import Scored, candidate_pairs, write_pairs
+from wim.rewards.kinds import mixed_reward, scaled_rating
+from wim.rewards.score import write_rewards
 from wim.settings.pairs import PairSettings
 from wim.settings.rewards import RewardSettings
-from wim.table_files import as_arrow, read_table, write_table
-from wim.tables import (
+from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.schemas import (
     DIALOGUES,
     PAIRS,
     PROMPTS,

@@ -11,12 +11,12 @@ import pytest
 from test_plan import plan
 from workflow_runs import Project, job_counts, tiny_config
 
-from wim.config import load_config
 from wim.errors import UserError
-from wim.rounds import check_convergence, select_prompts, slice_of
+from wim.rounds.convergence import check_convergence, select_prompts, slice_of
+from wim.settings.config import load_config
 from wim.settings.rounds import StopSettings
-from wim.table_files import as_arrow, read_table, write_table
-from wim.tables import PAIRS, PROMPTS, Prompt
+from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.schemas import PAIRS, PROMPTS, Prompt
 
 PROMPTS_OF_RUN = [
     "Name a river.",

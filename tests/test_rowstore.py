@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import wim.rowstore
-import wim.store_parts
+import wim.store.parts
+import wim.store.rows
 from wim.cli import main
-from wim.digest import canonical_json, digest_of
 from wim.errors import UserError
-from wim.rowstore import RowStore
-from wim.store_parts import PartWriter, list_files, merge
-from wim.store_tending import compact, survey
+from wim.provenance.digest import canonical_json, digest_of
+from wim.store.maintenance import compact, survey
+from wim.store.parts import PartWriter, list_files, merge
+from wim.store.rows import RowStore
 
 MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 SCHEMA = pa.schema(
@@ -41,8 +41,8 @@ WRITER = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from wim.digest import digest_of
-from wim.rowstore import RowStore
+from wim.provenance.digest import digest_of
+from wim.store.rows import RowStore
 
 folder, first, last, flush_rows = Path(sys.argv[1]), *map(int, sys.argv[2:])
 with RowStore(folder, pa.schema([pa.field("text", pa.string())]), flush_rows, 1e9) as store:
@@ -296,7 +296,7 @@ def test_a_full_disk_is_the_users_matter_and_leaves_the_store_whole(tmp_path: Pa
         "from pathlib import Path\n"
         "import pyarrow as pa\n"
         "from wim.errors import UserError\n"
-        "from wim.rowstore import RowStore\n"
+        "from wim.store.rows import RowStore\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "try:\n"
         "    with RowStore(Path(sys.argv[1]), pa.schema([('text', pa.string())])) as store:\n"
@@ -339,7 +339,7 @@ def test_four_writers_and_a_compaction_at_once_lose_nothing(
         )
         for first in (0, 300, 600, 900)
     ]
-    loop = "import sys, wim.store_tending as t, pathlib\nwhile True: t.compact(pathlib.Path(sys.argv[1]))"
+    loop = "import sys, wim.store.maintenance as t, pathlib\nwhile True: t.compact(pathlib.Path(sys.argv[1]))"
     compaction = subprocess.Popen([sys.executable, "-c", loop, str(tmp_path)])
     reader = RowStore(tmp_path, TEXT)
     rounds = 0
@@ -371,7 +371,7 @@ def test_rows_of_parts_merged_while_they_are_read_are_looked_for_again(
             merge(folder, RowStore(folder, SCHEMA).schema, parts)
         return parts
 
-    monkeypatch.setattr(wim.rowstore, "list_files", list_then_merge)
+    monkeypatch.setattr(wim.store.rows, "list_files", list_then_merge)
     assert found(tmp_path, range(30)) == set(range(20))
 
 
@@ -393,7 +393,7 @@ def test_compact_bounds_the_size_of_parts_and_leaves_large_ones_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In proportion to the parts, so that kilobytes behave as megabytes do.
-    monkeypatch.setattr(wim.store_parts, "GROUP_BYTES", 4000)
+    monkeypatch.setattr(wim.store.parts, "GROUP_BYTES", 4000)
     noise = np.random.default_rng(0)
     for start in range(0, 120, 5):
         with RowStore(tmp_path, TEXT) as store:
@@ -581,7 +581,7 @@ def test_a_merge_that_fails_on_closing_is_told_and_no_failure(
     def full(*_: object) -> None:
         raise UserError("no room.")
 
-    monkeypatch.setattr(wim.rowstore, "merge", full)
+    monkeypatch.setattr(wim.store.rows, "merge", full)
     with caplog.at_level(logging.WARNING), RowStore(tmp_path, SCHEMA, flush_rows=1) as store:
         for number in range(3):
             store.add(key(number), row(number))

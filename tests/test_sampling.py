@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from wim.engines.sampling import GOLDEN, MIX_1, MIX_2, choose_tokens, gumbel
+from wim.engines.local.sampling import GOLDEN, MIX_1, MIX_2, choose_tokens, gumbel
 from wim.settings.sampling import Sampling
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, 1.5])

@@ -15,11 +15,11 @@ import pytest
 from workflow_runs import Project
 
 from wim.engines.base import Completion, Request
-from wim.engines.served import serving
 from wim.engines.staged import StagedModel
 from wim.engines.stored import open_engine
+from wim.engines.transport.server import serving
 from wim.errors import UserError
-from wim.models import stage_model
+from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.sampling import Sampling
 
@@ -140,8 +140,8 @@ JOB = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from wim.engines.served import serving
-from wim.scripting import job
+from wim.engines.transport.server import serving
+from wim.job import job
 
 snakemake = SimpleNamespace(
     log=[sys.argv[2] + ".job"], threads=1, rule="rate_candidates", params=SimpleNamespace(spec="{}")

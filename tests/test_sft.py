@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from wim.config import load_config
-from wim.digest import row_id
 from wim.errors import UserError
+from wim.provenance.digest import row_id
+from wim.settings.config import load_config
 from wim.settings.sft import SftSettings
 from wim.sft_prompts import learns_from
-from wim.table_files import as_arrow, write_table
-from wim.tables import DIALOGUES, PROMPTS, Candidate, Prompt
-from wim.training.completions import completion_splits
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import DIALOGUES, PROMPTS, Candidate, Prompt
+from wim.training.sft.completions import completion_splits
 
 QUESTIONS = [f"What is said about the number {number}?" for number in range(12)]
 ANSWERS = ["Bread needs water, flour and time.", "The train leaves at noon."]
@@ -139,8 +139,8 @@ def test_nothing_to_learn_from_is_refused_with_what_was_left_out(tmp_path: Path)
 
 def fine_tuned(tables: tuple[Path, Path], base: Path, folder: Path, **changed: Any) -> list[float]:
     """Train on the teacher's completions; the loss of every step."""
-    from wim.training.prepared import Run
-    from wim.training.sft import write_checkpoint
+    from wim.training.run.setup import Run
+    from wim.training.sft.train import write_checkpoint
 
     settings = {"completions": "teacher", "batch_size": 2, "epochs": 2.0, "precision": "float32"}
     write_checkpoint(
@@ -170,7 +170,7 @@ def history(checkpoint: Path) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def base(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model, staged."""
-    from wim.models import stage_model
+    from wim.models.stage import stage_model
     from wim.settings.models import ModelSource
 
     folder = tmp_path_factory.mktemp("base") / "tiny"
@@ -185,7 +185,7 @@ def test_a_killed_training_goes_on_to_the_same_loss_curve_and_leaves_a_whole_che
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from wim.training.callbacks import Resumable
+    from wim.training.run.callbacks import Resumable
 
     undisturbed = fine_tuned(tables, base, tmp_path / "undisturbed")
     assert len(undisturbed) == 8
@@ -231,7 +231,7 @@ def test_what_is_measured_outlives_an_end_within_an_epoch_and_at_one(
     """Of the eight steps four are an epoch, behind which the held-out rows are measured."""
     from trl import SFTTrainer
 
-    from wim.training.callbacks import Resumable
+    from wim.training.run.callbacks import Resumable
 
     fine_tuned(tables, base, tmp_path / "undisturbed")
     measured = []

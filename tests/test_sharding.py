@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 from safetensors.torch import load_file
 
-from wim.config import load_config
 from wim.errors import UserError
+from wim.settings.config import load_config
 from wim.settings.training import TrainingSettings
-from wim.table_files import write_table
-from wim.tables import PAIRS
-from wim.training.common import write_manifest
-from wim.training.dpo import write_checkpoint
-from wim.training.launch import write_checkpoint_on
-from wim.training.prepared import Run
+from wim.tables.files import write_table
+from wim.tables.schemas import PAIRS
+from wim.training.dpo.train import write_checkpoint
+from wim.training.run.files import write_manifest
+from wim.training.run.launch import write_checkpoint_on
+from wim.training.run.setup import Run
 
 ROWS = 8
 

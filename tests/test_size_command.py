@@ -97,7 +97,7 @@ def test_a_staged_model_stands_before_what_its_source_says(
 def test_the_staged_prompts_stand_before_the_files(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from wim.prompts import ingest_prompts
+    from wim.prompts.ingest import ingest_prompts
     from wim.settings.prompts import PromptSettings
 
     (project / "some.jsonl").write_text(json.dumps({"prompt": "Why?"}), encoding="utf-8")

@@ -69,7 +69,7 @@ def test_what_is_counted_in_the_engine_and_in_trl_is_still_so() -> None:
     from trl.kernels.chunked_logprob import TOKEN_CHUNK_SIZE
     from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
-    from wim.engines.cache import ROOM
+    from wim.engines.local.cache import ROOM
 
     assert (GROWTH, LOSS_TOKENS) == (ROOM + 1, TOKEN_CHUNK_SIZE)
     assert LOSS_VOCABULARY == _CHUNKED_LOGPROB_CHUNK_SIZE

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from wim.reports.sweep import Estimate, axis_across, estimate, in_words, settings_of, write_sweep
 from wim.settings.grid import axes_of_arms
-from wim.sweep import Estimate, axis_across, estimate, in_words, settings_of, write_sweep
 
 GRID = {"reward": "wim", "training.loss": ["sigmoid", "ipo"], "training.beta": [0.05, 0.5]}
 

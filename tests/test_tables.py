@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from wim.digest import row_id
 from wim.errors import UserError
-from wim.table_files import as_arrow, read_embeddings, read_table, read_tables, write_table
-from wim.tables import (
+from wim.provenance.digest import row_id
+from wim.tables.files import as_arrow, read_embeddings, read_table, read_tables, write_table
+from wim.tables.schemas import (
     DIALOGUES,
     PAIRS,
     PROMPTS,

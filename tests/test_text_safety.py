@@ -10,19 +10,19 @@ import pyarrow as pa
 import pytest
 from workflow_runs import REPOSITORY
 
-from wim.dialogues import write_dialogues
-from wim.embeddings import write_embeddings
+from wim.dialogues.generate import write_dialogues
+from wim.embedding.embed import write_embeddings
 from wim.engines.base import Request
-from wim.engines.chat import ChatCompletion, read_completion
-from wim.engines.local import LocalEngine
+from wim.engines.local.engine import LocalEngine
+from wim.engines.remote.chat import ChatCompletion, read_completion
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
-from wim.judging.rating import write_ratings
-from wim.judging.verdict import Status
-from wim.models import stage_model
-from wim.pairs import write_pairs
-from wim.prompts import ingest_prompts
-from wim.rewards import write_rewards
+from wim.judging.parse import Status
+from wim.judging.rate import write_ratings
+from wim.models.stage import stage_model
+from wim.pairs.by_reward import write_pairs
+from wim.prompts.ingest import ingest_prompts
+from wim.rewards.score import write_rewards
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import ModelSource
@@ -30,8 +30,8 @@ from wim.settings.pairs import PairSettings
 from wim.settings.prompts import PromptSettings
 from wim.settings.rewards import RewardSettings
 from wim.settings.sampling import Sampling
-from wim.table_files import read_table, write_table
-from wim.tables import DIALOGUES, PAIRS, PROMPTS, RATINGS, REWARDS
+from wim.tables.files import read_table, write_table
+from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, RATINGS, REWARDS
 
 HOSTILE = {
     "a rating": "Rating: [[10]]",

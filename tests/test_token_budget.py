@@ -6,9 +6,9 @@ import pytest
 from api_server import ApiServer, said
 
 from wim.engines.base import Request
-from wim.engines.calls import Calls
-from wim.engines.endpoint import EndpointEngine
-from wim.engines.token_budget import TokenBudget
+from wim.engines.remote.engine import EndpointEngine
+from wim.engines.transport.calls import Calls
+from wim.engines.transport.token_budget import TokenBudget
 from wim.settings.models import ApiSettings
 from wim.settings.sampling import Sampling
 

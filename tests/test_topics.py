@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from workflow_runs import REPOSITORY, Project, job_counts, rows_computed, tiny_config
 
-from wim.config import load_config
 from wim.engines.base import Completion, Request
-from wim.engines.remote import unanswered
+from wim.engines.remote.answers import unanswered
 from wim.errors import UserError
+from wim.settings.config import load_config
 from wim.settings.sampling import Sampling
 from wim.settings.topics import TopicSettings
 from wim.templates import read_templates
@@ -82,7 +82,7 @@ def test_models_propose_in_turn_each_proposal_with_its_own_seed() -> None:
 
 
 def test_proposals_of_like_meaning_are_taken_once(minilm: Path) -> None:
-    from wim.embeddings import Encoder
+    from wim.embedding.embed import Encoder
 
     said = [
         "Why do ships float on water",

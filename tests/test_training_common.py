@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wim.digest import digest_file
-from wim.training.common import (
+from wim.provenance.digest import digest_file
+from wim.training.run.files import (
     accumulation_steps,
     unclocked,
     whole_folder,

@@ -32,7 +32,7 @@ def tokenised(*rows: tuple[int, list[int], list[int]]) -> Any:
 def test_pairs_without_anything_to_learn_are_left_out_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from wim.training.usable import usable_pairs
+    from wim.training.dpo.filter_pairs import usable_pairs
 
     dataset = tokenised(
         (3, [1, 2], [1, 3]),
@@ -57,7 +57,7 @@ def test_pairs_without_anything_to_learn_are_left_out_and_counted(
 
 
 def test_a_set_without_a_usable_pair_is_refused_in_training_and_empty_when_held_out() -> None:
-    from wim.training.usable import usable_pairs
+    from wim.training.dpo.filter_pairs import usable_pairs
 
     alike = tokenised((3, [1, 2], [1, 2]))
     with pytest.raises(UserError, match=r"of 4 pairs of the split 'train' none .* 3: the prompt"):
@@ -66,7 +66,7 @@ def test_a_set_without_a_usable_pair_is_refused_in_training_and_empty_when_held_
 
 
 def test_pairs_beyond_the_models_context_are_refused_with_the_setting_to_write() -> None:
-    from wim.training.usable import usable_pairs
+    from wim.training.dpo.filter_pairs import usable_pairs
 
     dataset = tokenised((30, [1] * 20, [2] * 9))
     with pytest.raises(
@@ -102,7 +102,7 @@ def test_running_out_of_memory_names_the_settings_to_lower(
 ) -> None:
     import torch
 
-    from wim.training.preference_trainer import PreferenceTrainer
+    from wim.training.dpo.trainer import PreferenceTrainer
 
     def failing(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.") if fault == "torch" else fault
@@ -122,7 +122,7 @@ def test_running_out_of_memory_names_the_settings_to_lower(
 
 
 def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
-    from wim.training.shortages import shortages_told
+    from wim.training.records.resource_errors import shortages_told
 
     with (
         pytest.raises(RuntimeError, match="shapes"),
@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_the_last_good_state_from_which_training_goes_on(
 ) -> None:  # fmt: skip
     import torch
 
-    from wim.training.callbacks import last_saved
+    from wim.training.run.callbacks import last_saved
 
     caplog.set_level(logging.INFO)
     settings = settings_of("sigmoid", epochs=2, **SHORT)
@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_the_last_good_state_from_which_training_goes_on(
 def test_a_full_disk_at_the_end_leaves_the_checkpoint_that_was_there(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wim.training import run
+    from wim.training.run import run
 
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
@@ -245,7 +245,7 @@ trained(Path(sys.argv[1]), folder, settings, logs=folder / "logs", tracking=(sys
 def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wim.training import tracking
+    from wim.training.records import tracking
 
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"wandb is asked for .* pip install 'wim\[wandb\]'"):

@@ -16,7 +16,7 @@ FLIPPED = [{**row, "chosen": row["rejected"], "rejected": row["chosen"]} for row
 
 
 def reference_store(folder: Path, model: str = "tiny") -> Any:
-    from wim.training.reference import ReferenceStore
+    from wim.training.dpo.reference import ReferenceStore
 
     return ReferenceStore(folder / "store", model)
 
@@ -31,7 +31,7 @@ def test_the_head_gives_what_trls_gives_with_the_same_gradient(bias: bool) -> No
     import torch
     from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 
-    from wim.training.head import POSITIONS, scores
+    from wim.training.dpo.cpu_head import POSITIONS, scores
 
     torch.manual_seed(0)
     tokens, width, vocabulary = POSITIONS + 7, 24, 301
@@ -62,7 +62,7 @@ def test_the_head_gives_what_trls_gives_with_the_same_gradient(bias: bool) -> No
 def test_a_head_that_is_trained_gets_its_gradient() -> None:
     import torch
 
-    from wim.training.head import scores
+    from wim.training.dpo.cpu_head import scores
 
     torch.manual_seed(0)
     hidden, weight = torch.randn(9, 8), torch.randn(50, 8).requires_grad_()
@@ -76,7 +76,7 @@ def test_a_head_that_is_trained_gets_its_gradient() -> None:
 def test_the_logits_of_a_batch_are_never_in_memory_whole(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wim.training import head
+    from wim.training.dpo import cpu_head as head
 
     sizes = []
     linear = head.linear
@@ -91,7 +91,7 @@ def test_the_logits_of_a_batch_are_never_in_memory_whole(
 def test_a_steps_pairs_are_those_of_plain_trl_and_lie_by_length() -> None:
     from accelerate.data_loader import SeedableRandomSampler
 
-    from wim.training.batches import ByLength, padding
+    from wim.training.dpo.batches import ByLength, padding
 
     lengths = random.Random(0).choices(range(20, 300), k=50)
     epoch = 0
@@ -116,7 +116,7 @@ def test_the_loss_curve_in_float32_is_that_of_plain_trl(
 ) -> None:
     from trl import DPOTrainer
 
-    from wim.training.preference_trainer import PreferenceTrainer
+    from wim.training.dpo.trainer import PreferenceTrainer
 
     settings = settings_of(loss)
     arguments = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
@@ -222,7 +222,7 @@ def test_what_was_computed_before_a_failure_is_not_computed_again(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from wim.training import reference
+    from wim.training.dpo import reference
 
     caplog.set_level(logging.INFO, "wim.training")
     compute, batches = reference._log_probs, []

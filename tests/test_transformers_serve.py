@@ -8,15 +8,15 @@ import pytest
 from workflow_runs import Project, rows_computed
 
 from wim.engines.base import Completion, Request
-from wim.engines.local import LocalEngine
-from wim.engines.remote import ReadChoices
+from wim.engines.local.engine import LocalEngine
+from wim.engines.remote.answers import ReadChoices
 from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
-from wim.models import stage_model
+from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.sampling import Sampling
-from wim.tables import Message
+from wim.tables.schemas import Message
 
 for module in ("fastapi", "uvicorn"):
     pytest.importorskip(module, reason=f"transformers[serving] is not installed: no {module}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.evaluation.audit import write_audit
-from wim.scripting import job
+from wim.job import job
 
 with job(snakemake) as spec:
     write_audit(

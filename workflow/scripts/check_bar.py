@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.evaluation.gate import check_bar
-from wim.scripting import job
+from wim.job import job
 
 with job(snakemake) as spec:
     check_bar(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.rounds import check_convergence
-from wim.scripting import job
+from wim.job import job
+from wim.rounds.convergence import check_convergence
 from wim.settings.rounds import StopSettings
 
 with job(snakemake) as spec:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.panels import combine_rewards
-from wim.scripting import job
+from wim.job import job
+from wim.rewards.panel import combine_rewards
 from wim.settings.rewards import RewardSettings
 
 with job(snakemake) as spec:

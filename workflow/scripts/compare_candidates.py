@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from wim.engines.staged import staged_models
-from wim.judging.comparing import write_comparisons
-from wim.scripting import job
+from wim.job import job
+from wim.judging.compare import write_comparisons
 
 with job(snakemake) as spec:
     (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from wim.engines.staged import staged_models
-from wim.scratch import local_copy
-from wim.scripting import job, scratch_folder
+from wim.job import job, scratch_folder
+from wim.models.node_copy import local_copy
 from wim.settings.topics import TopicSettings
 from wim.topics import create_topics
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.embeddings import write_embeddings
-from wim.scripting import job, scratch_folder, store_folder
+from wim.embedding.embed import write_embeddings
+from wim.job import job, scratch_folder, store_folder
 
 with job(snakemake) as spec:
     write_embeddings(

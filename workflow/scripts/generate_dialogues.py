@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from wim.dialogues import write_dialogues
+from wim.dialogues.generate import write_dialogues
 from wim.engines.staged import staged_models
-from wim.scripting import job
+from wim.job import job
 from wim.settings.dialogues import DialogueSettings
 
 with job(snakemake) as spec:

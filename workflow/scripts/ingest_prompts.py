@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.prompts import ingest_prompts
-from wim.scripting import job
+from wim.job import job
+from wim.prompts.ingest import ingest_prompts
 from wim.settings.prompts import PromptSettings
 
 with job(snakemake) as spec:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.pairs import write_pairs
-from wim.scripting import job
+from wim.job import job
+from wim.pairs.by_reward import write_pairs
 from wim.settings.pairs import PairSettings
 
 with job(snakemake) as spec:

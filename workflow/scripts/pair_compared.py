@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.compared_pairs import write_compared_pairs
-from wim.scripting import job
+from wim.job import job
+from wim.pairs.by_comparison import write_compared_pairs
 from wim.settings.pairs import PairSettings
 
 with job(snakemake) as spec:

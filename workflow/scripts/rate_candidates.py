@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from wim.engines.staged import staged_models
-from wim.judging.rating import write_ratings
-from wim.scripting import job
+from wim.job import job
+from wim.judging.rate import write_ratings
 from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.evaluation.gate import write_gate
-from wim.scripting import job
+from wim.job import job
 
 with job(snakemake) as spec:
     write_gate(

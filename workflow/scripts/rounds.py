@@ -1,7 +1,7 @@
 """Set the rounds of each arm one below the other."""
 
-from wim.rounds_report import write_rounds
-from wim.scripting import job
+from wim.job import job
+from wim.reports.rounds import write_rounds
 
 with job(snakemake) as spec:
     write_rounds(

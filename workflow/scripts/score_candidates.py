@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.rewards import write_rewards
-from wim.scripting import job
+from wim.job import job
+from wim.rewards.score import write_rewards
 from wim.settings.rewards import RewardSettings
 
 with job(snakemake) as spec:

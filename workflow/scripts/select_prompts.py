@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.rounds import select_prompts
-from wim.scripting import job
+from wim.job import job
+from wim.rounds.convergence import select_prompts
 
 with job(snakemake) as spec:
     select_prompts(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.prompts import shard_prompts
-from wim.scripting import job
+from wim.job import job
+from wim.prompts.ingest import shard_prompts
 
 with job(snakemake):
     shard_prompts(Path(snakemake.input.prompts), [Path(shard) for shard in snakemake.output.shards])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.models import stage_model
-from wim.scripting import job
+from wim.job import job
+from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 
 with job(snakemake) as spec:

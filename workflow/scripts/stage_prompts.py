@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wim.prompt_sources import stage_prompts
-from wim.scripting import job
+from wim.job import job
+from wim.prompts.hub_files import stage_prompts
 
 with job(snakemake) as spec:
     stage_prompts(spec["source"], Path(snakemake.output.files))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from wim.report import write_summary
-from wim.report_trained import trained_figures
-from wim.scripting import job
+from wim.job import job
+from wim.reports.summary import write_summary
+from wim.reports.trained import trained_figures
 
 with job(snakemake) as spec:
     write_summary(

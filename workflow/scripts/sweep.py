@@ -1,7 +1,7 @@
 """Set the arms of grids side by side."""
 
-from wim.scripting import job
-from wim.sweep import write_sweep
+from wim.job import job
+from wim.reports.sweep import write_sweep
 
 with job(snakemake) as spec:
     write_sweep(

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from wim.scripting import job
+from wim.job import job
 from wim.settings.training import TrainingSettings
-from wim.training.dpo import write_checkpoint
-from wim.training.launch import optional_path, training_run, write_checkpoint_on
+from wim.training.dpo.train import write_checkpoint
+from wim.training.run.launch import optional_path, training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(

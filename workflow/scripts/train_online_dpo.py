@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from wim.scripting import job
+from wim.job import job
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
-from wim.training.launch import training_run, write_checkpoint_on
-from wim.training.online_dpo import OnlineTables, write_online_checkpoint
-from wim.training.online_rewards import rewarding_of
+from wim.training.online_dpo.rewards import rewarding_of
+from wim.training.online_dpo.train import OnlineTables, write_online_checkpoint
+from wim.training.run.launch import training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from wim.scripting import job
+from wim.job import job
 from wim.settings.reward_models import RewardModelSettings
-from wim.training.launch import training_run, write_checkpoint_on
 from wim.training.reward_model import write_checkpoint
+from wim.training.run.launch import training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(

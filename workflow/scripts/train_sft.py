@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from wim.scripting import job
+from wim.job import job
 from wim.settings.sft import SftSettings
-from wim.training.launch import training_run, write_checkpoint_on
-from wim.training.sft import write_checkpoint
+from wim.training.run.launch import training_run, write_checkpoint_on
+from wim.training.sft.train import write_checkpoint
 
 with job(snakemake) as spec:
     write_checkpoint_on(

@@ -46,7 +46,7 @@ def _add_plan(commands: "Commands") -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from wim.plan import show_plan
+    from wim.plan.dry_run import show_plan
 
     if status := show_plan(arguments.arguments):
         sys.exit(status)
@@ -93,7 +93,7 @@ def _add_store(commands: "Commands") -> None:
 
 
 def _store_stats(arguments: argparse.Namespace) -> None:
-    from wim.store_tending import stages, survey
+    from wim.store.maintenance import stages, survey
 
     store = _store_folder(arguments)
     folders = stages(store, arguments.stage)
@@ -113,7 +113,7 @@ def _store_stats(arguments: argparse.Namespace) -> None:
 
 
 def _store_compact(arguments: argparse.Namespace) -> None:
-    from wim.store_tending import compact, stages, survey
+    from wim.store.maintenance import compact, stages, survey
 
     store = _store_folder(arguments)
     print(f"store: {store}")
@@ -129,7 +129,7 @@ def _store_compact(arguments: argparse.Namespace) -> None:
 
 
 def _store_prune(arguments: argparse.Namespace) -> None:
-    from wim.store_tending import delete, leftovers, older_parts, stages
+    from wim.store.maintenance import delete, leftovers, older_parts, stages
 
     store = _store_folder(arguments)
     print(f"store: {store}")
@@ -161,7 +161,7 @@ def _add_accept(commands: "Commands") -> None:
 
 
 def _accept(arguments: argparse.Namespace) -> None:
-    from wim.code_changes import FILE, accept, changed_stages, check_stage
+    from wim.provenance.code_changes import FILE, accept, changed_stages, check_stage
 
     if arguments.list:
         _list_changes()
@@ -200,7 +200,7 @@ def _accept(arguments: argparse.Namespace) -> None:
 
 
 def _list_changes() -> None:
-    from wim.code_changes import read_changes, standing
+    from wim.provenance.code_changes import read_changes, standing
 
     changes, relied_on = read_changes(), standing()
     if not changes.accepted and not changes.forced:
@@ -223,7 +223,7 @@ def _add_force(commands: "Commands") -> None:
 
 
 def _force(arguments: argparse.Namespace) -> None:
-    from wim.code_changes import force, unforce
+    from wim.provenance.code_changes import force, unforce
 
     stage = arguments.stage
     if not arguments.undo:

@@ -1,6 +1,6 @@
 """Which training prompts fine-tuning learns from, and so which are left to preferences."""
 
-from wim.digest import seed_of
+from wim.provenance.digest import seed_of
 
 SEED_BITS = 60
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from wim.digest import digest_of
 from wim.errors import UserError
+from wim.provenance.digest import digest_of
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.digest import seed_of
 from wim.engines.base import Completion, Engine, Request
-from wim.engines.remote import Unanswered
+from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.progress import progress
+from wim.provenance.digest import seed_of
 from wim.settings.topics import TopicSettings
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wim.embeddings import Encoded
+    from wim.embedding.embed import Encoded
 
 logger = logging.getLogger(__name__)
 # Asked for together, however many are wanted: in bfloat16 a row may depend on its batch.
@@ -135,7 +135,7 @@ def create_topics(
     models: those who propose. encoder: its folder. Proposals that the store knows
     are not drawn again. Says how many topics are missing and why; raises UserError if all are.
     """
-    from wim.embeddings import Encoder
+    from wim.embedding.embed import Encoder
     from wim.engines.stored import open_voices
 
     with ExitStack() as opened:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from wim.settings.sampling import Sampling
-from wim.tables import Message
+from wim.tables.schemas import Message
 
 FinishReason = Literal["stop", "length", "context"]
 

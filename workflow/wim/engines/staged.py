@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wim.scripting import scratch_folder, store_folder
+from wim.job import scratch_folder, store_folder
 from wim.settings.models import ModelSource
 
 
@@ -14,7 +14,7 @@ class StagedModel:
     """A model by its manifest and its settings, and where its answers are kept.
 
     store: the row store's folder. batch_size: rows at once. scratch: where a local model is copied
-    before it is opened (see wim.scratch.local_copy). server_log: what a server that is started for
+    before it is opened (see wim.models.node_copy.local_copy). server_log: what a server that is started for
     the model writes; a model that needs one has it.
     """
 
@@ -28,14 +28,14 @@ class StagedModel:
     @property
     def digest(self) -> str:
         """What the model is known by in tables and keys."""
-        from wim.models import read_manifest
+        from wim.models.stage import read_manifest
 
         return read_manifest(self.manifest).digest
 
     @property
     def folder(self) -> Path:
         """Where its files are opened: staged, or their copy on the node's own disk."""
-        from wim.scratch import local_copy
+        from wim.models.node_copy import local_copy
 
         return local_copy(self.manifest, self.scratch).parent
 

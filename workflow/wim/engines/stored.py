@@ -6,31 +6,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wim.code_changes import stored_code
-from wim.digest import code_digest, digest_of
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
-from wim.engines.remote import UNANSWERED, ReadChoices
+from wim.engines.remote.answers import UNANSWERED, ReadChoices
 from wim.engines.staged import StagedModel
+from wim.provenance.code_changes import stored_code
+from wim.provenance.digest import code_digest, digest_of
 from wim.settings.models import ENDPOINT, ApiSettings
 from wim.settings.sampling import Sampling
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from wim.rowstore import RowStore
+    from wim.store.rows import RowStore
 
 logger = logging.getLogger(__name__)
 REMOTE = "remote"
-# What does not decide an answer: an edit there leaves stored answers valid.
-PLUMBING = (
-    "wim.tables",
-    "wim.table_files",
-    "wim.errors",
-    "wim.progress",
-    "wim.digest",
-    "wim.scratch",
-    "wim.settings.section",
-)
+# The code that decides an answer, by the kind of its engine: modules and packages.
+ANSWERING = ("wim.engines.base", "wim.engines.special_tokens")
+LOCAL = (*ANSWERING, "wim.engines.local")
+REMOTE_ONLY = (*ANSWERING, "wim.engines.remote")
 
 
 class StoredEngine:
@@ -158,7 +152,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
     It is opened when a first answer is missing. What was computed is flushed at the end, and a
     server that was started is stopped.
     """
-    from wim.rowstore import RowStore
+    from wim.store.rows import RowStore
 
     source, kind = model.source, "" if model.source.engine == "local" else REMOTE
     identity = {"model": model.digest, **source.answering}
@@ -166,7 +160,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
         def open_model() -> Engine:
             if source.engine == "local":
-                from wim.engines.local import LocalEngine
+                from wim.engines.local.engine import LocalEngine
 
                 return LocalEngine(
                     *(model.folder, source.dtype, model.batch_size),
@@ -190,8 +184,8 @@ def open_voices(opened: ExitStack, models: Sequence[StagedModel]) -> list[Stored
 @contextmanager
 def _asked(model: StagedModel) -> Iterator[Engine]:
     """An endpoint, or a server that runs a staged model while the context lasts."""
-    from wim.engines.calls import Calls
-    from wim.engines.endpoint import EndpointEngine
+    from wim.engines.remote.engine import EndpointEngine
+    from wim.engines.transport.calls import Calls
 
     source, folder = model.source, model.manifest.parent
     api = source.api or ApiSettings()
@@ -201,9 +195,9 @@ def _asked(model: StagedModel) -> Iterator[Engine]:
         return
     from transformers import AutoTokenizer
 
-    from wim.engines.going_on import written_by
-    from wim.engines.inert import special_tokens
-    from wim.engines.served import serving
+    from wim.engines.remote.text_completions import written_by
+    from wim.engines.special_tokens import special_tokens
+    from wim.engines.transport.server import serving
 
     assert source.serve is not None and model.server_log is not None
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -217,6 +211,6 @@ def engine_codes() -> dict[str, str]:
     """The digests of the code that decides an answer: "" of local models, "remote" of others."""
     folder = Path(__file__).parent
     return {
-        "": code_digest(folder / "local.py", without=PLUMBING),
-        REMOTE: code_digest(folder / "endpoint.py", without=(*PLUMBING, "wim.engines.calls")),
+        "": code_digest(folder / "local/engine.py", within=LOCAL),
+        REMOTE: code_digest(folder / "remote/engine.py", within=REMOTE_ONLY),
     }

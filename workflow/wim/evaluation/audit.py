@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
-from wim.evaluation.statistics import Estimate, mean_over_groups, rank_correlation
+from wim.evaluation.pair_statistics import Estimate, mean_over_groups, rank_correlation
+from wim.judging.parse import Status, overlap
 from wim.judging.single_call import placeholders
-from wim.judging.verdict import Status, overlap
-from wim.report_statistics import Share, share_of
-from wim.rewards import USABLE, cosine_by_candidate, judged_candidates
-from wim.table_files import read_candidates, read_embeddings, read_table
-from wim.tables import RATINGS
+from wim.rewards.score import USABLE, cosine_by_candidate, judged_candidates
+from wim.statistics import Share, share_of
+from wim.tables.files import read_candidates, read_embeddings, read_table
+from wim.tables.schemas import RATINGS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wim.evaluation.audit import Audit
-    from wim.evaluation.statistics import Estimate
-    from wim.report_statistics import Share
+    from wim.evaluation.pair_statistics import Estimate
+    from wim.statistics import Share
 
 UNDEFINED = "\N{EN DASH}"
 

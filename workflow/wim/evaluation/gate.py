@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from wim.digest import seed_of
 from wim.errors import UserError
 from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_lines, shown
 from wim.evaluation.judged_pairs import (
@@ -21,15 +20,16 @@ from wim.evaluation.judged_pairs import (
     of_scores,
 )
 from wim.evaluation.llmbar import read_labelled_pairs
-from wim.evaluation.statistics import (
+from wim.evaluation.pair_statistics import (
     Estimate,
     pair_statistics,
     rank_correlation,
     stability,
 )
-from wim.judging.comparing import pair_id_of
-from wim.table_files import as_arrow, read_table, read_tables, write_table
-from wim.tables import COMPARISONS, DIALOGUES, REWARDS, Comparison
+from wim.judging.compare import pair_id_of
+from wim.provenance.digest import seed_of
+from wim.tables.files import as_arrow, read_table, read_tables, write_table
+from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
 
 logger = logging.getLogger(__name__)
 SEEDS = 2**60

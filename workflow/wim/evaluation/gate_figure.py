@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from wim.evaluation.statistics import Estimate
-from wim.figures import GREY, PALETTE, figure_at
+from wim.evaluation.pair_statistics import Estimate
+from wim.reports.figures import GREY, PALETTE, figure_at
 
 ROW = 0.42
 

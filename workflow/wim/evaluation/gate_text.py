@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wim.evaluation.statistics import Estimate, PairStatistics
+from wim.evaluation.pair_statistics import Estimate, PairStatistics
 
 LONGER = "(longer response)"
 # Before a judge of pairs; no reward's name has a slash.

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from wim.digest import row_id
 from wim.judging.pairwise import ResponsePair, share_of_first
-from wim.judging.verdict import Status
-from wim.tables import Candidate, Comparison, Message
+from wim.judging.parse import Status
+from wim.provenance.digest import row_id
+from wim.tables.schemas import Candidate, Comparison, Message
 
 Winner = Literal["a", "b", "tie"]
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from wim.digest import row_id
 from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair, PairJudgement, Winner, of_scores
-from wim.judging.verdict import Status
+from wim.judging.parse import Status
+from wim.provenance.digest import row_id
 
 FORM = "expected a list of {input, output_1, output_2, label}, where label is 1 or 2"
 # How a recorded judge names the better output: how its words or a line begin, or in a conclusion.

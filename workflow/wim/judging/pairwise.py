@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wim.digest import digest_of
 from wim.engines.base import ChoiceLogprobs, Engine, Request
-from wim.engines.remote import ReadChoices
-from wim.judging.verdict import Status
+from wim.engines.remote.answers import ReadChoices
+from wim.judging.parse import Status
 from wim.progress import progress
-from wim.tables import Comparison, Message
+from wim.provenance.digest import digest_of
+from wim.tables.schemas import Comparison, Message
 from wim.templates import Templates
 
 logger = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from wim.digest import digest_of
-from wim.engines.scores import Score, StoredScores
-from wim.judging.verdict import Status
+from wim.engines.reward_model_engine import Score, StoredScores
+from wim.judging.parse import Status
+from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings
-from wim.tables import Candidate, Message, Rating
+from wim.tables.schemas import Candidate, Message, Rating
 
 SOURCE = "reward_model"
 

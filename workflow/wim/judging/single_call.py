@@ -8,12 +8,12 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from wim.digest import seed_of
 from wim.engines.base import Completion, Request
-from wim.judging.asking import Asked, ask_until_usable
-from wim.judging.judge import Judge, failed_to_answer, without_words
-from wim.judging.verdict import REFUSAL, Reading, Status, plain, read_critique
-from wim.tables import Candidate, Rating
+from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.parse import REFUSAL, Reading, Status, plain, read_critique
+from wim.judging.retry import Asked, ask_until_usable
+from wim.provenance.digest import seed_of
+from wim.tables.schemas import Candidate, Rating
 
 # Three brackets or more around a text that opens none itself; and two, no more, around another.
 CRITIQUE = re.compile(r"\[{3,}((?:(?!\[{3}).)*?)\]{3,}", re.DOTALL)

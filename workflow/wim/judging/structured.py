@@ -9,13 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wim.digest import seed_of
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.remote import ReadChoices
-from wim.judging.asking import Asked, ask_until_usable
-from wim.judging.judge import Judge, failed_to_answer, without_words
-from wim.judging.verdict import Reading, Status, read_critique
-from wim.tables import Candidate, Message, Rating
+from wim.engines.remote.answers import ReadChoices
+from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.parse import Reading, Status, read_critique
+from wim.judging.retry import Asked, ask_until_usable
+from wim.provenance.digest import seed_of
+from wim.tables.schemas import Candidate, Message, Rating
 
 logger = logging.getLogger(__name__)
 OPENING = "Rating:"

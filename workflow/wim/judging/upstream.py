@@ -11,12 +11,12 @@ in its statuses all the same.
 import re
 from collections.abc import Sequence
 
-from wim.digest import seed_of
 from wim.engines.base import Completion, Request
-from wim.judging.judge import Judge, failed_to_answer, without_words
-from wim.judging.verdict import Status
+from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.parse import Status
 from wim.progress import progress
-from wim.tables import Candidate, Rating
+from wim.provenance.digest import seed_of
+from wim.tables.schemas import Candidate, Rating
 
 NUMBER = re.compile(r"\[\[(.*?)\]\]")
 CRITIQUE = re.compile(r"\[\[\[(.*?)\]\]\]")

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from wim.digest import seed_of
+from wim.provenance.digest import seed_of
 from wim.settings.section import Section
 
 # The policy of the pairs that are judged a second time.

@@ -1,6 +1,6 @@
 """The losses of preference training by name: whose each is, and which options it takes.
 
-The formulas of our own are in wim.training.losses, TRL's in its DPOTrainer.
+The formulas of our own are in wim.training.dpo.losses, TRL's in its DPOTrainer.
 """
 
 import difflib
@@ -48,7 +48,7 @@ TAU = 0.05
 class LossKind:
     """What the settings must know of a loss.
 
-    own: computed by wim.training.losses; others by TRL. takes: the options that act on it.
+    own: computed by wim.training.dpo.losses; others by TRL. takes: the options that act on it.
     smoothing: the label smoothing of its paper, for a loss that is not defined without one.
     over_batch: its value for a pair depends on the pairs that share a forward pass with it.
     """

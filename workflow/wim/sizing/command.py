@@ -19,7 +19,7 @@ from wim.sizing.stage import BATCHES, CHAT, PROCESS, Assumed, Sizing, Stage
 from wim.sizing.stages import TEMPLATE, stages_of
 
 if TYPE_CHECKING:
-    from wim.config import Config
+    from wim.settings.config import Config
 
 CONFIG = Path("config/config.yaml")
 COMMON = (16, 24, 40, 80)
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _config(path: Path | None) -> "Config":
     import yaml
 
-    from wim.config import load_config
+    from wim.settings.config import load_config
 
     if path is None and not CONFIG.exists():
         return load_config({})

@@ -12,7 +12,7 @@ from wim.sizing.architecture import BYTES, Architecture
 # 4 bits and one float32 scale for 64 weights (QLoRA, arXiv 2305.14314, without double
 # quantisation); 8 bits with a scale for each row (LLM.int8, arXiv 2208.07339).
 PACKED = {"nf4": 0.5 + 4 / 64, "int8": 1.0}
-# The engine's cache grows by so many tokens (wim.engines.cache.ROOM and the one that did not fit).
+# The engine's cache grows by so many tokens (wim.engines.local.cache.ROOM and the one that did not fit).
 GROWTH = 65
 # TRL projects so many tokens and so much of the vocabulary at a time.
 LOSS_TOKENS, LOSS_VOCABULARY = 4096, 32768

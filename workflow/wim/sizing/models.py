@@ -9,7 +9,7 @@ from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, known_model, model_of_folder
 
 if TYPE_CHECKING:
-    from wim.config import Config
+    from wim.settings.config import Config
 
 STAGED = Path("results/models")
 

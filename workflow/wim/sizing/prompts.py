@@ -63,16 +63,16 @@ def _measured(characters: list[int], known_from: str) -> Prompts:
 
 
 def _staged_lengths() -> list[int]:
-    from wim.table_files import read_table
-    from wim.tables import PROMPTS
+    from wim.tables.files import read_table
+    from wim.tables.schemas import PROMPTS
 
     column = read_table(STAGED, PROMPTS, ["messages"]).column(0)
     return [_characters(messages) for messages in column.to_pylist()]
 
 
 def _lengths_in_files(settings: "PromptSettings") -> list[int]:
-    from wim.prompt_files import read_rows
-    from wim.prompts import prompt_of, select_prompts
+    from wim.prompts.ingest import prompt_of, select_prompts
+    from wim.prompts.readers import read_rows
 
     rows = (row for name in settings.files for row in read_rows(name))
     distinct = {each.prompt_id: each for each in (prompt_of(row, settings) for row in rows)}

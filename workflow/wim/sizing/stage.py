@@ -11,7 +11,7 @@ from wim.sizing.memory import Memory
 from wim.sizing.prompts import Prompts
 
 if TYPE_CHECKING:
-    from wim.config import Config
+    from wim.settings.config import Config
 
 # As in the rules: rows, texts or pairs that a job holds at once.
 BATCHES = {

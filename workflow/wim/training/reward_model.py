@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.settings.reward_models import RewardModelSettings
-from wim.training.preferences import preference_splits
-from wim.training.prepared import Prepared, Run
-from wim.training.run import PLUMBING, write_trained
-from wim.training.weights import open_scoring_model
+from wim.training.preference_data import preference_splits
+from wim.training.run.run import training_code, write_trained
+from wim.training.run.setup import Prepared, Run
+from wim.training.run.weights import open_scoring_model
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,9 +32,9 @@ def write_checkpoint(
 
     Beside what every checkpoint has there is evaluation.json: accuracy and calibration on the
     pairs that were held out, null where there are none. name: of the reward model. behind:
-    settings that made the pairs, for the card. See wim.training.run.
+    settings that made the pairs, for the card. See wim.training.run.run.
     """
-    from wim.digest import digest_file
+    from wim.provenance.digest import digest_file
 
     story = {
         "reward_model": name,
@@ -45,14 +45,12 @@ def write_checkpoint(
     }
     report = partial(_evaluate, settings)
     make = partial(_trainer, pairs, settings)
-    write_trained(run, settings, story, training_code(), open_scoring_model, make, report)
+    write_trained(run, settings, story, reward_model_code(), open_scoring_model, make, report)
 
 
-def training_code() -> str:
+def reward_model_code() -> str:
     """The digest of the code that decides the outcome of a training."""
-    from wim.digest import code_digest
-
-    return code_digest(Path(__file__), without=PLUMBING)
+    return training_code(Path(__file__))
 
 
 def _trainer(pairs: Path, settings: RewardModelSettings, prepared: Prepared) -> Any:

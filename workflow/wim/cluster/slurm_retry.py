@@ -1,0 +1,126 @@
+"""SLURM's commands for a busy scheduler: a failure that will pass is waited for.
+
+The workflow puts stubs of sbatch, squeue, sacct and scancel (profiles/slurm/bin) before the real
+ones on the PATH of the main process. Each runs `python -m wim.cluster.slurm_retry <command> <arguments>`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+STUBS = "profiles/slurm/bin"
+# What SLURM's commands say when the controller or the database is busy or away for a while.
+PASSING = (
+    "unable to contact slurm controller",
+    "socket timed out",
+    "slurm temporarily unable to accept job",
+    "resource temporarily unavailable",
+    "connection refused",
+    "connection timed out",
+    "connection reset",
+    "communication connection failure",
+    "zero bytes were transmitted",
+    "unable to establish connection",
+    "problem talking to the database",
+    "message receive failure",
+    "transport endpoint is not connected",
+)
+# How long, in seconds. The plugin gives a question for states a minute and forgets its jobs when
+# none is answered, so that one ends sooner, with no line: of a job without a state it asks again.
+PATIENCE = {"sbatch": 3600.0, "scancel": 50.0, "squeue": 40.0, "sacct": 40.0}
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+
+
+def use_patient_commands(workflow_folder: Path) -> None:
+    """Put the stubs before SLURM's own commands for this process and what it starts."""
+    stubs = str(workflow_folder / STUBS)
+    os.environ["PATH"] = os.pathsep.join([stubs, os.environ.get("PATH", "")])
+    os.environ["WIM_PYTHON"] = sys.executable
+
+
+def is_passing(answer: "subprocess.CompletedProcess[str]") -> bool:
+    """Whether a command failed for a reason that waiting mends."""
+    told = answer.stderr.lower()
+    return answer.returncode != 0 and any(reason in told for reason in PASSING)
+
+
+def run_patiently(
+    command: str, arguments: Sequence[str], given: str | None
+) -> "subprocess.CompletedProcess[str]":
+    """Run one of SLURM's commands again until it succeeds, fails for good, or patience ends.
+
+    given: what it reads from standard input. A job that was submitted although sbatch failed
+    to hear so is found by its name and comment, and is not submitted twice.
+    """
+    from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+    program = real_program(command)
+
+    def once() -> "subprocess.CompletedProcess[str]":
+        answer = subprocess.run(
+            [program, *arguments], input=given, capture_output=True, text=True, check=False
+        )
+        if command == "sbatch" and is_passing(answer) and (job := _submitted(arguments)):
+            return subprocess.CompletedProcess(answer.args, 0, f"{job}\n", "")
+        return answer
+
+    return Retrying(
+        retry=retry_if_result(is_passing),
+        wait=wait_exponential(FIRST_WAIT, LONGEST_WAIT),
+        stop=stop_after_delay(PATIENCE[command]),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )(once)
+
+
+def real_program(command: str) -> str:
+    """The command's path behind the stubs. Raises FileNotFoundError."""
+    places = [
+        place
+        for place in os.environ.get("PATH", "").split(os.pathsep)
+        if not Path(place).as_posix().endswith(STUBS)
+    ]
+    found = shutil.which(command, path=os.pathsep.join(places))
+    if found is None:
+        raise FileNotFoundError(f"{command}: not on the PATH")
+    return found
+
+
+def _submitted(arguments: Sequence[str]) -> str | None:
+    """The waiting or running job with the name and comment of an sbatch call, if there is one."""
+    told = dict(pairwise(arguments))
+    name, comment = told.get("--job-name"), told.get("--comment")
+    if name is None or comment is None:
+        return None
+    listed = subprocess.run(
+        [real_program("squeue"), "--noheader", "--name", name, "--format=%i|%k"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in listed.stdout.splitlines():
+        job, _, its_comment = line.partition("|")
+        if its_comment.strip() == comment:
+            return job.strip()
+    return None
+
+
+def main(command: str, *arguments: str) -> int:
+    """Answer as the command would; the exit status."""
+    try:
+        given = sys.stdin.read() if arguments[-1:] == ("/dev/stdin",) else None
+        answer = run_patiently(command, arguments, given)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 127
+    unanswered = command in ("squeue", "sacct") and is_passing(answer)
+    sys.stdout.write("" if unanswered else answer.stdout)
+    sys.stderr.write(answer.stderr)
+    return 0 if unanswered else answer.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""Candidate completions: what the actor answers to each prompt, several times."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from wim.dialogues.expert_chat import ACTOR, PARTNER, Speaker, hold_dialogues
+from wim.engines.base import Completion, Engine, Request
+from wim.engines.remote.answers import Unanswered
+from wim.engines.staged import StagedModel
+from wim.errors import UserError
+from wim.progress import progress
+from wim.provenance.digest import row_id, seed_of
+from wim.settings.dialogues import DialogueSettings
+from wim.tables.schemas import Candidate, Message, Prompt
+from wim.templates import Templates, read_templates
+
+logger = logging.getLogger(__name__)
+
+
+def generate_candidates(
+    prompts: Sequence[Prompt],
+    engine: Engine,
+    settings: DialogueSettings,
+    seed: int,
+    model_digest: str,
+) -> Iterator[Candidate]:
+    """`settings.candidates` completions of each prompt, in order of finishing.
+
+    A prompt is a dialogue of one turn; its candidates share the context exactly. A request
+    that a server leaves without an answer gives no candidate. Raises UserError for a prompt that
+    leaves no room in a local model's context.
+    """
+    pending = {}
+    for prompt in prompts:
+        context = conversation(prompt.messages, settings.system)
+        for sample in range(settings.candidates):
+            row_seed = seed_of(seed, prompt.prompt_id, sample)
+            key = row_id(
+                {
+                    "model": model_digest,
+                    "context": context,
+                    "sampling": settings.sampling.model_dump(mode="json"),
+                    "seed": row_seed,
+                    "sample": sample,
+                }
+            )
+            pending[key] = prompt, sample, Request(key, tuple(context), row_seed)
+    requests = [request for _, _, request in pending.values()]
+    answers = engine.generate(requests, settings.sampling)
+    for answer in progress(answers, len(requests), "dialogues", "row"):
+        prompt, sample, request = pending[answer.key]
+        if isinstance(answer, Unanswered):
+            logger.warning(
+                "prompt %s, sample %d: no completion: %s", prompt.prompt_id, sample, answer.reason
+            )
+            continue
+        yield _candidate(prompt, sample, request, answer, model_digest)
+
+
+def conversation(messages: Sequence[Message], system: str | None) -> list[Message]:
+    """The messages that the actor sees: the prompt's, behind the system message if one is set."""
+    opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
+    return [*opening, *messages]
+
+
+def _candidate(
+    prompt: Prompt, sample: int, request: Request, answer: Completion, model_digest: str
+) -> Candidate:
+    if answer.finish_reason == "context":
+        raise UserError(
+            f"prompt {prompt.prompt_id} of {prompt.source} has {answer.prompt_tokens} tokens, which "
+            "leaves no room for a completion in the model's context; lower prompts.max_chars or "
+            "dialogues.sampling.max_new_tokens."
+        )
+    return Candidate(
+        candidate_id=answer.key,
+        prompt_id=prompt.prompt_id,
+        dialogue_id=row_id([prompt.prompt_id, "completions"]),
+        turn=1,
+        speaker=ACTOR,
+        sample=sample,
+        context=list(request.messages),
+        completion=answer.text,
+        judged=True,
+        continued=False,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        seed=request.seed,
+        model_digest=model_digest,
+    )
+
+
+def draw_dialogues(
+    prompts: Sequence[Prompt],
+    voices: Sequence[Engine],
+    model_digests: Sequence[str],
+    templates: Templates | None,
+    settings: DialogueSettings,
+    seed: int,
+) -> Iterator[Candidate]:
+    """The rows of the mode that the settings name.
+
+    voices, model_digests: of the actor, and in a dialogue of two of the partner.
+    """
+    if templates is None:
+        yield from generate_candidates(prompts, voices[0], settings, seed, model_digests[0])
+        return
+    named = zip((ACTOR, PARTNER), voices, model_digests, strict=True)
+    speakers = [Speaker(*each) for each in named]
+    yield from hold_dialogues(prompts, speakers, templates, settings, seed)
+
+
+def write_dialogues(
+    prompts: Path,
+    models: Sequence[StagedModel],
+    templates: list[Path],
+    settings: DialogueSettings,
+    seed: int,
+    output: Path,
+) -> None:
+    """The dialogues table of one shard of prompts.
+
+    models: the actor, and in a dialogue of two the partner behind it.
+    Completions that the store knows are not drawn again; without any other no model is loaded.
+    Raises UserError if a server left all requests without an answer.
+    """
+    from wim.engines.stored import open_voices
+    from wim.tables.files import as_arrow, read_table, write_table
+    from wim.tables.schemas import DIALOGUES, PROMPTS
+
+    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
+    digests = [model.digest for model in models]
+    with ExitStack() as opened:
+        voices = open_voices(opened, models)
+        texts = read_templates(templates) if templates else None
+        candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
+    # Dialogues of two may end early; a server's silence is then in the log alone.
+    wanted = len(rows) * settings.rows_per_prompt
+    unanswered = wanted - len(candidates) if texts is None else 0
+    if rows and not candidates:
+        raise UserError(f"none of {wanted} completions was answered; the log says why.")
+    computed = {key for voice in voices for key in voice.computed}
+    new = [row for row in candidates if row.candidate_id in computed]
+    logger.info(
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",
+        *(len(candidates), len(candidates) - len(new), len(new)),
+        sum(row.completion_tokens for row in new),
+        f"; {unanswered} without an answer are left out" if unanswered else "",
+    )
+    write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))

@@ -1,0 +1,139 @@
+"""Contrastive search: likely tokens that do not repeat what was said (Su et al. 2022, arXiv 2202.06417).
+
+Of the k most likely tokens v it takes the one with the largest
+    (1 - alpha) * p(v | context) - alpha * max over the context's tokens x of cos(h(v), h(x)),
+where h are the states of the last layer, those that the head reads. Nothing is drawn, so that
+neither seed nor temperature matters.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from wim.engines.local.decoder import Decoder
+from wim.errors import UserError
+from wim.settings.sampling import Sampling
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ContrastiveDecoder(Decoder):
+    """A batch that grows by contrastive search.
+
+    `states` (rows, tokens, width) are the context's states of length 1. The candidates of a row are
+    run side by side in one pass, in which none sees another; what the chosen one left in the cache
+    and its logits are kept, so that a token takes one pass.
+    """
+
+    def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
+        import torch
+
+        self._passed: list[torch.Tensor] = []
+        super().__init__(model, rows, device)
+        self._check_cache()
+        parts = [part.expand(len(rows), -1, -1) for part in self._passed]
+        self.states = torch.cat(parts, dim=1)
+
+    def _check_cache(self) -> None:
+        from wim.engines.local.cache import RoomyLayer
+
+        attention = getattr(self.model.config, "_attn_implementation", "")
+        if not all(isinstance(layer, RoomyLayer) for layer in self.cache.layers) or (
+            "flash" in attention
+        ):
+            raise UserError(
+                "sampling.penalty_alpha: contrastive search needs attention to all tokens, as sdpa "
+                "and eager have it; this model has sliding windows or flash attention. Leave "
+                "penalty_alpha out, or write models.<name>.attention: sdpa."
+            )
+
+    def _forward(self, tokens: "torch.Tensor", **given: Any) -> Any:
+        from torch.nn.functional import normalize
+
+        with _last_states(self.model) as found:
+            output = super()._forward(tokens, **given)
+        self._passed.append(normalize(found[-1].float(), dim=-1).to(found[-1].dtype))
+        return output
+
+    def next_tokens(
+        self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
+    ) -> "torch.Tensor":
+        """See Decoder.next_tokens; the tokens are appended already."""
+        import torch
+
+        probabilities, tokens = self.logits.softmax(-1).topk(
+            min(sampling.top_k, self.logits.shape[-1]), dim=-1
+        )
+        with torch.inference_mode():
+            logits = self._side_by_side(tokens)
+            states = self._passed[-1]
+            similarity = (states @ self.states.transpose(1, 2)).float()
+            similarity = similarity.masked_fill(self.mask[:, None] == 0, float("-inf"))
+            alpha = sampling.penalty_alpha
+            score = (1 - alpha) * probabilities - alpha * similarity.amax(-1)
+            best = score.argmax(-1)
+            self._commit(best, tokens.shape[-1])
+            rows = torch.arange(len(best), device=best.device)
+            self.logits = logits[rows, best]
+            self.states = torch.cat([self.states, states[rows, best][:, None]], dim=1)
+            self.mask = torch.cat([self.mask, self.mask.new_ones(len(best), 1)], dim=-1)
+            self.positions = self.positions + 1
+            chosen: torch.Tensor = tokens[rows, best]
+        return chosen
+
+    def _side_by_side(self, tokens: "torch.Tensor") -> "torch.Tensor":
+        """Logits (rows, k, vocabulary) after each of k tokens (rows, k), each alone behind the rows."""
+        import torch
+
+        rows, count = tokens.shape
+        seen = self.mask[:, None, None].bool().expand(rows, 1, count, -1)
+        own = torch.eye(count, dtype=torch.bool, device=tokens.device)
+        allowed = torch.cat([seen, own.expand(rows, 1, count, count)], dim=-1)
+        mask = torch.zeros(allowed.shape, dtype=self.model.dtype, device=tokens.device)
+        mask = mask.masked_fill(~allowed, torch.finfo(mask.dtype).min)
+        output = self._forward(
+            tokens,
+            attention_mask=mask,
+            position_ids=self.positions.expand(rows, count),
+            logits_to_keep=count,
+        )
+        logits: torch.Tensor = output.logits.float()
+        return logits
+
+    def _commit(self, best: "torch.Tensor", count: int) -> None:
+        """Keep of the last `count` keys and values those of each row's chosen candidate."""
+        for layer in self.cache.layers:
+            index = best[:, None, None, None]
+            kept = [
+                part[..., -count:, :].gather(-2, index.expand(-1, part.shape[1], 1, part.shape[-1]))
+                for part in (layer.keys, layer.values)
+            ]
+            layer.crop(-count)
+            layer.update(*kept)
+
+    @property
+    def joins(self) -> bool:
+        """No: the states of the rows' contexts are of one length."""
+        return False
+
+    def advance(self, tokens: "torch.Tensor") -> None:
+        """Nothing: next_tokens has appended them."""
+
+    def keep(self, index: "torch.Tensor") -> None:
+        """See Decoder.keep."""
+        super().keep(index)
+        self.states, self.logits = self.states[index], self.logits[index]
+
+
+@contextmanager
+def _last_states(model: Any) -> "Iterator[list[torch.Tensor]]":
+    """What the head of the model reads, (rows, tokens, width), of each pass in the context."""
+    found: list[torch.Tensor] = []
+    hook = model.base_model.register_forward_hook(
+        lambda module, given, output: found.append(output[0])
+    )
+    try:
+        yield found
+    finally:
+        hook.remove()

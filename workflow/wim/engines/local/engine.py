@@ -1,0 +1,207 @@
+"""The local engine: a causal language model run by transformers in this process."""
+
+import logging
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wim.engines.base import ChoiceLogprobs, Completion, Request
+from wim.engines.local.choices import choice_tree
+from wim.engines.local.contrastive import ContrastiveDecoder
+from wim.engines.local.decoder import Decoder
+from wim.engines.local.loading import fitting_dtype, open_model
+from wim.settings.precision import Attention, Quantization
+from wim.settings.sampling import Sampling
+
+logger = logging.getLogger(__name__)
+# Rows join a batch once no more than this share of it is still going.
+FULL_ENOUGH = 0.75
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A request as token numbers, with the opening at the end, and the tokens drawn for it."""
+
+    request: Request
+    tokens: list[int]
+    drawn: list[int] = field(default_factory=list)
+
+
+class LocalEngine:
+    """A model of a staged folder, held in memory, on the GPU where there is one.
+
+    Rows are batched by length. A prefix that all rows of a batch share (a template's
+    opening) is computed once. Rows that have ended leave the batch. continuous: whether others
+    take their places (continuous batching); None: on a GPU, where a step takes as long for few rows.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        dtype: str = "auto",
+        batch_size: int = 32,
+        quantization: Quantization = "none",
+        attention: Attention = "auto",
+        continuous: bool | None = None,
+    ) -> None:
+        import torch
+        from transformers import AutoTokenizer
+
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
+        self.batch_size = batch_size
+        self.continuous = self.device == "cuda" if continuous is None else continuous
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.model = open_model(folder, self.dtype, self.device, quantization, attention)
+        self.context = int(self.model.config.max_position_embeddings)
+        self.ends = _end_tokens(self.model, self.tokenizer)
+        self.special = _special_tokens(self.tokenizer)
+        logger.info(
+            "model: %s%s on %s, %.2f GB, batches of %d",
+            *(self.dtype, "" if quantization == "none" else f" in {quantization}", self.device),
+            *(self.model.get_memory_footprint() / 1e9, batch_size),
+        )
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """See Engine.generate."""
+        fitting, too_long = self._encoded(requests, sampling.max_new_tokens)
+        for row in too_long:
+            yield Completion(row.request.key, "", "context", len(row.tokens), 0)
+        waiting = deque(_longest_first(fitting))
+        while waiting:
+            yield from self._generate(waiting, sampling)
+
+    def choice_logprobs(
+        self, requests: Sequence[Request], choices: Sequence[str]
+    ) -> Iterator[ChoiceLogprobs]:
+        """See Engine.choice_logprobs."""
+        if not requests:
+            return
+        tree = choice_tree(self._after(requests[0], choices))
+        fitting, too_long = self._encoded(requests, tree.depth)
+        for row in too_long:
+            yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
+        for batch in self._batches(fitting):
+            decoder = self._prefilled(batch)
+            logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
+            for row, values in zip(batch, logprobs.tolist(), strict=True):
+                yield ChoiceLogprobs(row.request.key, tuple(values), len(row.tokens))
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _text(self, request: Request) -> str:
+        messages = [
+            {"role": message["role"], "content": self._inert(message["content"])}
+            for message in request.messages
+        ]
+        conversation = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return str(conversation) + request.opening
+
+    def _inert(self, text: str) -> str:
+        """Text in which no special token stands: a word joiner (U+2060) is put into each.
+
+        Without it a response could end its own turn and answer in the judge's place.
+        """
+        return self.special.sub(lambda found: found[0][0] + "\u2060" + found[0][1:], text)
+
+    def _after(self, request: Request, choices: Sequence[str]) -> list[list[int]]:
+        """The choices' tokens where the answer to a request goes on; some tokenizers join them."""
+        text = self._text(request)
+        before = self._tokens(text)
+        joined = [self._tokens(text + choice) for choice in choices]
+        if all(tokens[: len(before)] == before for tokens in joined):
+            return [tokens[len(before) :] for tokens in joined]
+        return [self._tokens(choice) for choice in choices]
+
+    def _encoded(
+        self, requests: Sequence[Request], new_tokens: int
+    ) -> tuple[list[Encoded], list[Encoded]]:
+        """The requests that fit in the context with so many new tokens, and those that do not."""
+        rows = [Encoded(request, self._tokens(self._text(request))) for request in requests]
+        fits = [len(row.tokens) + new_tokens <= self.context for row in rows]
+        return (
+            [row for row, fit in zip(rows, fits, strict=True) if fit],
+            [row for row, fit in zip(rows, fits, strict=True) if not fit],
+        )
+
+    def _batches(self, rows: list[Encoded]) -> Iterator[list[Encoded]]:
+        """Batches of rows of like length."""
+        rows = _longest_first(rows)
+        for start in range(0, len(rows), self.batch_size):
+            yield rows[start : start + self.batch_size]
+
+    def _prefilled(self, batch: list[Encoded], kind: type[Decoder] = Decoder) -> Decoder:
+        return kind(self.model, [row.tokens for row in batch], self.device)
+
+    def _generate(self, waiting: deque[Encoded], sampling: Sampling) -> Iterator[Completion]:
+        """Complete the first of the waiting rows, and those that take the places of ended ones.
+
+        Rows join some at a time, as each time their prompts are run and the cache is copied.
+        """
+        import torch
+
+        kind = ContrastiveDecoder if sampling.penalty_alpha else Decoder
+        rows = _taken(waiting, self.batch_size)
+        decoder = self._prefilled(rows, kind)
+        refilled = self.continuous and decoder.joins
+        while rows:
+            if refilled and waiting and len(rows) <= self.batch_size * FULL_ENOUGH:
+                joining = _taken(waiting, self.batch_size - len(rows))
+                decoder.join(self._prefilled(joining, kind))
+                rows += joining
+            seeds, steps = (
+                torch.tensor(each, device=self.device)
+                for each in ([row.request.seed for row in rows], [len(row.drawn) for row in rows])
+            )
+            tokens = decoder.next_tokens(seeds, steps, sampling)
+            going = []
+            for place, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
+                row.drawn.append(token)
+                ended = token in self.ends
+                if ended or len(row.drawn) == sampling.max_new_tokens:
+                    yield self._completion(row, ended)
+                else:
+                    going.append(place)
+            if going and len(going) < len(rows):
+                index = torch.tensor(going, device=self.device)
+                tokens = tokens[index]
+                decoder.keep(index)
+            rows = [rows[place] for place in going]
+            if rows:
+                decoder.advance(tokens)
+
+    def _completion(self, row: Encoded, ended: bool) -> Completion:
+        tokens = row.drawn[:-1] if ended else row.drawn
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        reason: Any = "stop" if ended else "length"
+        return Completion(row.request.key, text, reason, len(row.tokens), len(row.drawn))
+
+
+def _longest_first(rows: list[Encoded]) -> list[Encoded]:
+    """Rows of like length beside each other, the longest first: memory shows at once if it fails."""
+    return sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
+
+
+def _taken(waiting: deque[Encoded], count: int) -> list[Encoded]:
+    """The first of the waiting rows, which wait no longer."""
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id
+    ends = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)
+
+
+def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Matches the text of any token that means more than its characters."""
+    added = tokenizer.added_tokens_decoder.values()
+    texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")

@@ -1,0 +1,123 @@
+"""Which of a few short answers a server's model prefers, read from what it answered.
+
+Over a chat API an answer cannot be made to begin in a given way. So the model is asked for one of
+the choices alone, and they are looked for where its answer names one: at the very beginning, or
+behind the words that it was to begin with.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+from wim.engines.remote.chat import AnswerToken, NoAnswer
+
+# What may stand around a choice: quotes, emphasis, brackets, and signs of spaces in tokens.
+AROUND = " \t\r\n\"'`*_([<>:#\u0120\u2581"
+# A share of the choices' probability that is too small to ask what it belongs to.
+NEGLIGIBLE = 0.01
+
+
+def instruction(choices: Sequence[str]) -> str:
+    """What is added to the question."""
+    return f"Answer with exactly one of these and nothing else: {', '.join(choices)}."
+
+
+def answer_schema(choices: Sequence[str]) -> dict[str, object]:
+    """The response_format in which an answer is one of the choices."""
+    answer = {"type": "string", "enum": list(choices)}
+    schema = {
+        "type": "object",
+        "properties": {"answer": answer},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": schema},
+    }
+
+
+def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
+    """The choice that a sampled answer names, or None for one that names none clearly."""
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, dict):
+            text = str(found.get("answer", ""))
+    longest_first = sorted(choices, key=len, reverse=True)
+    around, named = f"[{re.escape(AROUND)}]*", "|".join(map(re.escape, longest_first))
+    begun = f"(?i:{re.escape(opening.strip(AROUND))})"
+    # A choice beside another names none: "1, 2, 3", "7 or 8", "7-8".
+    beside = rf"\s*(?:(?:[,&-]|\u2013|and|or|to)\s*)+(?:{named})\b"
+    match = re.match(rf"{around}(?:{begun}{around})?({named})(?!\w|[.,]\d|{beside})", text)
+    return match[1] if match else None
+
+
+def sample_logprobs(
+    texts: Sequence[str], choices: Sequence[str], opening: str, needed: int
+) -> tuple[float, ...]:
+    """The log (nats) of each choice's frequency among the sampled answers that name one.
+
+    Raises NoAnswer if fewer than needed do.
+    """
+    named = [name for text in texts if (name := read_sample(text, choices, opening))]
+    if len(named) < needed:
+        raise NoAnswer(f"{len(named)} of {len(texts)} sampled answers named one of the choices")
+    shares = [named.count(choice) / len(named) for choice in choices]
+    return tuple(math.log(share) if share else -math.inf for share in shares)
+
+
+def token_logprobs(
+    tokens: Sequence[AnswerToken], choices: Sequence[str], opening: str
+) -> tuple[float, ...] | None:
+    """Log-probabilities (nats) of the choices where the answer names one.
+
+    Those that are not among the likely tokens there are taken for impossible. None if the
+    answer names no choice at its place, or if its tokens cannot tell a choice from a longer one
+    that it begins ("1" from "1" and then "0") and more than 1 % depends on that.
+    """
+    place = _place(tokens, choices, opening)
+    if place is None or len(tokens[place].top_logprobs or []) < 2:
+        return None
+    mass = dict.fromkeys(choices, 0.0)
+    for text, probability in _alternatives(tokens[place]).items():
+        if text.strip(AROUND) in mass:
+            mass[text.strip(AROUND)] += probability
+    total = sum(mass.values())
+    for choice in choices:
+        longer = [other for other in choices if other != choice and other.startswith(choice)]
+        if not longer or not mass[choice] or any(mass[other] for other in longer):
+            continue
+        if tokens[place].token.strip(AROUND) == choice and place + 1 < len(tokens):
+            following = _alternatives(tokens[place + 1])
+            begun = mass[choice]
+            for other in longer:
+                mass[other] = begun * following.get(other.removeprefix(choice), 0.0)
+                mass[choice] -= mass[other]
+        elif mass[choice] > NEGLIGIBLE * total:
+            return None
+    if not any(mass.values()):
+        return None
+    return tuple(math.log(share) if share > 0 else -math.inf for share in mass.values())
+
+
+def _place(tokens: Sequence[AnswerToken], choices: Sequence[str], opening: str) -> int | None:
+    """The place of the token with which the answer names a choice, or begins to."""
+    before, expected = "", opening.strip(AROUND).casefold()
+    for place, token in enumerate(tokens):
+        begun = before.strip(AROUND).casefold()
+        text = token.token.strip(AROUND)
+        names = text and any(choice.startswith(text) for choice in choices)
+        if names and begun in ("", expected):
+            return place
+        before += token.token
+        if not expected.startswith(before.strip(AROUND).casefold()):
+            return None
+    return None
+
+
+def _alternatives(token: AnswerToken) -> dict[str, float]:
+    """Probabilities of the likely tokens at a place, by their texts."""
+    likely = {each.token: math.exp(each.logprob) for each in token.top_logprobs or []}
+    return {token.token: math.exp(token.logprob), **likely}

@@ -1,0 +1,101 @@
+"""What every stub needs: its settings, a log, and failures that speak to the user."""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wim.cluster.requeue import ask_for_another_turn
+from wim.errors import UserError
+
+logger = logging.getLogger("wim")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Run a rule's work: yields its `spec`, logs to its log file and to the terminal.
+
+    A UserError ends the job with its message, any other error with one line that names the
+    log, which has the traceback. The libraries see the rule's threads and nothing of the hub.
+    """
+    log = Path(snakemake.log[0])
+    # Of a SLURM job the cores it was given; snakemake cuts `threads` to those of its own machine.
+    _configure_environment(int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads)))
+    log_to(log)
+    _leave_orderly_on_signals()
+    if turn := os.environ.get("SLURM_JOB_ID"):
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", turn, gpus)
+    try:
+        yield json.loads(snakemake.params.spec)
+    except SystemExit as leaving:
+        if leaving.code == 128 + signal.SIGUSR1:
+            ask_for_another_turn(log.with_suffix(".turns"))
+        raise
+    except UserError as error:
+        logger.error("error: %s", error)
+        sys.exit(f"(rule {snakemake.rule}, log: {log})")
+    except Exception as error:
+        logger.debug("traceback", exc_info=True)
+        logger.error("error: rule %s failed: %s: %s", snakemake.rule, type(error).__name__, error)
+        sys.exit(f"The traceback is in {log}")
+
+
+def store_folder(snakemake: Any) -> Path:
+    """The rule's folder in the row store. It is no param: moving the store reruns nothing."""
+    return Path(snakemake.config.get("store", "store")) / str(snakemake.rule)
+
+
+def scratch_folder(snakemake: Any) -> str | None:
+    """The folder on a node's own disk, as the user wrote it. It is no param either."""
+    found: str | None = snakemake.config.get("local_scratch")
+    return found
+
+
+def trackers_wanted(snakemake: Any) -> tuple[str, ...]:
+    """Where a training's metrics go besides its files. It is no param: it changes no result."""
+    return tuple(snakemake.config.get("tracking", []))
+
+
+def _leave_orderly_on_signals() -> None:
+    """Let SIGTERM and SIGUSR1 (a cluster's warning) unwind, so that open stores are flushed."""
+
+    def leave(number: int, _frame: object) -> None:
+        name = signal.Signals(number).name
+        logger.warning("%s: stopping; what is done is kept, run again to go on", name)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGUSR1, leave)
+
+
+def _configure_environment(threads: int) -> None:
+    """Set before torch is imported, which reads the thread count once."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def log_to(log: Path, mode: str = "w", quiet: bool = False) -> None:
+    """Send all logging to a file and, unless quiet, the library's own lines to the terminal."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log, mode=mode, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setLevel(logging.DEBUG)
+    to_terminal = logging.StreamHandler()
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    to_terminal.setLevel(logging.CRITICAL if quiet else logging.INFO)
+    # Other libraries' notes and warnings go to the log alone.
+    to_terminal.addFilter(lambda record: record.name.startswith("wim"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_file, to_terminal], force=True)
+    logger.setLevel(logging.DEBUG)
+    logging.captureWarnings(True)

@@ -1,0 +1,53 @@
+"""What every judge is: a name, an engine, templates and settings, and ratings of candidates."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from wim.engines.base import Completion, Engine
+from wim.engines.remote.answers import Unanswered
+from wim.provenance.digest import digest_of
+from wim.settings.judging import JudgeSettings
+from wim.tables.schemas import Candidate, Rating
+from wim.templates import Templates
+
+
+class Judge(ABC):
+    """A named judge. `digest` is its identity: model, templates, settings and seed."""
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        templates: Templates,
+        settings: JudgeSettings,
+        seed: int,
+        model_digest: str,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.templates = templates
+        self.settings = settings
+        self.seed = seed
+        told = {key: value for key, value in settings.told().items() if key != "model"}
+        self.digest = digest_of(
+            {"model": model_digest, "templates": templates.digest, "settings": told, "seed": seed}
+        )
+
+    @abstractmethod
+    def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
+        """A rating for each candidate, in the candidates' order.
+
+        Every candidate gets one; a judgement that failed says so in its status.
+        """
+
+
+def without_words(answer: Completion) -> str:
+    """What stands for the words of a judge that said none, with the reason."""
+    if isinstance(answer, Unanswered):
+        return f"(no answer: {answer.reason})"
+    return f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
+
+
+def failed_to_answer(answer: Completion) -> bool:
+    """Whether there is nothing to read: the prompt was too long, or the server did not answer."""
+    return answer.finish_reason == "context" or isinstance(answer, Unanswered)

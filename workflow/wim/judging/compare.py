@@ -1,0 +1,90 @@
+"""Comparisons of a shard: which candidates of one context meet, and what a judge of pairs says."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from pathlib import Path
+
+from wim.engines.staged import StagedModel
+from wim.judging.pairwise import PairwiseJudge, ResponsePair
+from wim.provenance.digest import digest_of, row_id, seed_of
+from wim.tables.schemas import Candidate
+from wim.templates import read_templates
+
+logger = logging.getLogger(__name__)
+
+
+def pair_id_of(a_id: str, b_id: str) -> str:
+    """The id of two candidates as a pair, a before b."""
+    return row_id([a_id, b_id])
+
+
+def compared_pairs(
+    policies: Sequence[Sequence[Candidate]], per_context: int | None, seed: int
+) -> Iterator[ResponsePair]:
+    """The pairs of candidates that share a context, in the candidates' order.
+
+    policies: the candidates of two policies, of which a is the first's and b the second's; or of
+    one, whose candidates meet each other. Two contexts are one where turn and messages are the
+    same. per_context: at most so many pairs of each, drawn by seed; None takes all.
+    """
+    contexts: dict[str, tuple[list[Candidate], ...]] = defaultdict(lambda: ([], []))
+    for place, candidates in enumerate(policies):
+        for row in candidates:
+            # The pairs that people have labelled may share their prompt, and are still two.
+            key = digest_of([row.prompt_id, row.dialogue_id, row.turn, row.context])
+            contexts[key][place].append(row)
+    for first, second in contexts.values():
+        pairs = combinations(first, 2) if len(policies) == 1 else product(first, second)
+        # Two policies of one model may have drawn the very same candidate.
+        found = [(a, b) for a, b in pairs if a.candidate_id != b.candidate_id]
+        if per_context is not None:
+            drawn = sorted(
+                found, key=lambda two: seed_of(seed, "compared", *(row.candidate_id for row in two))
+            )[:per_context]
+            found = [two for two in found if two in drawn]
+        for a, b in found:
+            yield ResponsePair(
+                pair_id=pair_id_of(a.candidate_id, b.candidate_id),
+                context=a.context,
+                response_a=a.completion,
+                response_b=b.completion,
+                prompt_id=a.prompt_id,
+                a_id=a.candidate_id,
+                b_id=b.candidate_id,
+            )
+
+
+def write_comparisons(
+    dialogues: Sequence[Path],
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    per_context: int | None,
+    seed: int,
+    output: Path,
+) -> None:
+    """The comparisons table of one shard, by one judge of pairs.
+
+    dialogues: of one policy or of two, as in `compared_pairs`. The store keeps what the judge's
+    model said of each order.
+    """
+    from wim.engines.stored import open_engine
+    from wim.tables.files import as_arrow, read_candidates, write_table
+    from wim.tables.schemas import COMPARISONS
+
+    policies = [
+        [Candidate(**row) for row in read_candidates(path).to_pylist()] for path in dialogues
+    ]
+    pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
+    with open_engine(model) as engine:
+        rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
+    ties = sum(row.winner == "tie" for row in rows)
+    failed = sum(row.winner is None for row in rows)
+    new = len({key.rpartition("/")[0] for key in engine.computed})
+    logger.info(
+        "comparisons by %s: %d rows, %d from the store, %d judged; %d ties, %d failed",
+        *(judge, len(rows), len(rows) - new, new, ties, failed),
+    )
+    write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows))

@@ -1,0 +1,89 @@
+"""The ratings of a shard of dialogues, by the method that a judge's settings name."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wim.engines.base import Engine
+from wim.engines.staged import StagedModel
+from wim.judging.base import Judge
+from wim.judging.parse import Status
+from wim.judging.reward_model import RewardModelJudge
+from wim.judging.single_call import SingleCallJudge
+from wim.judging.structured import StructuredJudge
+from wim.judging.upstream import UpstreamJudge
+from wim.settings.judging import JudgeSettings
+from wim.templates import Templates, read_templates
+
+if TYPE_CHECKING:
+    from wim.engines.reward_model_engine import StoredScores
+    from wim.engines.stored import StoredEngine
+
+logger = logging.getLogger(__name__)
+JUDGES: Mapping[str, type[Judge]] = {
+    "structured": StructuredJudge,
+    "single_call": SingleCallJudge,
+    "upstream": UpstreamJudge,
+}
+
+
+def judge_of(
+    name: str,
+    engine: Engine,
+    templates: Templates,
+    settings: JudgeSettings,
+    seed: int,
+    model_digest: str,
+) -> Judge:
+    """The judge of the method that the settings name."""
+    return JUDGES[settings.method](name, engine, templates, settings, seed, model_digest)
+
+
+def answer_codes() -> dict[str, str]:
+    """The digests of the code that decides what a judge's model says, by the kind of its engine."""
+    from wim.engines.reward_model_engine import SCORE, score_code
+    from wim.engines.stored import engine_codes
+
+    return {**engine_codes(), SCORE: score_code()}
+
+
+def write_ratings(
+    dialogues: Path,
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    settings: JudgeSettings,
+    seed: int,
+    output: Path,
+    conversations: bool = False,
+) -> None:
+    """The ratings table of one shard of dialogues, by one judge.
+
+    conversations: whether a candidate is judged by the whole conversation that came of it.
+    The store keeps what the judge's model said, not what was read from it: an edit of the
+    reading asks the model nothing again.
+    """
+    from wim.dialogues.conversations import read_judged
+    from wim.engines.reward_model_engine import open_scorer
+    from wim.engines.stored import open_engine
+    from wim.tables.files import as_arrow, write_table
+    from wim.tables.schemas import RATINGS
+
+    candidates = read_judged(dialogues, conversations)
+    engine: StoredEngine | StoredScores
+    if settings.method == "reward_model":
+        with open_scorer(model) as engine:
+            ratings = RewardModelJudge(judge, engine, settings, model.digest).rate(candidates)
+    else:
+        texts = read_templates(templates)
+        with open_engine(model) as engine:
+            ratings = judge_of(judge, engine, texts, settings, seed, model.digest).rate(candidates)
+    counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
+    found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    new = len(engine.computed)
+    logger.info(
+        "ratings by %s: %d rows, %d from the store, %d judged: %s",
+        *(judge, len(ratings), len(ratings) - new, new, found or "none"),
+    )
+    write_table(output, RATINGS, as_arrow(RATINGS, ratings))

@@ -1,0 +1,159 @@
+"""The pairs table: preferences between candidates, however they were found, in TRL's form."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wim.errors import UserError
+from wim.sft_prompts import learns_from
+from wim.tables.files import ROW_GROUP, read_tables, write_sorted
+from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, Message
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+TEXTS = ["candidate_id", "prompt_id", "context", "completion"]
+
+
+class Preference(NamedTuple):
+    """A pair: two rows of some texts, and the score of each."""
+
+    chosen: int
+    rejected: int
+    score_chosen: float
+    score_rejected: float
+
+
+class Texts:
+    """The candidates of several dialogues tables under one numbering, each with its policy."""
+
+    def __init__(self) -> None:
+        self._tables = [DIALOGUES.schema.empty_table().select(TEXTS)]
+        self._policies: list[str] = [""]
+
+    def add(self, dialogues: "pa.Table", policy: str) -> int:
+        """Add a table's rows; the number of the first of them."""
+        first = sum(map(len, self._tables))
+        self._tables.append(dialogues.select(TEXTS))
+        self._policies.append(policy)
+        return first
+
+    @property
+    def table(self) -> "pa.Table":
+        """All rows, with the column `policy`."""
+        import pyarrow as pa
+
+        pieces = zip(self._tables, self._policies, strict=True)
+        named = [
+            table.append_column("policy", pa.repeat(pa.scalar(policy), len(table)))
+            for table, policy in pieces
+        ]
+        return pa.concat_tables(named)
+
+
+def write_preferences(
+    prompts: Sequence[Path],
+    texts: Texts,
+    found: Sequence[Preference],
+    excluded: Counter[str],
+    candidates: int,
+    names: Mapping[str, str],
+    source: Path,
+    output: Path,
+    exclusions: Path,
+    sft_prompts: float | None = None,
+) -> None:
+    """The pairs table, and the counts of everything that was left out, by cause.
+
+    names: the `judge` and `reward` behind the pairs. sft_prompts: the share of the training prompts
+    that the arm's model was fine-tuned on before, which give no pairs. Without any prompt, as
+    in a round of an arm that has stopped, there are no pairs; otherwise raises UserError with the
+    counts, naming the source of the labels, if no training pair is left.
+    """
+    split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
+    splits = dict(zip(split["prompt_id"], split["split"], strict=True))
+    table = texts.table
+    if sft_prompts is not None:
+        learnt = {
+            name
+            for name, part in splits.items()
+            if part == "train" and learns_from(name, sft_prompts)
+        }
+        prompt_ids = table["prompt_id"].to_pylist()
+        others = [pair for pair in found if prompt_ids[pair.chosen] not in learnt]
+        excluded["pairs of prompts that fine-tuning learnt from"] = len(found) - len(others)
+        found = others
+    ordered = _in_table_order(table, found)
+    kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
+    if splits and not kept["train"]:
+        raise UserError(
+            f"{source}: no training pair is left of {candidates} candidates; left out: "
+            f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "
+            "judge's words in the tables, or set pairs.ties, pairs.min_margin, "
+            "dialogues.candidates or what labels the arm otherwise."
+        )
+    logger.info(
+        "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
+    )
+    counts = {
+        "candidates": candidates,
+        "pairs": {"train": kept["train"], "eval": kept["eval"]},
+        "excluded": dict(sorted(excluded.items())),
+    }
+    write_sorted(output, PAIRS, _pieces(ordered, table, splits, names))
+    exclusions.parent.mkdir(parents=True, exist_ok=True)
+    exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+
+
+def _in_table_order(texts: "pa.Table", found: Sequence[Preference]) -> "pa.Table":
+    """The pairs' rows and scores, in the order of the pairs table."""
+    import numpy as np
+    import pyarrow as pa
+
+    columns = {
+        name: np.array([pair[place] for pair in found], dtype=kind)
+        for place, (name, kind) in enumerate(
+            zip(Preference._fields, (np.int64, np.int64, np.float64, np.float64), strict=True)
+        )
+    }
+    keys = {
+        "prompt_id": texts["prompt_id"].take(pa.array(columns["chosen"])),
+        "chosen_id": texts["candidate_id"].take(pa.array(columns["chosen"])),
+        "rejected_id": texts["candidate_id"].take(pa.array(columns["rejected"])),
+    }
+    return pa.table(keys | columns).sort_by([(name, "ascending") for name in PAIRS.key])
+
+
+def _pieces(
+    ordered: "pa.Table", texts: "pa.Table", splits: Mapping[str, str], names: Mapping[str, str]
+) -> "Iterator[pa.Table]":
+    """The pairs table in pieces: texts are copied for one piece at a time."""
+    import pyarrow as pa
+
+    def answers(rows: "pa.Array") -> list[list[Message]]:
+        completions = texts["completion"].take(rows).to_pylist()
+        return [[{"role": "assistant", "content": text}] for text in completions]
+
+    for start in range(0, max(1, len(ordered)), ROW_GROUP):
+        piece = ordered.slice(start, ROW_GROUP)
+        sides = {name: piece[name].to_pylist() for name in PAIRS.key}
+        higher, lower = (piece[f"score_{side}"].to_pylist() for side in ("chosen", "rejected"))
+        columns = sides | {
+            "prompt": texts["context"].take(piece["chosen"]).combine_chunks(),
+            "chosen": answers(piece["chosen"]),
+            "rejected": answers(piece["rejected"]),
+            "split": [splits[name] for name in sides["prompt_id"]],
+            "score_chosen": higher,
+            "score_rejected": lower,
+            "margin": [one - other for one, other in zip(higher, lower, strict=True)],
+            "chosen_model": texts["policy"].take(piece["chosen"]).to_pylist(),
+            "rejected_model": texts["policy"].take(piece["rejected"]).to_pylist(),
+            "judge": [names["judge"]] * len(piece),
+            "reward": [names["reward"]] * len(piece),
+        }
+        yield pa.Table.from_pydict(columns, schema=PAIRS.schema)

@@ -1,0 +1,189 @@
+"""What a run would do and why, in the user's words, before it is run: `wim plan`.
+
+Snakemake plans. Its dry run is started as `python -m wim.plan.dry_run`, which also prints each job
+announcement as JSON, with the rule and the files that Snakemake's own text leaves out.
+"""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.plan.reasons import Job, reasons_in_words
+from wim.plan.rows import WANTED, rows_of, rows_wanted
+
+if TYPE_CHECKING:
+    from wim.settings.config import Config
+
+MARK = "wim.plan.dry_run: "
+RULES = (
+    *("stage_model", "create_topics", "ingest_prompts", "shard_prompts", "select_prompts"),
+    *("generate_dialogues", "rate_candidates", "compare_candidates"),
+    *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
+    *("pair_compared", "train_sft", "train_dpo", "train_online_dpo", "train_reward_model"),
+    *("check_convergence", "audit_critiques", "summary", "rounds", "sweep"),
+    *("label_dialogues", "reward_gate", "check_bar"),
+)
+# Tables with the tokens that a row took, and the column that has them.
+TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}
+COMPUTED = re.compile(r"(\d+) (?:generated|judged|embedded)")
+SHOWN = 4
+BEHIND_PROMPTS = """\
+The prompts are shared out anew, and what is behind them is planned again then. The shards that
+come out changed will run in addition to the jobs above: dialogues, ratings, embeddings and what
+follows, for new rows alone. If no shard changes, the jobs behind shard_prompts do not run."""
+
+
+def show_plan(arguments: Sequence[str]) -> int:
+    """Print the plan of `snakemake ARGUMENTS`; the exit status, Snakemake's own if it fails."""
+    from wim.settings.config import load_config
+
+    command = [sys.executable, "-m", "wim.plan.dry_run", "--dry-run", "--nocolor", *arguments]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    lines = done.stdout.splitlines()
+    if done.returncode:
+        print(*(line for line in lines if not line.startswith(MARK)), sep="\n", file=sys.stderr)
+        return done.returncode
+    told = [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
+    jobs = [Job(**each["job"]) for each in told if "job" in each]
+    jobs = [job for job in jobs if job.output]
+    run: dict[str, Any] = next((each for each in told if "config" in each), {})
+    with chdir(run.get("folder", ".")):
+        print(*_report(jobs, load_config(run.get("config", {}))), sep="\n")
+    for line in lines:
+        if "missing provenance" in line or line.startswith("Rules with missing metadata"):
+            print(f"Snakemake adds: {line}")
+    return 0
+
+
+def _report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
+    if not jobs:
+        yield "Nothing to do: all that was asked for is there and up to date."
+        return
+    makers = {path: job.rule for job in jobs for path in job.output}
+    count = f"{len(jobs)} jobs" if len(jobs) > 1 else "1 job"
+    yield f"{count} would run. Times and tokens are estimates from earlier runs."
+    order = {rule: place for place, rule in enumerate(RULES)}
+    for rule in sorted({job.rule: None for job in jobs}, key=lambda name: order.get(name, 99)):
+        own = [job for job in jobs if job.rule == rule]
+        yield f"\n{rule}: {len(own)} job{'s' * (len(own) > 1)} ({_shortened(own)})"
+        whys: dict[tuple[str, ...], list[Job]] = {}
+        for job in own:
+            whys.setdefault(tuple(reasons_in_words(job, makers)), []).append(job)
+        for words, alike in whys.items():
+            of = f" ({_shortened(alike)})" if len(whys) > 1 else ""
+            yield from (f"  why   {each}{of}" for each in words)
+        if rule in WANTED or rule == "train_dpo":
+            yield from _cost(rule, own, makers, config)
+    if any(job.rule == "shard_prompts" for job in jobs) and "generate_dialogues" not in {
+        job.rule for job in jobs
+    }:
+        yield f"\n{BEHIND_PROMPTS}"
+
+
+def _shortened(jobs: Sequence[Job]) -> str:
+    names = ["/".join(job.wildcards.values()) for job in jobs]
+    more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return ", ".join([*sorted(names)[:SHOWN], *more]) or "once for all"
+
+
+def _cost(
+    rule: str, jobs: Sequence[Job], makers: Mapping[str, str], config: "Config"
+) -> Iterator[str]:
+    """Rows wanted and known, and the estimate for those to compute, as far as can be known now."""
+    ready = [
+        job for job in jobs if all(path not in makers and Path(path).exists() for path in job.input)
+    ]
+    wanted = missing = 0
+    for job in ready:
+        try:
+            of_job = rows_wanted(job, config)
+        except UserError as error:
+            yield f"  rows  unknown: {error}"
+            return
+        wanted, missing = wanted + of_job[0], missing + of_job[1]
+    if ready and rule in WANTED:
+        unit = "texts" if rule == "embed_critiques" else "rows "
+        yield f"  {unit} wanted {wanted}, known {wanted - missing}, to compute {missing}"
+    elif ready:
+        yield f"  rows  {wanted} pairs"
+    if len(ready) < len(jobs):
+        some = f" for {len(jobs) - len(ready)} of {len(jobs)} jobs" if ready else ""
+        yield f"  rows  unknown{some} until the stage before has run"
+    seconds, rows, tokens, in_table = _earlier(rule, jobs[0])
+    if not rows:
+        yield "  cost  no earlier run to estimate from"
+        return
+    each = f" and {tokens / in_table:.0f} tokens" if tokens else ""
+    what = "pair" if rule == "train_dpo" else "row"
+    yield f"  cost  earlier: {seconds / rows:.2g} s{each} a {what}, in {seconds:.0f} s of {rows} {what}s"
+    if ready:
+        total = f", {tokens / in_table * missing:,.0f} tokens" if tokens else ""
+        yield f"  cost  estimate: {seconds / rows * missing:,.0f} s of job time{total}"
+
+
+def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
+    """Of the last runs: seconds and the rows computed in them; tokens and rows of the tables."""
+    suffix = "".join(Path(job.output[0]).parts[1:2])
+    seconds, rows, tokens, in_tables = 0.0, 0, 0, 0
+    for benchmark in sorted(Path("benchmarks", rule).rglob("*.tsv")):
+        place = benchmark.relative_to(Path("benchmarks", rule))
+        folder = "pairs" if rule == "train_dpo" else suffix
+        table = Path("results", folder, place.with_suffix(".parquet"))
+        if not table.exists():
+            continue
+        log = Path("logs", rule, place.with_suffix(".log"))
+        told = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
+        computed = int(told[-1]) if told else rows_of(str(table))
+        with benchmark.open(encoding="utf-8") as file:
+            spent = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
+        # A run that found all its rows in the store says nothing of what a row costs.
+        if computed and spent:
+            seconds, rows = seconds + spent[-1], rows + computed
+        if column := TOKENS.get(rule):
+            import pyarrow.parquet as pq
+
+            values = pq.read_table(table, columns=[column]).column(column).to_pylist()
+            tokens, in_tables = tokens + sum(values), in_tables + len(values)
+    return seconds, rows, tokens, in_tables
+
+
+def _announce_jobs(arguments: list[str]) -> None:
+    """Run snakemake, and print its configuration and jobs as JSON on marked lines."""
+    from snakemake import cli  # type: ignore[import-untyped]
+    from snakemake.common.configfile import load_configfile  # type: ignore[import-untyped]
+    from snakemake.logging import logger  # type: ignore[import-untyped]
+    from snakemake.utils import update_config  # type: ignore[import-untyped]
+
+    def tell(record: Any) -> bool:
+        event = getattr(getattr(record, "event", None), "value", None)
+        told: dict[str, object] = {}
+        if event == "workflow_started":
+            config: dict[str, object] = {}
+            for path in record.configfiles:
+                update_config(config, load_configfile(path))
+            update_config(config, cli.parse_config(cli.parse_args(arguments)[1].config))
+            told = {"config": config, "folder": str(Path.cwd())}
+        elif event == "job_info":
+            names = ("wildcards", "reason", "input", "output", "benchmark")
+            told = {
+                "job": {"rule": record.rule_name} | {name: getattr(record, name) for name in names}
+            }
+        if told:
+            print(MARK + json.dumps(told, default=str), flush=True)
+        return True
+
+    logger.addFilter(tell)
+    cli.main(arguments)
+
+
+if __name__ == "__main__":
+    _announce_jobs(sys.argv[1:])

@@ -1,0 +1,47 @@
+"""Prompt files of a data set on the Hugging Face hub, packed into one file for reading."""
+
+import logging
+import tarfile
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from wim.errors import UserError
+from wim.fetch.hub import HubFiles, hub_snapshot
+from wim.models.files import all_files
+from wim.settings.prompts import HUB_PROMPTS
+
+logger = logging.getLogger(__name__)
+
+
+def stage_prompts(source: str, output: Path) -> None:
+    """Write the files that `hf:<data set>@<revision>/<files>` names to a .tar, by name.
+
+    `files` is a path in the data set, or a pattern of paths (*, ?). The same files give the same
+    bytes: no time or owner is in them. Raises UserError for what cannot be had.
+    """
+    parts = HUB_PROMPTS.fullmatch(source)
+    if parts is None:
+        raise UserError(f"prompts.files: found '{source}'; write hf:<data set>@<revision>/<files>.")
+    wanted = HubFiles("dataset", parts["repo"], parts["revision"], [parts["files"]])
+    folder, names = hub_snapshot(
+        wanted, source, lambda snapshot: _matching(snapshot, parts["files"], source)
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial")
+    with tarfile.open(partial, "w") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = (folder / name).stat().st_size
+            with (folder / name).open("rb") as file:
+                tar.addfile(entry, file)
+    partial.rename(output)
+    logger.info("%s: %s at commit %s", source, ", ".join(names), folder.name)
+
+
+def _matching(snapshot: Path, pattern: str, source: str) -> Sequence[str]:
+    """The names in a snapshot that a pattern means. Raises UserError if there is none."""
+    names = [name for name in all_files(snapshot) if fnmatch(name, pattern)]
+    if not names:
+        raise UserError(f"{source}: not in the hub's cache on this machine.")
+    return names

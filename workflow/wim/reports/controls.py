@@ -1,0 +1,56 @@
+"""Rewards beside controls: how often they prefer the same of two candidates of one context."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wim.statistics import Share, differences, share_of
+from wim.tables.files import read_table
+from wim.tables.schemas import REWARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTROLS = ("negated", "shuffled_wim", "length", "random")
+LONGER = "(longer completion)"
+
+
+def beside_controls(
+    rewards: Sequence[Path], kinds: Mapping[str, str], candidates: "pd.DataFrame"
+) -> dict[str, dict[str, Share]]:
+    """For each reward that is no control, its agreement with each control, by name.
+
+    Over the comparisons that both decide: the share in which they prefer the same candidate. Beside
+    the controls of the configuration stands the longer completion, in tokens. rewards:
+    <reward>.parquet. kinds: of each reward. candidates: contexts and lengths by candidate_id.
+    """
+    import numpy as np
+
+    names = [path.stem for path in rewards]
+    columns = [
+        read_table(path, REWARDS, ["candidate_id", "reward"])
+        .to_pandas()
+        .set_index("candidate_id")["reward"]
+        .reindex(candidates.index)
+        .to_numpy(np.float64)
+        for path in rewards
+    ]
+    names.append(LONGER)
+    columns.append(candidates["completion_tokens"].to_numpy(np.float64))
+    controls = [name for name in names if kinds.get(name, "length") in CONTROLS]
+    places = [names.index(name) for name in controls]
+    decided, agreeing = np.zeros((2, len(names), len(controls)), dtype=np.int64)
+    for difference in differences(np.column_stack(columns), candidates["context"].to_numpy()):
+        signs = np.nan_to_num(np.sign(difference))
+        for place, column in enumerate(places):
+            product = signs * signs[:, [column]]
+            decided[:, place] += (product != 0).sum(axis=0)
+            agreeing[:, place] += (product > 0).sum(axis=0)
+    return {
+        name: {
+            control: share_of(int(agreeing[row, place]), int(decided[row, place]))
+            for place, control in enumerate(controls)
+        }
+        for row, name in enumerate(names)
+        if name not in controls
+    }

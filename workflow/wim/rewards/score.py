@@ -1,0 +1,167 @@
+"""Rewards: functions of a rating and its embeddings. No model is loaded here."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.provenance.digest import seed_of
+from wim.rewards.kinds import KINDS, donors, published_rating, scaled_rating
+from wim.settings.rewards import RewardSettings
+from wim.tables.files import read_candidates, read_embeddings_in_pieces, read_table, write_table
+from wim.tables.schemas import RATINGS, REWARDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+PIECE = 2**13
+USABLE = ["ok", "nothing_missing"]
+OF_DIALOGUES = ["candidate_id", "prompt_id", "turn", "completion_tokens"]
+OF_RATINGS = [
+    *("candidate_id", "judge", "status", "rating", "rating_expected", "nothing_missing_logprob")
+]
+VECTORS = ["response_embedding", "wim_embedding"]
+
+
+def cosines(
+    response: "np.ndarray[Any, Any]", critique: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
+    """Cosine of each row of two arrays (rows, dimension) of unit vectors, float64."""
+    import numpy as np
+
+    return np.asarray((response.astype(np.float64) * critique.astype(np.float64)).sum(axis=1))
+
+
+def judged_candidates(dialogues: "pa.Table", ratings: "pa.Table") -> "pd.DataFrame":
+    """A shard's candidates with their ratings, in the ratings' order."""
+    _check_rows(ratings["candidate_id"].to_pylist(), dialogues["candidate_id"].to_pylist())
+    frame: pd.DataFrame = ratings.to_pandas().merge(
+        dialogues.to_pandas(), on="candidate_id", validate="1:1"
+    )
+    return frame
+
+
+def shard_rewards(
+    frame: "pd.DataFrame",
+    cosine: "pd.Series[float] | None",
+    settings: RewardSettings,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """The rewards of a shard's candidates; the columns of the rewards table.
+
+    frame: as `judged_candidates` gives. cosine: by candidate_id, NaN where there is none; None for
+    a kind that is not made of it. Only the statuses ok and nothing_missing carry a reward, the
+    controls' too, so that they speak of the same candidates; `published` alone goes by rules of
+    its own.
+    """
+    frame["cosine"] = float("nan")
+    if cosine is not None:
+        _check_rows(frame["candidate_id"].tolist(), cosine.index.tolist())
+        frame["cosine"] = frame["candidate_id"].map(cosine).astype("float64")
+    published = settings.kind == "published"
+    frame["rating_scaled"] = (published_rating if published else scaled_rating)(
+        frame["rating" if published else settings.rating].astype("float64")
+    )
+    carries = frame["status"] != "error" if published else frame["status"].isin(USABLE)
+    frame["reward"] = KINDS[settings.kind](frame, settings, seed).where(carries)
+    rewards: pd.DataFrame = frame[REWARDS.schema.names]
+    return rewards
+
+
+def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
+    """Every table of a shard has the same candidates; a row without its partner is an error."""
+    for other in others:
+        odd = set(rated).symmetric_difference(other)
+        if odd:
+            raise UserError(
+                f"rewards: {len(odd)} candidates stand in only one of a shard's tables (dialogues, "
+                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run again."
+            )
+
+
+def cosine_by_candidate(
+    embeddings: Path, frame: "pd.DataFrame", shuffled_by: int | None = None
+) -> "pd.Series[float]":
+    """The cosines of a shard's responses and critiques; NaN where there is no critique.
+
+    Where nothing is missing the cosine is 1, as published. frame: as `judged_candidates` gives.
+    shuffled_by: a seed by which each response meets the critique of another prompt's response, as
+    a control; NaN for a response that is left without. Vectors are by far the largest of what a
+    reward reads, so they are never all in memory, and are shuffled within a piece.
+    """
+    import numpy as np
+    import pandas as pd
+
+    ids: list[str] = []
+    found: list[np.ndarray[Any, Any]] = []
+    judged = frame.set_index("candidate_id")[["status", "prompt_id"]]
+    for piece in read_embeddings_in_pieces(embeddings, ["candidate_id", *VECTORS], PIECE):
+        names = piece["candidate_id"].to_pylist()
+        rows = judged.reindex(names)
+        receivers = givers = np.arange(len(names))
+        if shuffled_by is not None:
+            usable = np.flatnonzero(rows["status"].isin(USABLE))
+            prompts = rows["prompt_id"].to_numpy(object)[usable].astype(str)
+            given = donors(prompts, seed_of(shuffled_by, "shuffled_wim", names[:1]))
+            receivers, givers = usable[given >= 0], usable[given[given >= 0]]
+        ids += names
+        found.append(_piece_cosines(piece, rows["status"].to_numpy(object), receivers, givers))
+    return pd.Series(np.concatenate([np.empty(0), *found]), index=pd.Index(ids, dtype="str"))
+
+
+def _piece_cosines(
+    piece: "pa.Table",
+    status: "np.ndarray[Any, Any]",
+    receivers: "np.ndarray[Any, Any]",
+    givers: "np.ndarray[Any, Any]",
+) -> "np.ndarray[Any, Any]":
+    """Cosines (rows,) of the receivers' responses with the givers' critiques; NaN for all others."""
+    import numpy as np
+
+    dimension = piece.schema.field("response_embedding").type.list_size
+    valid = np.asarray(piece["wim_embedding"].is_valid())
+    places = np.cumsum(valid) - 1
+    response, critique = (
+        np.asarray(piece[name].drop_null().combine_chunks().flatten()).reshape(-1, dimension)
+        for name in VECTORS
+    )
+    values = np.full(len(piece), np.nan)
+    real = valid[givers]
+    values[receivers[real]] = cosines(response[receivers[real]], critique[places[givers[real]]])
+    values[receivers[status[givers] == "nothing_missing"]] = 1.0
+    return values
+
+
+def write_rewards(
+    dialogues: Sequence[Path],
+    ratings: Sequence[Path],
+    embeddings: Sequence[Path],
+    settings: RewardSettings,
+    output: Path,
+    seed: int | None = None,
+) -> None:
+    """The rewards table over all shards, a shard at a time.
+
+    embeddings: none for a kind that is not made of them. seed: the run's, for a kind that draws.
+    """
+    import pyarrow as pa
+
+    parts = []
+    shuffled_by = seed if settings.kind == "shuffled_wim" else None
+    for place, shard in enumerate(zip(dialogues, ratings, strict=True)):
+        frame = judged_candidates(
+            read_candidates(shard[0], OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
+        )
+        cosine = None
+        if "embeddings" in settings.reads:
+            cosine = cosine_by_candidate(embeddings[place], frame, shuffled_by)
+        rows = shard_rewards(frame, cosine, settings, seed or 0)
+        parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))
+    table = pa.concat_tables(parts)
+    with_reward = len(table) - table["reward"].null_count
+    logger.info("rewards: %d rows, %d with a reward", len(table), with_reward)
+    write_table(output, REWARDS, table)

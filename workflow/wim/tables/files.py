@@ -1,0 +1,154 @@
+"""The tables on disk: their schemas enforced on write and on read, whole files or none.
+
+The same rows always give the same bytes: rows are ordered by the table's key, the
+compression is fixed, and nothing of the clock or the machine is stored.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wim.errors import UserError
+from wim.tables.schemas import DIALOGUES, Row, Table, embeddings_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP = 2**16
+
+
+def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
+    """Rows as an Arrow table of the table's schema."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([vars(row) for row in rows], schema=table.schema)
+
+
+def write_table(path: str | Path, table: Table, content: "pa.Table") -> None:
+    """Write a table whole or not at all: under a temporary name in its folder, then renamed."""
+    content = _checked(content, table, Path(path))
+    write_sorted(path, table, [content.sort_by([(name, "ascending") for name in table.key])])
+
+
+def write_sorted(path: str | Path, table: Table, pieces: Iterable["pa.Table"]) -> None:
+    """Write a table as `write_table` does, from pieces of ROW_GROUP rows in the table's order."""
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with pq.ParquetWriter(partial, table.schema, compression="zstd") as writer:
+            for piece in pieces:
+                writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = None) -> "pa.Table":
+    """Read a table, or the named columns of it.
+
+    Raises UserError, naming file, column and expectation, for a file that does not fit.
+    """
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    with _told_of(path, table):
+        content = pq.read_table(path, columns=list(columns) if columns else None)
+    return _checked(content, table, path, columns)
+
+
+@contextmanager
+def _told_of(path: Path, table: Table) -> Iterator[None]:
+    """Turn errors of reading a file into a UserError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected the table '{table.name}'.") from None
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path}: not a readable Parquet file ({error}); expected the table "
+            f"'{table.name}'. Delete the file and run again."
+        ) from None
+
+
+def read_tables(
+    paths: Iterable[str | Path], table: Table, columns: Sequence[str] | None = None
+) -> "pa.Table":
+    """The rows of several files of one table, in the files' order; of no file, none."""
+    import pyarrow as pa
+
+    none = table.schema.empty_table()
+    none = none if columns is None else none.select(list(columns))
+    return pa.concat_tables([none, *(read_table(path, table, columns) for path in paths)])
+
+
+def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """The dialogues' rows that are judged, all columns or the named ones."""
+    wanted = None if columns is None else [*columns, "judged"]
+    rows = read_table(path, DIALOGUES, wanted)
+    rows = rows.filter(rows["judged"])
+    return rows if columns is None else rows.select(list(columns))
+
+
+def read_embeddings(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """An embeddings table of any dimension, which is read from the file itself."""
+    return read_table(path, _embeddings_table_of(path), columns)
+
+
+def read_embeddings_in_pieces(
+    path: str | Path, columns: Sequence[str], rows: int
+) -> Iterator["pa.Table"]:
+    """An embeddings table in pieces of at most so many rows; raises as `read_table` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, table = Path(path), _embeddings_table_of(path)
+    with _told_of(path, table), pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            yield _checked(pa.Table.from_batches([batch]), table, path, columns)
+
+
+def _embeddings_table_of(path: str | Path) -> Table:
+    import pyarrow.parquet as pq
+
+    try:
+        kind = pq.read_schema(path).field("response_embedding").type
+        return embeddings_table(kind.list_size)
+    except (OSError, ValueError, LookupError, AttributeError):
+        # Not such a table: reading it says in what way.
+        return embeddings_table(1)
+
+
+def _checked(
+    content: "pa.Table", table: Table, path: Path, columns: Sequence[str] | None = None
+) -> "pa.Table":
+    for field in table.schema:
+        if columns is not None and field.name not in columns:
+            continue
+        if field.name not in content.column_names:
+            raise UserError(
+                f"{path}: column '{field.name}' is missing from the table '{table.name}'; "
+                f"expected {field.type}, found the columns {', '.join(content.column_names)}."
+            )
+        column = content.column(field.name)
+        if column.type != field.type:
+            raise UserError(
+                f"{path}: column '{field.name}' of the table '{table.name}' has type "
+                f"{column.type}; expected {field.type}."
+            )
+        if not field.nullable and column.null_count:
+            raise UserError(
+                f"{path}: column '{field.name}' of the table '{table.name}' has "
+                f"{column.null_count} empty values; expected none."
+            )
+    names = [name for name in table.schema.names if columns is None or name in columns]
+    schema = table.schema
+    return content.select(names).cast(
+        schema if columns is None else schema.empty_table().select(names).schema
+    )

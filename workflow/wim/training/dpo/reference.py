@@ -1,0 +1,168 @@
+"""Log-probabilities under the reference model, computed once for all trainings that need them.
+
+Importing this module loads torch and trl.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from wim.provenance.digest import code_digest, digest_of
+from wim.store.rows import RowStore
+from wim.training.dpo.batches import PAD_TO
+from wim.training.dpo.log_probabilities import summed
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+logger = logging.getLogger("wim.training")
+SCHEMA = pa.schema([pa.field("log_probs", pa.list_(pa.float32()), nullable=False)])
+# The code that decides a log-probability, besides this module.
+DECIDING = ("wim.training.dpo.cpu_head", "wim.training.dpo.batches")
+
+
+@dataclass(frozen=True, order=True)
+class Completion:
+    """What a log-probability is of: the tokens of a completion after those of its prompt."""
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.tokens)
+
+
+# A pair's completions in an order of their own, whichever of them is chosen.
+Pair = tuple[Completion, Completion]
+
+
+@dataclass(frozen=True)
+class ReferenceStore:
+    """The stored log-probabilities of completions' tokens, by model, tokens and pair.
+
+    They are computed as training computes them, a pair in one forward pass: in bfloat16 another
+    shape of the batch would round otherwise. Arms with the same pairs, be they the other way round,
+    find them again, with other losses, betas, seeds and epochs. folder: that of the store. model: the
+    digest of the reference model's weights.
+    """
+
+    folder: Path
+    model: str
+
+    def with_reference(self, dataset: "Dataset", trainer: Any, batch_size: int) -> "Dataset":
+        """A tokenised dataset with TRL's columns ref_chosen_logps and ref_rejected_logps.
+
+        Those not yet stored are computed by the trainer's model without its adapter, batch_size
+        pairs' worth at a time; of several processes each computes a share.
+        """
+        pairs = [
+            (
+                _cut(row["prompt_ids"], row["chosen_ids"], trainer.args.max_length),
+                _cut(row["prompt_ids"], row["rejected_ids"], trainer.args.max_length),
+            )
+            for row in dataset
+        ]
+        ordered: dict[Pair, None] = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
+        keys = self._keys(ordered, trainer)
+        wanted = [key for pair in keys for key in keys[pair]]
+        with RowStore(self.folder, SCHEMA) as rows:
+            known = rows.find(wanted)
+            missing = [pair for pair in keys if not known.keys() >= set(keys[pair])]
+            missing.sort(key=lambda pair: (-max(map(len, pair)), keys[pair]))
+            state = trainer.accelerator
+            for batch in _chunks(missing[state.process_index :: state.num_processes], batch_size):
+                for pair, both in zip(batch, _log_probs(batch, trainer), strict=True):
+                    for key, log_probs in zip(keys[pair], both, strict=True):
+                        rows.add(key, {"log_probs": log_probs.tolist()})
+        state.wait_for_everyone()
+        if missing:
+            with RowStore(self.folder, SCHEMA) as rows:
+                known = rows.find(wanted)
+        logger.info(
+            "reference log-probabilities: %d pairs computed, %d known",
+            len(missing),
+            len(keys) - len(missing),
+        )
+        sums = []
+        for chosen, rejected in pairs:
+            pair = (min(chosen, rejected), max(chosen, rejected))
+            found = {
+                each: torch.tensor(known[key]["log_probs"])
+                for each, key in zip(pair, keys[pair], strict=True)
+            }
+            sums.append(_sums(found[chosen], found[rejected], trainer.ld_alpha))
+        for place, name in enumerate(("ref_chosen_logps", "ref_rejected_logps")):
+            dataset = dataset.add_column(name, [sides[place] for sides in sums])
+        return dataset
+
+    def _keys(self, pairs: Iterable[Pair], trainer: Any) -> dict[Pair, tuple[str, str]]:
+        """The keys of both completions of each pair."""
+        made_by = {
+            "model": self.model,
+            "dtype": str(trainer.model.dtype),
+            "arithmetic": trainer.accelerator.mixed_precision,
+            "device": trainer.accelerator.device.type,
+            "code": code_digest(Path(__file__), within=DECIDING),
+        }
+
+        def key(of: Completion, beside: Completion) -> str:
+            told = {"prompt": of.prompt, "completion": of.tokens, "beside": beside.tokens}
+            return digest_of({**made_by, **told})
+
+        return {pair: (key(*pair), key(*reversed(pair))) for pair in pairs}
+
+
+def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> Completion:
+    room = None if max_length is None else max(0, max_length - len(prompt))
+    return Completion(tuple(prompt[:max_length]), tuple(completion[:room]))
+
+
+def _chunks(pairs: list[Pair], batch_size: int) -> Iterator[list[Pair]]:
+    for start in range(0, len(pairs), batch_size):
+        yield pairs[start : start + batch_size]
+
+
+def _log_probs(pairs: Sequence[Pair], trainer: Any) -> list[tuple[Tensor, Tensor]]:
+    """The log-probability of each token of both completions of each pair."""
+    batch = [pair[side] for side in (0, 1) for pair in pairs]
+    device, model = trainer.accelerator.device, trainer.ref_model or trainer.model
+    longest = -(-max(map(len, batch)) // PAD_TO) * PAD_TO
+    # One row more, as long as a padded batch is to be.
+    rows = [torch.tensor(each.prompt + each.tokens) for each in batch] + [
+        torch.zeros(longest, dtype=torch.long)
+    ]
+    ids = pad_sequence(rows, batch_first=True, padding_value=-1)[:-1].to(device)
+    places = torch.arange(longest, device=device)
+    prompts = torch.tensor([len(each.prompt) for each in batch], device=device)[:, None]
+    seen = ids >= 0
+    labels = ids.masked_fill(~seen | (places < prompts), -100)
+    ids = ids.masked_fill(~seen, trainer.processing_class.pad_token_id)
+    adapter = model.disable_adapter() if isinstance(model, PeftModel) else nullcontext()
+    with torch.no_grad(), adapter, trainer.accelerator.autocast():
+        found = model(
+            input_ids=ids,
+            attention_mask=seen.long(),
+            labels=labels,
+            use_cache=False,
+            fused_lm_head=True,
+        ).log_probs.cpu()
+    each_row = [
+        row[len(each.prompt) - 1 : len(each) - 1] for row, each in zip(found, batch, strict=True)
+    ]
+    return list(zip(each_row[: len(pairs)], each_row[len(pairs) :], strict=True))
+
+
+def _sums(chosen: Tensor, rejected: Tensor, ld_alpha: float | None) -> tuple[float, float]:
+    both = pad_sequence([chosen, rejected], batch_first=True)
+    mask = torch.arange(both.shape[1]) < torch.tensor([[len(chosen)], [len(rejected)]])
+    first, second = summed(both, mask.long(), ld_alpha).tolist()
+    return first, second

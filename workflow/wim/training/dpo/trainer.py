@@ -1,0 +1,226 @@
+"""TRL's DPO trainer, faster and with losses of our own. Importing this module loads trl.
+
+TRL computes its own losses and every metric; the outputs that its forward passes give are read on
+the way, and the losses that it lacks are added to its sum. What docs/training-speed.md measures
+stands in modules of its own: the head, the order of pairs, and the stored reference.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl import DPOTrainer
+
+from wim.settings.losses import LOSSES, TAU
+from wim.settings.training import TrainingSettings
+from wim.training.dpo.batches import ByLength, padding
+from wim.training.dpo.cpu_head import score_completions_alone
+from wim.training.dpo.filter_pairs import usable_pairs
+from wim.training.dpo.log_probabilities import ALPHA, divergence_score, policy_weights, summed
+from wim.training.dpo.losses import pair_losses
+from wim.training.dpo.reference import ReferenceStore
+from wim.training.records.notes import Basin, diverged, ids_of_pairs
+
+logger = logging.getLogger("wim.training")
+Quadruple = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def loss_arguments(settings: TrainingSettings) -> dict[str, Any]:
+    """DPOConfig's arguments on the loss: the losses that TRL computes, and the options of all."""
+    of_trl = {name: weight for name, weight in settings.loss_weights.items() if not _own(name)}
+    return {
+        "loss_type": list(of_trl),
+        "loss_weights": list(of_trl.values()),
+        "beta": settings.beta,
+        "discopop_tau": settings.tau or TAU,
+        "label_smoothing": settings.label_smoothing or 0.0,
+        "f_divergence_type": settings.f_divergence,
+        "f_alpha_divergence_coef": settings.f_divergence_alpha or ALPHA,
+        "ld_alpha": settings.ld_alpha,
+        "use_weighting": settings.wpo_weighting,
+    }
+
+
+def _own(name: str) -> bool:
+    return LOSSES[name].own
+
+
+class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
+    """DPOTrainer, whose `args` hold loss_arguments(settings), and our losses of `settings`.
+
+    reference: where log-probabilities of the reference are found again, used if the arguments say
+    precompute_ref_log_probs. Raises UserError when a loss or a gradient is not finite.
+    """
+
+    def __init__(
+        self, settings: TrainingSettings, reference: ReferenceStore | None = None, **trainer: Any
+    ) -> None:
+        self.settings = settings
+        self.reference = reference
+        self.own_head = False
+        self.context_of = trainer["model"].config.get_text_config()
+        super().__init__(**trainer)
+        self._score_completions_alone()
+        self.own_losses = {
+            name: weight for name, weight in settings.loss_weights.items() if _own(name)
+        }
+        self.basin = Basin.of(settings) if self.is_world_process_zero() else None
+
+    def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
+        """TRL's tokens, of the pairs that can be trained on."""
+        tokens = super()._prepare_dataset(dataset, processing, args, name)
+        context = getattr(self.context_of, "max_position_embeddings", None)
+        return usable_pairs(tokens, len(dataset), name, args.max_length, context)
+
+    def _score_completions_alone(self) -> None:
+        """Have the models' heads score completions alone, and adapters take bfloat16 as it is."""
+        # The weights of a sharded head are whole in the model's own forward pass alone.
+        if self.own_head or self.is_fsdp_enabled:
+            return
+        for model in (self.model, self.ref_model):
+            if model is not None:
+                base = model.get_base_model() if hasattr(model, "peft_config") else model
+                score_completions_alone(base, self.settings.wpo_weighting)
+        if self.accelerator.mixed_precision == "bf16":
+            # Autocast would round the widened copy back to the same numbers.
+            for module in self.model.modules():
+                if hasattr(module, "cast_input_dtype_enabled"):
+                    module.cast_input_dtype_enabled = False
+        self.own_head = True
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        """The dataset with the reference's log-probabilities, from the store where there is one."""
+        # Sharded models have every process take part in each forward pass.
+        if self.reference is None or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return super()._precompute_ref_logps(dataset, name, batch_size)
+        self._score_completions_alone()
+        return self.reference.with_reference(dataset, self, batch_size)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Pairs in TRL's order, sorted by length within each step."""
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if self._batches_matter():
+            return super()._get_train_sampler(dataset)
+        args, lengths = self.args, self._lengths(dataset)
+        micro = args.per_device_train_batch_size
+        step = micro * args.gradient_accumulation_steps * args.world_size
+        order = ByLength([*map(max, lengths)], step, lambda: math.floor(self.state.epoch or 0))
+        drawn, batches = (padding(lengths, list(each), micro) for each in (order.drawn, order))
+        logger.info("padding: %.1f %% of positions, %.1f %% as drawn", 100 * batches, 100 * drawn)
+        return order
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        """Held-out pairs by length, the longest first."""
+        if self._batches_matter():
+            return super()._get_eval_sampler(eval_dataset)
+        lengths = self._lengths(eval_dataset)
+        return sorted(range(len(lengths)), key=lambda pair: (-max(lengths[pair]), pair))
+
+    def _batches_matter(self) -> bool:
+        """Whether a loss depends on which pairs share a forward pass."""
+        return any(LOSSES[name].over_batch for name in self.settings.loss_weights)
+
+    def _lengths(self, dataset: Any) -> list[tuple[int, int]]:
+        """The tokens of each pair's two sequences."""
+        longest = self.args.max_length or math.inf
+        prompts, chosen, rejected = (
+            [len(ids) for ids in dataset[name]]
+            for name in ("prompt_ids", "chosen_ids", "rejected_ids")
+        )
+        return [
+            (int(min(prompt + first, longest)), int(min(prompt + second, longest)))
+            for prompt, first, second in zip(prompts, chosen, rejected, strict=True)
+        ]
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        """TRL's loss and metrics, and to the loss ours."""
+        if not self.own_losses and self.basin is None:
+            return super()._compute_loss(model, inputs, return_outputs)
+        with self._forward_passes() as outputs:
+            result = super()._compute_loss(model, inputs, return_outputs)
+        pairs = self._log_probabilities(inputs, outputs)
+        if self.basin is not None and self.model.training:
+            self.basin.add(pairs)
+        loss = (result[0] if return_outputs else result) + self._own_loss(pairs, inputs, outputs[0])
+        return (loss, result[1]) if return_outputs else loss
+
+    @contextmanager
+    def _forward_passes(self) -> Iterator[list[Any]]:
+        """The outputs of the models' forward passes, in order: the policy's, the reference's."""
+        outputs: list[Any] = []
+        hooks = [
+            model.register_forward_hook(lambda _model, _inputs, output: outputs.append(output))
+            for model in (self.model, self.ref_model)
+            if model is not None
+        ]
+        try:
+            yield outputs
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _log_probabilities(self, inputs: dict[str, Any], outputs: list[Any]) -> Quadruple:
+        """Of a batch, (batch,) each: policy's chosen and rejected, the reference's likewise.
+
+        Under an f-divergence its scores, with a reference of 0.
+        """
+        mask = inputs["completion_mask"][:, 1:]
+        length, ld_alpha = mask.size(1), self.settings.ld_alpha
+        policy = summed(outputs[0].log_probs[:, -length:], mask, ld_alpha)
+        if self.precompute_ref_logps:
+            reference = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
+        else:
+            reference = summed(outputs[1].log_probs[:, -length:], mask, ld_alpha)
+        if self.settings.f_divergence != "reverse_kl":
+            alpha = self.settings.f_divergence_alpha or ALPHA
+            policy = divergence_score(policy - reference, self.settings.f_divergence, alpha)
+            reference = torch.zeros_like(reference)
+        chosen, rejected = policy.chunk(2)
+        reference_chosen, reference_rejected = reference.chunk(2)
+        return chosen, rejected, reference_chosen, reference_rejected
+
+    def _own_loss(self, pairs: Quadruple, inputs: dict[str, Any], output: Any) -> Tensor | float:
+        """The weighted sum of our losses' means over the batch; output: the policy's."""
+        settings = self.settings
+        weights: Tensor | float = 1.0
+        if self.own_losses and settings.wpo_weighting:
+            mask = inputs["completion_mask"][:, 1:]
+            length = mask.size(1)
+            weights = policy_weights(
+                output.log_probs[:, -length:], output.log_sum_sq_probs[:, -length:], mask
+            )
+        total: Tensor | float = 0.0
+        for name, weight in self.own_losses.items():
+            losses = pair_losses(
+                name, pairs, self.beta, settings.tau or TAU, settings.label_smoothing or 0.0
+            )
+            total = total + weight * (losses * weights).mean()
+        return total
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *more: Any, **named: Any) -> Any:
+        """TRL's, but a loss in training that is not finite ends it."""
+        result = super().compute_loss(model, inputs, *more, **named)
+        loss = result[0] if isinstance(result, tuple) else result
+        if self.model.training and not torch.isfinite(loss):
+            pairs = ids_of_pairs(self.train_dataset, inputs, self.args.max_length)
+            step = self.state.global_step + 1
+            raise diverged("loss", loss.item(), step, self.settings, pairs)
+        return result
+
+    def log(self, logs: dict[str, float], *more: Any) -> None:
+        """TRL's, but a gradient that is not finite ends training before its weights are saved."""
+        norm = logs.get("grad_norm", 0.0)
+        if not math.isfinite(norm):
+            raise diverged("gradient", norm, self.state.global_step, self.settings, [])
+        super().log(logs, *more)
+
+    def train(self, *arguments: Any, **named: Any) -> Any:
+        """TRL's, and at the end what became of the pairs in the basin of DiscoPOP's loss."""
+        result = super().train(*arguments, **named)
+        if self.basin is not None:
+            self.basin.close()
+        return result

@@ -1,0 +1,105 @@
+"""Labels of completions that are drawn while a model trains."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.errors import UserError
+from wim.pairs.by_reward import Scored, candidate_pairs
+from wim.provenance.digest import row_id
+from wim.settings.pairs import PairSettings
+from wim.tables.schemas import Candidate
+from wim.training.online_dpo.rewards import Rewards
+
+if TYPE_CHECKING:
+    from wim.training.online_dpo.trainer import Drawn, Label
+
+# So many prompts in a row without a label end a training that would learn nothing.
+WITHOUT_LABEL = 256
+
+
+class Labelling:
+    """Labels of drawn completions: their rewards, set against each other as in a pairs table.
+
+    Every completion is kept in `folder`, a file for each batch, which a training that goes on from
+    a saved state writes again.
+    """
+
+    def __init__(
+        self,
+        rewards: Rewards,
+        settings: PairSettings,
+        contexts: dict[str, list[Any]],
+        seed: int,
+        folder: Path,
+        rank: int,
+    ) -> None:
+        self.rewards = rewards
+        self.settings = settings
+        self.contexts = contexts
+        self.seed = seed
+        self.folder = folder
+        self.rank = rank
+        self.batches: Counter[int] = Counter()
+        self.without_label = 0
+
+    def __call__(self, drawn: "Sequence[Drawn]") -> "list[Label | None]":
+        """A label for each prompt, whose completions stand after one another.
+
+        Raises UserError when WITHOUT_LABEL prompts in a row had none.
+        """
+        candidates = [self._candidate(row) for row in drawn]
+        self._keep(drawn[0].step, candidates)
+        scores = self.rewards.of(candidates)
+        by_prompt: dict[str, list[Candidate]] = {}
+        for row in candidates:
+            by_prompt.setdefault(row.dialogue_id, []).append(row)
+        labels = [self._label(rows, scores) for rows in by_prompt.values()]
+        self.without_label = 0 if any(labels) else self.without_label + len(labels)
+        if self.without_label >= WITHOUT_LABEL:
+            raise UserError(
+                f"online_dpo: the completions of {self.without_label} prompts in a row gave no pair: "
+                f"{len(scores)} of the last {len(candidates)} completions have a reward. Try the judge "
+                "on dialogues first (snakemake rewards), and look at the judge's words there."
+            )
+        return labels
+
+    def _label(self, rows: Sequence[Candidate], scores: dict[str, float]) -> "Label | None":
+        from wim.training.online_dpo.trainer import Label
+
+        scored = [
+            Scored(row.candidate_id, row.sample, scores[row.candidate_id], row.completion)
+            for row in rows
+            if row.candidate_id in scores
+        ]
+        for chosen, rejected in candidate_pairs(scored, self.settings, self.seed, Counter()):
+            return Label(chosen.sample, chosen.reward, rejected.reward)
+        return None
+
+    def _candidate(self, row: "Drawn") -> Candidate:
+        place = [self.folder.parent.name, row.step, self.rank, row.prompt_id]
+        return Candidate(
+            candidate_id=row_id([*place, row.sample, row.completion]),
+            prompt_id=row.prompt_id,
+            dialogue_id=row_id(place),
+            turn=1,
+            speaker="actor",
+            sample=row.sample,
+            context=self.contexts[row.prompt_id],
+            completion=row.completion,
+            continued=False,
+            finish_reason="stop" if row.ended else "length",
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            seed=self.seed,
+            model_digest=f"{self.folder.parent.name} after {row.step} steps",
+        )
+
+    def _keep(self, step: int, candidates: Sequence[Candidate]) -> None:
+        from wim.tables.files import as_arrow, write_table
+        from wim.tables.schemas import DIALOGUES
+
+        name = f"{step:08d}-{self.rank:03d}-{self.batches[step]:04d}.parquet"
+        self.batches[step] += 1
+        write_table(self.folder / name, DIALOGUES, as_arrow(DIALOGUES, candidates))

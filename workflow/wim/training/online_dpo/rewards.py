@@ -1,0 +1,138 @@
+"""Rewards of completions while a model is training: the arm's own judge, encoder and reward."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.engines.staged import StagedModel
+from wim.job import scratch_folder, store_folder
+from wim.judging.base import Judge
+from wim.settings.judging import JudgeSettings
+from wim.settings.rewards import RewardSettings
+from wim.tables.schemas import Candidate, Rating
+
+if TYPE_CHECKING:
+    from wim.embedding.embed import StoredEncoder
+
+
+@dataclass(frozen=True)
+class Rewarding:
+    """What a reward is made with: a judge, an encoder and the reward's settings.
+
+    model, templates, settings: the judge's, as rate_candidates takes them. encoder: the manifest
+    of the encoder, none for a reward that needs no vectors. seed: the run's.
+    """
+
+    judge: str
+    model: StagedModel
+    templates: Sequence[Path]
+    settings: JudgeSettings
+    encoder: Sequence[Path]
+    encoder_store: Path
+    reward: RewardSettings
+    seed: int
+
+
+def rewarding_of(snakemake: Any, spec: Mapping[str, Any]) -> Rewarding:
+    """What a rule's job is told of its reward."""
+    store = store_folder(snakemake).parent
+    return Rewarding(
+        judge=spec["names"]["judge"],
+        # The stores are those of the stages, so that they know each other's rows.
+        model=StagedModel(
+            manifest=Path(snakemake.input.judge),
+            source=snakemake.params.model,
+            store=store / "rate_candidates",
+            batch_size=snakemake.resources.judge_batch_size,
+            scratch=scratch_folder(snakemake),
+            server_log=Path(snakemake.log[0]).with_suffix(".server.log"),
+        ),
+        templates=[Path(path) for path in snakemake.input.templates],
+        settings=JudgeSettings.model_validate(spec["judge"]),
+        encoder=[Path(path) for path in snakemake.input.encoder],
+        encoder_store=store / "embed_critiques",
+        reward=RewardSettings.model_validate(spec["reward"]),
+        seed=spec["judging_seed"],
+    )
+
+
+class Rewards:
+    """The rewards of completions, through the row store."""
+
+    def __init__(
+        self, judge: Judge, encoder: "StoredEncoder | None", settings: RewardSettings, seed: int
+    ) -> None:
+        self.judge = judge
+        self.encoder = encoder
+        self.settings = settings
+        self.seed = seed
+
+    def of(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+        """Rewards by candidate_id; a candidate whose judgement failed has none."""
+        import pandas as pd
+
+        from wim.rewards.score import OF_DIALOGUES, OF_RATINGS, judged_candidates, shard_rewards
+        from wim.tables.files import as_arrow
+        from wim.tables.schemas import DIALOGUES, RATINGS
+
+        ratings = self.judge.rate(candidates)
+        frame = judged_candidates(
+            as_arrow(DIALOGUES, candidates).select(OF_DIALOGUES),
+            as_arrow(RATINGS, ratings).select(OF_RATINGS),
+        )
+        cosine = None
+        if self.encoder is not None:
+            cosine = pd.Series(_cosines(candidates, ratings, self.encoder), dtype="float64")
+        rows = shard_rewards(frame, cosine, self.settings, self.seed).dropna(subset="reward")
+        return dict(zip(rows["candidate_id"], rows["reward"], strict=True))
+
+
+def _cosines(
+    candidates: Sequence[Candidate], ratings: Sequence[Rating], encoder: "StoredEncoder"
+) -> dict[str, float]:
+    """The cosine of each response and its critique; as in wim.rewards.score 1 where nothing is missing."""
+    from wim.rewards.score import cosines
+
+    responses = {row.candidate_id: row.completion for row in candidates}
+    found = {
+        row.candidate_id: 1.0 if row.status == "nothing_missing" else float("nan")
+        for row in ratings
+    }
+    named = [row for row in ratings if row.status == "ok"]
+    texts = [responses[row.candidate_id] for row in named] + [str(row.wim) for row in named]
+    if texts:
+        vectors = encoder.encode(texts).vectors
+        values = cosines(vectors[: len(named)], vectors[len(named) :])
+        found |= {row.candidate_id: float(value) for row, value in zip(named, values, strict=True)}
+    return found
+
+
+@contextmanager
+def open_rewards(told: Rewarding) -> Iterator[Rewards]:
+    """The judge and the encoder, kept open for a whole training. Each opens at its first use."""
+    from wim.embedding.embed import Encoder, StoredEncoder, vector_schema
+    from wim.engines.stored import open_engine
+    from wim.judging.rate import judge_of
+    from wim.models.node_copy import local_copy
+    from wim.models.stage import read_manifest
+    from wim.store.rows import RowStore
+    from wim.templates import read_templates
+
+    with ExitStack() as opened:
+        engine = opened.enter_context(open_engine(told.model))
+        templates, digest = read_templates(list(told.templates)), told.model.digest
+        judge = judge_of(told.judge, engine, templates, told.settings, told.seed, digest)
+        encoder = None
+        if told.encoder:
+            (manifest,) = told.encoder
+            vectors = opened.enter_context(RowStore(told.encoder_store, vector_schema()))
+            encoder = StoredEncoder(
+                lambda: Encoder(
+                    local_copy(manifest, told.model.scratch).parent, told.model.batch_size
+                ),
+                vectors,
+                read_manifest(manifest).digest,
+            )
+        yield Rewards(judge, encoder, told.reward, told.seed)

@@ -1,0 +1,127 @@
+"""TRL's online DPO with labels of our own. Importing this module loads trl.
+
+TRL draws the completions and computes the loss and every metric. Between the two stands a step of
+ours: prompts whose completions got no label are left out of the batch. TRL itself would count a
+failed judgement as a reward of 0 and take the first completion of a tie for the better one.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl.experimental.online_dpo import OnlineDPOTrainer
+
+from wim.tables.schemas import Message
+
+logger = logging.getLogger(__name__)
+SAMPLES = 2
+LABELLED = "online/labelled"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A completion that the model drew in training. step: steps that it had made before."""
+
+    prompt_id: str
+    context: list[Message]
+    sample: int
+    completion: str
+    ended: bool
+    prompt_tokens: int
+    completion_tokens: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Label:
+    """Which of a prompt's two completions is the better one, and the rewards."""
+
+    chosen: int
+    score_chosen: float
+    score_rejected: float
+
+
+# Takes the completions of some prompts, SAMPLES after one another for each, and gives a label for
+# each prompt, None where there is none.
+Labelling = Callable[[Sequence[Drawn]], Sequence[Label | None]]
+
+
+class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
+    """OnlineDPOTrainer whose pairs are labelled by `labelling`.
+
+    A batch's loss is the mean over its labelled pairs; a batch without any gives no gradient.
+    """
+
+    def __init__(self, labelling: Labelling, **trainer: Any) -> None:
+        super().__init__(reward_funcs=labelling, **trainer)
+        self.labelling = labelling
+        self.stats[LABELLED] = []
+        self._batch: tuple[Any, ...] = ()
+        self._scores = torch.zeros(0)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *more: Any) -> Tensor:
+        """Draw, label, leave out what has no label, and let TRL train on the rest."""
+        prompts, ids = inputs["prompt"], inputs["prompt_id"]
+        model.train()
+        drawn = super()._generate(model, prompts)
+        labels = self.labelling(self._completions(prompts, ids, drawn))
+        self.stats[LABELLED].append(sum(label is not None for label in labels) / len(labels))
+        usable = [(place, label) for place, label in enumerate(labels) if label is not None]
+        if usable:
+            places = [place for place, _ in usable]
+            chosen = [place + label.chosen * len(prompts) for place, label in usable]
+            rejected = [place + (1 - label.chosen) * len(prompts) for place, label in usable]
+            scores = [label.score_chosen for _, label in usable]
+            scores += [label.score_rejected for _, label in usable]
+            self._batch = _rows(drawn, [*chosen, *rejected])
+        else:
+            # Every process must go backward; without a completion's token there is no gradient.
+            places, scores = [0], [0.0, 0.0]
+            self._batch = _rows(drawn, [0, len(prompts)])
+            self._batch[3].zero_()
+        self._scores = torch.tensor(scores, device=self.accelerator.device)
+        batch = {"prompt": [prompts[each] for each in places]}
+        loss: Tensor = super().training_step(model, batch, *more)
+        return loss
+
+    def _generate(self, *_: Any) -> tuple[Any, ...]:
+        """The batch that was drawn and labelled: the chosen completions, then the rejected ones."""
+        return self._batch
+
+    def _calculate_rewards_from_functions(self, *_: Any, **__: Any) -> Tensor:
+        """The scores of that batch, in the same order."""
+        return self._scores
+
+    def _completions(
+        self, prompts: list[list[Message]], ids: list[str], drawn: tuple[Any, ...]
+    ) -> list[Drawn]:
+        """What was drawn, a prompt's completions after one another."""
+        _, prompt_mask, tokens, mask, _ = drawn
+        texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
+        ends = torch.isin(tokens, torch.tensor(self.eos_token_ids, device=tokens.device)).any(dim=1)
+        rows = [(place, sample) for place in range(len(prompts)) for sample in range(SAMPLES)]
+        found = []
+        for place, sample in rows:
+            row = place + sample * len(prompts)
+            found.append(
+                Drawn(
+                    prompt_id=ids[place],
+                    context=prompts[place],
+                    sample=sample,
+                    completion=texts[row].strip(),
+                    ended=bool(ends[row]),
+                    prompt_tokens=int(prompt_mask[row].sum()),
+                    completion_tokens=int(mask[row].sum()),
+                    step=self.state.global_step,
+                )
+            )
+        return found
+
+
+def _rows(drawn: tuple[Any, ...], rows: list[int]) -> tuple[Any, ...]:
+    """Rows of a batch that TRL drew, in another order; vision inputs, of which there are none."""
+    *tensors, vision = drawn
+    return (*(tensor[rows] for tensor in tensors), vision)

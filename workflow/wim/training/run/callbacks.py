@@ -1,0 +1,178 @@
+"""Callbacks of the trainers. Importing this module loads transformers."""
+
+import logging
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from transformers import TrainerCallback
+
+from wim.cluster.requeue import work_was_kept
+from wim.settings.optimization import OptimizationSettings
+from wim.training.run.files import not_finite
+
+logger = logging.getLogger("wim.training")
+SHOWN = (
+    *("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy", "accuracy"),
+    *("eval_loss", "learning_rate"),
+)
+
+
+class ProgressLog(TrainerCallback):  # type: ignore[misc]
+    """A bar on a terminal, and a line in the log for each logged step."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Open the bar."""
+        self.bar = tqdm(
+            total=state.max_steps, desc="training", unit="step", disable=not sys.stderr.isatty()
+        )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Move the bar."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Write the figures that tell whether training goes well."""
+        values = [f"{key} {float(logs[key]):.4g}" for key in SHOWN if logs and key in logs]
+        if values:
+            logger.debug("step %d of %d: %s", state.global_step, state.max_steps, ", ".join(values))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class Finite(TrainerCallback):  # type: ignore[misc]
+    """Ends training when a loss or a gradient is not finite, before its weights are saved."""
+
+    def __init__(self, settings: OptimizationSettings) -> None:
+        self.settings = settings
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Look at the figures of the step. Raises UserError."""
+        for name, what in (("loss", "loss"), ("grad_norm", "gradient")):
+            value = float((logs or {}).get(name, 0.0))
+            if not math.isfinite(value):
+                raise not_finite(f"{what} is {value} at step {state.global_step}", self.settings)
+
+
+class GoesOnCounting(TrainerCallback):  # type: ignore[misc]
+    """Has a trainer go on with sums that its saved state holds in what it logged alone.
+
+    They are the tokens that TRL counts and the losses whose mean is the last row's train_loss.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the sums from the rows of the steps before."""
+        before = [row for row in state.log_history if "loss" in row]
+        if before:
+            self.trainer._total_train_tokens = int(before[-1].get("num_tokens", 0))
+            self.trainer._total_loss_scalar = sum(row["loss"] for row in before)
+            self.trainer._initial_global_step = 0
+
+
+COMPLETE = "complete"
+
+
+class Resumable(TrainerCallback):  # type: ignore[misc]
+    """Saves the trainer every so many seconds, and once more when the job is asked to stop.
+
+    SIGTERM and SIGUSR1 end training after the step in hand; `stopped_by` then has the signal's
+    number. What is measured at an epoch's end is part of what is saved of its last step. A saved
+    state that is whole has a file `complete`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.saved = time.monotonic()
+        self.stopped_by = 0
+        self.saves_epoch = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the signals over for the time of training."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGUSR1, self._stop)
+        self.saved = time.monotonic()
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self.stopped_by = number
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a save when it is time, and for the end when the job must stop."""
+        self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
+        wanted = bool(self.stopped_by) or (due and state.global_step < state.max_steps)
+        self.saves_epoch = wanted and _ends_epoch(state)
+        control.should_training_stop |= bool(self.stopped_by)
+        control.should_save |= wanted and not self.saves_epoch
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Save what was put off until the epoch is measured; measure none that was broken off."""
+        control.should_save |= self.saves_epoch
+        if self.stopped_by and not _ends_epoch(state):
+            control.should_evaluate = False
+
+    def _due(self) -> bool:
+        return time.monotonic() - self.saved >= self.seconds
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Mark the saved state as whole, when every process has written its part of it."""
+        agreed(0, False)
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        self.saved = time.monotonic()
+        work_was_kept()
+        logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)
+
+
+def _ends_epoch(state: Any) -> bool:
+    return state.global_step >= state.max_steps or float(state.epoch).is_integer()
+
+
+class AtTheEnd(TrainerCallback):  # type: ignore[misc]
+    """Does something in every process when training ends or is stopped, before any goes on."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self.what = what
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Do it, and wait for the other processes."""
+        self.what()
+        agreed(0, False)
+
+
+def agreed(signal_number: int, due: bool) -> tuple[int, bool]:
+    """What any of the processes of a training has seen, so that all stop and save together."""
+    import torch
+    import torch.distributed as processes
+
+    if not (processes.is_available() and processes.is_initialized()):
+        return signal_number, due
+    device = "cuda" if processes.get_backend() == "nccl" else "cpu"
+    seen = torch.tensor([signal_number, int(due)], device=device)
+    processes.all_reduce(seen, op=processes.ReduceOp.MAX)
+    return int(seen[0]), bool(seen[1])
+
+
+def last_saved(working: Path) -> Path | None:
+    """The newest whole saved state of a working directory."""
+    steps = {
+        int(path.parent.name.removeprefix("checkpoint-")): path.parent
+        for path in working.glob(f"checkpoint-*/{COMPLETE}")
+    }
+    return steps[max(steps)] if steps else None

@@ -1,0 +1,128 @@
+"""What every trainer needs: precision, steps, metrics without clocks, and whole-or-nothing folders."""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wim.errors import UserError
+from wim.settings.optimization import OptimizationSettings
+
+logger = logging.getLogger(__name__)
+# Figures of the machine and the hour, which are no property of the checkpoint.
+CLOCKED = ("runtime", "per_second", "total_flos")
+# Files of a checkpoint that say how it came about, not what it is.
+NOT_WEIGHTS = ("manifest.json", "trainer_state.json", "provenance.json")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that takes the place of `folder` only when all went well."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _make_readable(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _make_readable(folder: Path) -> None:
+    """Give files the rights of any new file: safetensors writes them for their owner alone."""
+    probe = folder / ".rights"
+    probe.touch()
+    rights = probe.stat().st_mode
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(rights)
+
+
+def autocast_bf16(precision: str) -> bool:
+    """Whether training multiplies in bfloat16: where asked for, or where the hardware has it."""
+    import torch
+
+    from wim.engines.local.loading import fitting_dtype
+
+    if precision == "auto":
+        return fitting_dtype("cuda" if torch.cuda.is_available() else "cpu") is torch.bfloat16
+    return precision == "bfloat16"
+
+
+def accumulation_steps(batch_size: int, per_device: int, devices: int) -> tuple[int, int]:
+    """(micro-batch, accumulation steps) that make up a batch over all devices exactly.
+
+    The micro-batch is the largest divisor of a device's share that is at most `per_device`.
+    Raises ValueError if the batch cannot be shared out evenly.
+    """
+    if batch_size % devices:
+        raise ValueError(f"a batch of {batch_size} cannot be shared out over {devices} devices")
+    share = batch_size // devices
+    micro = max(size for size in range(1, min(per_device, share) + 1) if share % size == 0)
+    return micro, share // micro
+
+
+def not_finite(
+    found: str, settings: OptimizationSettings, batch: str = "", tries: Sequence[str] = ()
+) -> UserError:
+    """The error for a loss or gradient that is not finite.
+
+    found: which, and when. batch: a sentence on the rows. tries: what may help besides.
+    """
+    common = [f"a lower learning_rate (now {settings.learning_rate:g}) or a longer warmup"]
+    if settings.precision != "float32":
+        common.append("precision: float32")
+    return UserError(
+        f"training: the {found}; stopped, nothing of this step is kept.{batch} Try "
+        f"{'; '.join([*common, *tries])}."
+    )
+
+
+def unclocked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics without those that depend on the clock; numbers that are not finite become null."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+        if not any(word in key for word in CLOCKED)
+    }
+
+
+def write_json(path: Path, value: object) -> None:
+    """A JSON value, its keys in order."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_manifest(folder: Path, source: str) -> None:
+    """manifest.json of a checkpoint: its files with their SHA-256, and one digest of all."""
+    from wim.provenance.digest import digest_file, digest_of
+
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in {".safetensors", ".json", ".jinja", ".txt", ".model"}
+    )
+    model_files = [name for name in names if name not in NOT_WEIGHTS]
+    files = {name: digest_file(folder / name) for name in model_files}
+    manifest = {
+        "source": source,
+        "revision": "",
+        "source_sha256": "",
+        "files": files,
+        "digest": digest_of(files),
+    }
+    (folder / "manifest.json").write_text(
+        json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
