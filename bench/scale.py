@@ -99,12 +99,14 @@ def write_inputs(results: Path, rows: int, shards: int) -> None:
         manifest.write_text("{}\n", encoding="utf-8")
     candidates = []
     for name, ids in zip(names, homes, strict=True):
-        candidates.append(write_dialogues(results / "dialogues/base" / name, prompts, ids, texts))
+        candidates.append(
+            generate_dialogues(results / "dialogues/base" / name, prompts, ids, texts)
+        )
     statuses = []
     for name, ids in zip(names, candidates, strict=True):
-        statuses.append(write_ratings(results / "ratings/base/smollm2" / name, ids, texts))
+        statuses.append(rate_candidates(results / "ratings/base/smollm2" / name, ids, texts))
     for name, ids, status in zip(names, candidates, statuses, strict=True):
-        write_embeddings(results / "embeddings/base/smollm2" / name, ids, status, rng)
+        embed_critiques(results / "embeddings/base/smollm2" / name, ids, status, rng)
 
 
 def write_prompts(
@@ -122,7 +124,7 @@ def write_prompts(
     write_columns(path, PROMPTS, columns)
 
 
-def write_dialogues(
+def generate_dialogues(
     path: Path, prompts: Mapping[str, list[dict[str, str]]], ids: Sequence[str], texts: Texts
 ) -> list[str]:
     """A shard of dialogues; its candidates' ids."""
@@ -151,7 +153,7 @@ def write_dialogues(
     return keys
 
 
-def write_ratings(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
+def rate_candidates(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
     """A shard of ratings; the candidates' statuses."""
     rng, number = texts.rng, len(ids)
     statuses = rng.choice(list(STATUSES), number, p=list(STATUSES.values())).tolist()
@@ -181,7 +183,7 @@ def write_ratings(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
     return statuses
 
 
-def write_embeddings(
+def embed_critiques(
     path: Path, ids: Sequence[str], statuses: Sequence[str], rng: np.random.Generator
 ) -> None:
     """A shard of embeddings; a critique has a vector if its status is ok."""

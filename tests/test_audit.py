@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from wim.errors import UserError
-from wim.evaluation.audit import BINS, Audit, read_audit, write_audit
+from wim.evaluation.audit import BINS, Audit, audit_critiques, read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.evaluation.audit_text import audit_row
 from wim.evaluation.pair_statistics import mean_over_groups, rank_correlation
@@ -74,7 +74,7 @@ def audit_of(
     template.write_text(TEMPLATE)
     if not vectors:
         paths["embeddings"] = []
-    write_audit(**paths, template=template, seed=seed, output=folder / "audit.json")
+    audit_critiques(**paths, template=template, seed=seed, output=folder / "audit.json")
     return read_audit(folder / "audit.json")
 
 

@@ -12,7 +12,7 @@ from workflow_runs import Project
 
 from wim.errors import UserError
 from wim.judging.compare import compared_pairs
-from wim.pairs.by_comparison import write_compared_pairs
+from wim.pairs.by_comparison import pair_compared
 from wim.settings.config import load_config
 from wim.settings.pairs import PairSettings
 from wim.tables.files import as_arrow, write_table
@@ -81,7 +81,7 @@ def compared(
         for n, (winner, preference) in enumerate(rows)
     ]  # fmt: skip
     write_table(folder / "comparisons", COMPARISONS, as_arrow(COMPARISONS, verdicts))
-    write_compared_pairs(
+    pair_compared(
         prompts=[folder / "prompts"],
         dialogues=[folder / "a", folder / "b"],
         policies=["base", "teacher"],

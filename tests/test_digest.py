@@ -132,7 +132,7 @@ def test_a_function_of_only_a_docstring_has_a_digest(tmp_path: Path) -> None:
             id="in a function",
         ),
         pytest.param(
-            "from wim.judging.rate import write_ratings",
+            "from wim.judging.rate import rate_candidates",
             "engines/local/engine.py",
             id="in a function of another module",
         ),
@@ -306,7 +306,7 @@ def test_importing_a_name_from_another_module_changes_the_digest_of_code(
 
 
 def test_a_digest_within_packages_sees_no_other_module(package: Path, tmp_path: Path) -> None:
-    stub = program(tmp_path, "from wim.judging.rate import write_ratings\n")
+    stub = program(tmp_path, "from wim.judging.rate import rate_candidates\n")
     digest._parsed.cache_clear()
     before = code_digest(stub, within=("wim.judging",))
     append(package / "templates.py")

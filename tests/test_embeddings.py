@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wim.embedding.embed import Encoder, write_embeddings
+from wim.embedding.embed import Encoder, embed_critiques
 from wim.models.stage import read_manifest
 from wim.tables.files import as_arrow, read_embeddings, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating
@@ -113,7 +113,7 @@ def test_every_response_and_only_critiques_of_status_ok_are_embedded(
 ) -> None:
     output = tmp_path / "embeddings.parquet"
     dialogues, ratings = shard(tmp_path)
-    write_embeddings(
+    embed_critiques(
         dialogues, ratings, minilm / "manifest.json", "tiny", 4, tmp_path / "store", output
     )
     rows = {row["candidate_id"]: row for row in read_embeddings(output).to_pylist()}
@@ -135,7 +135,7 @@ def test_a_shard_without_candidates_has_an_empty_table(minilm, tmp_path) -> None
     for name, table in {"d": DIALOGUES, "r": RATINGS}.items():
         write_table(tmp_path / name, table, table.schema.empty_table())
     output = tmp_path / "embeddings.parquet"
-    write_embeddings(
+    embed_critiques(
         tmp_path / "d",
         tmp_path / "r",
         minilm / "manifest.json",

@@ -231,7 +231,7 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
         "wim.models.stage.read_manifest", lambda _: SimpleNamespace(digest="e" * 64)
     )
     monkeypatch.setattr("wim.models.node_copy.local_copy", lambda manifest, _: manifest)
-    embeddings.write_embeddings(
+    embeddings.embed_critiques(
         dialogues,
         ratings,
         tmp_path / "manifest.json",

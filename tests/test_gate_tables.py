@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from wim.errors import UserError
-from wim.evaluation.gate import check_bar, retested, write_gate, write_labelled
+from wim.evaluation.gate import check_bar, label_dialogues, retested, reward_gate
 from wim.evaluation.llmbar import read_labelled_pairs
 from wim.judging.compare import pair_id_of
 from wim.tables.files import as_arrow, read_table, write_table
@@ -68,7 +68,7 @@ def gate_of(labelled: Path, again: bool = False) -> Path:
     rewards = [rewards_of(labelled, "good", 36), rewards_of(labelled, "poor", 20)]
     repeated = [rewards_of(labelled, "good2", 18, 20), rewards_of(labelled, "poor2", 20, 20)]
     table = labelled.with_name("gate.json")
-    write_gate(
+    reward_gate(
         pairs=labelled,
         names=["good", "poor"],
         rewards=rewards,
@@ -86,7 +86,7 @@ def gate_of(labelled: Path, again: bool = False) -> Path:
 def test_a_share_of_the_pairs_is_drawn_by_seed_and_whole(labelled: Path, tmp_path: Path) -> None:
     def drawn(share: float, seed: int = 0) -> list[str]:
         outputs = [tmp_path / "000", tmp_path / "001"]
-        write_labelled(labelled, outputs, share, seed)
+        label_dialogues(labelled, outputs, share, seed)
         return [
             name
             for path in outputs

@@ -299,7 +299,7 @@ def trained(
 
     from wim.tables.files import write_table
     from wim.tables.schemas import PAIRS
-    from wim.training.dpo.train import write_checkpoint
+    from wim.training.dpo.train import train_dpo
     from wim.training.run.files import write_manifest
     from wim.training.run.setup import Run
 
@@ -325,7 +325,7 @@ def trained(
         "folder": folder / "checkpoint",
     }
     names = {"arm": "mixed", "round": 1, "reward": "r"}
-    write_checkpoint(pairs, settings, names, {}, Run(**{**run, **more}))
+    train_dpo(pairs, settings, names, {}, Run(**{**run, **more}))
     return folder / "checkpoint"
 
 

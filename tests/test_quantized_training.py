@@ -14,7 +14,7 @@ from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
 from wim.tables.files import write_table
 from wim.tables.schemas import PAIRS
-from wim.training.dpo.train import write_checkpoint
+from wim.training.dpo.train import train_dpo
 from wim.training.run.setup import Run
 
 WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
@@ -48,7 +48,7 @@ def test_adapters_learn_on_packed_weights_and_are_merged_into_whole_ones(
     settings = TrainingSettings(
         precision="float32", warmup=0.0, batch_size=4, epochs=4, learning_rate=1e-2
     )
-    write_checkpoint(
+    train_dpo(
         pairs=pairs_file(tmp_path / "pairs.parquet"),
         settings=settings,
         names={"arm": "packed", "round": 1, "reward": "r"},

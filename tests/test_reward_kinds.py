@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import wim.rewards.score
 from wim.provenance.digest import canonical_json
 from wim.rewards.kinds import donors
-from wim.rewards.score import write_rewards
+from wim.rewards.score import score_candidates
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import as_arrow, read_table, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, embeddings_table
@@ -77,7 +77,7 @@ def scored(
 ) -> list[dict[str, Any]]:
     dialogues, ratings, embeddings = write_shard(folder, rows, first)
     reward = RewardSettings.model_validate({"judge": "j"} | settings)
-    write_rewards([dialogues], [ratings], [embeddings], reward, folder / "rewards", seed)
+    score_candidates([dialogues], [ratings], [embeddings], reward, folder / "rewards", seed)
     return list(read_table(folder / "rewards", REWARDS).to_pylist())
 
 
@@ -230,7 +230,7 @@ def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
     embeddings.unlink()
     reward = RewardSettings.model_validate({"judge": "j", "kind": kind})
     assert reward.reads == ("ratings",)
-    write_rewards([dialogues], [ratings], [], reward, tmp_path / "rewards", 3)
+    score_candidates([dialogues], [ratings], [], reward, tmp_path / "rewards", 3)
     table = read_table(tmp_path / "rewards", REWARDS)
     assert table["cosine"].null_count == len(table) == 60
     assert table["reward"].null_count == sum(row.status == "unparsable" for row in ROWS)

@@ -190,7 +190,7 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
     from wim.engines.reward_model_engine import ScoringModel
     from wim.models.stage import stage_model
     from wim.settings.models import ModelSource
-    from wim.training.reward_model import write_checkpoint
+    from wim.training.reward_model import train_reward_model
     from wim.training.run.setup import Run
 
     stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
@@ -207,7 +207,7 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
     ]
     write_table(tmp_path / "pairs.parquet", PAIRS, pa.Table.from_pylist(rows, PAIRS.schema))
     settings = {"arm": "x", "batch_size": 4, "epochs": 4.0, "learning_rate": 3e-3}
-    write_checkpoint(
+    train_reward_model(
         pairs=tmp_path / "pairs.parquet",
         settings=RewardModelSettings.model_validate({**settings, "precision": "float32"}),
         name="one",

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wim.errors import UserError
-from wim.pairs.by_reward import Scored, candidate_pairs, write_pairs
+from wim.pairs.by_reward import Scored, candidate_pairs, pair_candidates
 from wim.rewards.kinds import mixed_reward, scaled_rating
-from wim.rewards.score import write_rewards
+from wim.rewards.score import score_candidates
 from wim.settings.pairs import PairSettings
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import as_arrow, read_table, write_table
@@ -106,7 +106,7 @@ def rewards_of(
 ) -> list[dict]:
     dialogues, ratings, embeddings = write_shard(tmp_path, rows)
     options = RewardSettings.model_validate({"judge": "tiny", "zeta": 0.4} | settings)
-    write_rewards([dialogues], [ratings], [embeddings], options, tmp_path / "rewards")
+    score_candidates([dialogues], [ratings], [embeddings], options, tmp_path / "rewards")
     return list(read_table(tmp_path / "rewards", REWARDS).to_pylist())
 
 
@@ -159,7 +159,7 @@ def test_the_order_of_shards_changes_no_byte_of_the_rewards(tmp_path) -> None:
     for name, order in {"x": [one, other], "y": [other, one]}.items():
         dialogues, ratings, embeddings = map(list, zip(*order, strict=True))
         settings = RewardSettings(judge="tiny", zeta=0.4)
-        write_rewards(dialogues, ratings, embeddings, settings, tmp_path / name)
+        score_candidates(dialogues, ratings, embeddings, settings, tmp_path / name)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
@@ -308,7 +308,7 @@ def make_pairs(
 ) -> Path:
     output = folder / f"{name}.parquet"
     options = PairSettings.model_validate(settings)
-    write_pairs(
+    pair_candidates(
         [folder / "prompts"],
         shards,
         folder / "rewards",

@@ -357,7 +357,7 @@ def test_an_encoder_opened_from_a_copy_gives_the_same_table(
     write_table(tmp_path / "d.parquet", DIALOGUES, as_arrow(DIALOGUES, [candidate]))
     write_table(tmp_path / "r.parquet", RATINGS, as_arrow(RATINGS, [rating]))
     for name, place in {"shared": None, "copy": str(node)}.items():
-        embeddings.write_embeddings(
+        embeddings.embed_critiques(
             dialogues=tmp_path / "d.parquet",
             ratings=tmp_path / "r.parquet",
             manifest=minilm / "manifest.json",
@@ -387,7 +387,7 @@ def test_a_checkpoint_does_not_tell_where_its_base_was_opened(
     write_table(tmp_path / "pairs.parquet", PAIRS, pa.Table.from_pylist([pair], PAIRS.schema))
     settings = {"batch_size": 1, "lora": lora, "precision": "float32"}
     for name, place in {"shared": None, "copy": str(node)}.items():
-        dpo.write_checkpoint(
+        dpo.train_dpo(
             pairs=tmp_path / "pairs.parquet",
             settings=TrainingSettings.model_validate(settings),
             names={"arm": "wim", "round": 1, "reward": "wim"},

@@ -140,10 +140,10 @@ def test_nothing_to_learn_from_is_refused_with_what_was_left_out(tmp_path: Path)
 def fine_tuned(tables: tuple[Path, Path], base: Path, folder: Path, **changed: Any) -> list[float]:
     """Train on the teacher's completions; the loss of every step."""
     from wim.training.run.setup import Run
-    from wim.training.sft.train import write_checkpoint
+    from wim.training.sft.train import train_sft
 
     settings = {"completions": "teacher", "batch_size": 2, "epochs": 2.0, "precision": "float32"}
-    write_checkpoint(
+    train_sft(
         prompts=[tables[0]],
         dialogues=[tables[1]],
         settings=SftSettings.model_validate({**settings, "learning_rate": 1e-2, **changed}),

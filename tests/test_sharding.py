@@ -15,7 +15,7 @@ from wim.settings.config import load_config
 from wim.settings.training import TrainingSettings
 from wim.tables.files import write_table
 from wim.tables.schemas import PAIRS
-from wim.training.dpo.train import write_checkpoint
+from wim.training.dpo.train import train_dpo
 from wim.training.run.files import write_manifest
 from wim.training.run.launch import write_checkpoint_on
 from wim.training.run.setup import Run
@@ -70,7 +70,7 @@ def trained(
         parallel=parallel,  # type: ignore[arg-type]
     )
     write_checkpoint_on(
-        write_checkpoint,
+        train_dpo,
         gpus=gpus,
         log=folder / "training.log",
         pairs=pairs_table(folder / "pairs.parquet"),

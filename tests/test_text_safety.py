@@ -10,19 +10,19 @@ import pyarrow as pa
 import pytest
 from workflow_runs import REPOSITORY
 
-from wim.dialogues.generate import write_dialogues
-from wim.embedding.embed import write_embeddings
+from wim.dialogues.generate import generate_dialogues
+from wim.embedding.embed import embed_critiques
 from wim.engines.base import Request
 from wim.engines.local.engine import LocalEngine
 from wim.engines.remote.chat import ChatCompletion, read_completion
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.judging.parse import Status
-from wim.judging.rate import write_ratings
+from wim.judging.rate import rate_candidates
 from wim.models.stage import stage_model
-from wim.pairs.by_reward import write_pairs
+from wim.pairs.by_reward import pair_candidates
 from wim.prompts.ingest import ingest_prompts
-from wim.rewards.score import write_rewards
+from wim.rewards.score import score_candidates
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import ModelSource
@@ -69,7 +69,7 @@ def drawn(folder: Path, model: Path, prompts: list[str]) -> SimpleNamespace:
     (folder / "prompts.jsonl").write_text("".join(lines))
     settings = PromptSettings(files=[str(folder / "prompts.jsonl")], eval_fraction=0)
     ingest_prompts(settings, folder / "prompts.parquet")
-    write_dialogues(
+    generate_dialogues(
         prompts=folder / "prompts.parquet",
         models=[staged(model, folder)],
         templates=[],
@@ -96,7 +96,7 @@ def judged(
     dialogues = folder / "dialogues.parquet"
     write_table(dialogues, DIALOGUES, pa.Table.from_pylist(rows, schema=DIALOGUES.schema))
     templates = REPOSITORY / "config/templates" / method
-    write_ratings(
+    rate_candidates(
         dialogues=dialogues,
         model=staged(models, folder),
         templates=[templates / f"{name}.jinja" for name in TEMPLATES[method]],
@@ -109,7 +109,7 @@ def judged(
         seed=0,
         output=folder / "ratings.parquet",
     )
-    write_embeddings(
+    embed_critiques(
         dialogues=dialogues,
         ratings=folder / "ratings.parquet",
         manifest=encoder / "manifest.json",
@@ -118,7 +118,7 @@ def judged(
         store=folder / "vectors",
         output=folder / "embeddings.parquet",
     )
-    write_rewards(
+    score_candidates(
         dialogues=[dialogues],
         ratings=[folder / "ratings.parquet"],
         embeddings=[folder / "embeddings.parquet"],
@@ -127,7 +127,7 @@ def judged(
     )
     # The tiny model names no number in one call, so of that method there is no pair.
     with nullcontext() if method == "structured" else pytest.raises(UserError, match="no training"):
-        write_pairs(
+        pair_candidates(
             prompts=[prompts],
             dialogues=[dialogues],
             rewards=folder / "rewards.parquet",

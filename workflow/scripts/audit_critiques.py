@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from wim.evaluation.audit import write_audit
+from wim.evaluation.audit import audit_critiques
 from wim.job import job
 
 with job(snakemake) as spec:
-    write_audit(
+    audit_critiques(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         ratings=[Path(path) for path in snakemake.input.ratings],
         embeddings=[Path(path) for path in snakemake.input.embeddings],

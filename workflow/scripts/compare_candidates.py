@@ -4,11 +4,11 @@ from pathlib import Path
 
 from wim.engines.staged import staged_models
 from wim.job import job
-from wim.judging.compare import write_comparisons
+from wim.judging.compare import compare_candidates
 
 with job(snakemake) as spec:
     (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])
-    write_comparisons(
+    compare_candidates(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         model=model,
         templates=[Path(path) for path in snakemake.input.templates],

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from wim.embedding.embed import write_embeddings
+from wim.embedding.embed import embed_critiques
 from wim.job import job, scratch_folder, store_folder
 
 with job(snakemake) as spec:
-    write_embeddings(
+    embed_critiques(
         dialogues=Path(snakemake.input.dialogues),
         ratings=Path(snakemake.input.ratings),
         manifest=Path(snakemake.input.manifest),

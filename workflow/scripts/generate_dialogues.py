@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from wim.dialogues.generate import write_dialogues
+from wim.dialogues.generate import generate_dialogues
 from wim.engines.staged import staged_models
 from wim.job import job
 from wim.settings.dialogues import DialogueSettings
 
 with job(snakemake) as spec:
-    write_dialogues(
+    generate_dialogues(
         prompts=Path(snakemake.input.prompts),
         models=staged_models(snakemake, snakemake.input.manifests, snakemake.params.models),
         templates=[Path(path) for path in snakemake.input.templates],

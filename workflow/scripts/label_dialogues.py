@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from wim.evaluation.gate import write_labelled
+from wim.evaluation.gate import label_dialogues
 from wim.job import job
 
 with job(snakemake) as spec:
-    write_labelled(
+    label_dialogues(
         pairs=Path(snakemake.input.pairs),
         outputs=[Path(path) for path in snakemake.output.dialogues],
         **spec,

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from wim.job import job
-from wim.pairs.by_reward import write_pairs
+from wim.pairs.by_reward import pair_candidates
 from wim.settings.pairs import PairSettings
 
 with job(snakemake) as spec:
-    write_pairs(
+    pair_candidates(
         prompts=[Path(path) for path in snakemake.input.prompts],
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         rewards=Path(snakemake.input.rewards),

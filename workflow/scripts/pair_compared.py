@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from wim.job import job
-from wim.pairs.by_comparison import write_compared_pairs
+from wim.pairs.by_comparison import pair_compared
 from wim.settings.pairs import PairSettings
 
 with job(snakemake) as spec:
-    write_compared_pairs(
+    pair_compared(
         prompts=[Path(path) for path in snakemake.input.prompts],
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         policies=spec["between"],

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from wim.engines.staged import staged_models
 from wim.job import job
-from wim.judging.rate import write_ratings
+from wim.judging.rate import rate_candidates
 from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:
     (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])
-    write_ratings(
+    rate_candidates(
         dialogues=Path(snakemake.input.dialogues),
         model=model,
         templates=[Path(path) for path in snakemake.input.templates],

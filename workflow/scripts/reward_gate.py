@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from wim.evaluation.gate import write_gate
+from wim.evaluation.gate import reward_gate
 from wim.job import job
 
 with job(snakemake) as spec:
-    write_gate(
+    reward_gate(
         pairs=Path(snakemake.input.pairs),
         names=spec["rewards"],
         rewards=[Path(path) for path in snakemake.input.rewards],

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from wim.job import job
-from wim.rewards.score import write_rewards
+from wim.rewards.score import score_candidates
 from wim.settings.rewards import RewardSettings
 
 with job(snakemake) as spec:
-    write_rewards(
+    score_candidates(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         ratings=[Path(path) for path in snakemake.input.ratings],
         embeddings=[Path(path) for path in snakemake.input.embeddings],

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from wim.job import job
 from wim.settings.training import TrainingSettings
-from wim.training.dpo.train import write_checkpoint
+from wim.training.dpo.train import train_dpo
 from wim.training.run.launch import optional_path, training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(
-        write_checkpoint,
+        train_dpo,
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         pairs=Path(snakemake.input.pairs),

@@ -7,12 +7,12 @@ from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
 from wim.training.online_dpo.rewards import rewarding_of
-from wim.training.online_dpo.train import OnlineTables, write_online_checkpoint
+from wim.training.online_dpo.train import OnlineTables, train_online_dpo
 from wim.training.run.launch import training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(
-        write_online_checkpoint,
+        train_online_dpo,
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         prompts=[Path(path) for path in snakemake.input.prompts],

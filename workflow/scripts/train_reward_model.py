@@ -4,12 +4,12 @@ from pathlib import Path
 
 from wim.job import job
 from wim.settings.reward_models import RewardModelSettings
-from wim.training.reward_model import write_checkpoint
+from wim.training.reward_model import train_reward_model
 from wim.training.run.launch import training_run, write_checkpoint_on
 
 with job(snakemake) as spec:
     write_checkpoint_on(
-        write_checkpoint,
+        train_reward_model,
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         pairs=Path(snakemake.input.pairs),

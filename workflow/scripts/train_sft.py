@@ -5,11 +5,11 @@ from pathlib import Path
 from wim.job import job
 from wim.settings.sft import SftSettings
 from wim.training.run.launch import training_run, write_checkpoint_on
-from wim.training.sft.train import write_checkpoint
+from wim.training.sft.train import train_sft
 
 with job(snakemake) as spec:
     write_checkpoint_on(
-        write_checkpoint,
+        train_sft,
         gpus=snakemake.resources.get("gpu"),
         log=Path(snakemake.log[0]),
         prompts=[Path(path) for path in snakemake.input.prompts],

@@ -113,7 +113,7 @@ def draw_dialogues(
     yield from hold_dialogues(prompts, speakers, templates, settings, seed)
 
 
-def write_dialogues(
+def generate_dialogues(
     prompts: Path,
     models: Sequence[StagedModel],
     templates: list[Path],

@@ -130,7 +130,7 @@ def vector_schema() -> "pa.Schema":
     return pa.schema([("vector", pa.list_(pa.float32())), ("truncated", pa.bool_())])
 
 
-def write_embeddings(
+def embed_critiques(
     dialogues: Path,
     ratings: Path,
     manifest: Path,

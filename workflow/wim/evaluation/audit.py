@@ -66,7 +66,7 @@ class Audit:
     shuffled_counts: tuple[int, ...]
 
 
-def write_audit(
+def audit_critiques(
     dialogues: Sequence[Path],
     ratings: Sequence[Path],
     embeddings: Sequence[Path],
@@ -178,7 +178,7 @@ def _histogram(cosines: "np.ndarray[Any, Any]") -> tuple[int, ...]:
 
 
 def read_audit(path: Path) -> Audit:
-    """An audit as `write_audit` wrote it; UserError for a file of another form."""
+    """An audit as `audit_critiques` wrote it; UserError for a file of another form."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -35,7 +35,9 @@ logger = logging.getLogger(__name__)
 SEEDS = 2**60
 
 
-def write_labelled(pairs: Path, outputs: Sequence[Path], share: float = 1.0, seed: int = 0) -> None:
+def label_dialogues(
+    pairs: Path, outputs: Sequence[Path], share: float = 1.0, seed: int = 0
+) -> None:
     """The responses of labelled pairs as dialogues tables, shared out to shards by the pair's hash.
 
     share: of the pairs, drawn by seed. Raises UserError, with file and row, for a file that is not
@@ -90,7 +92,7 @@ def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path, seed: in
     return Retest(stability(runs, seed), rank_correlation(values, others))
 
 
-def write_gate(
+def reward_gate(
     pairs: Path,
     names: Sequence[str],
     rewards: Sequence[Path],

@@ -56,7 +56,7 @@ def compared_pairs(
             )
 
 
-def write_comparisons(
+def compare_candidates(
     dialogues: Sequence[Path],
     model: StagedModel,
     templates: list[Path],

@@ -48,7 +48,7 @@ def answer_codes() -> dict[str, str]:
     return {**engine_codes(), SCORE: score_code()}
 
 
-def write_ratings(
+def rate_candidates(
     dialogues: Path,
     model: StagedModel,
     templates: list[Path],

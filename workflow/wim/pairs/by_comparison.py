@@ -12,7 +12,7 @@ from wim.tables.schemas import COMPARISONS
 OF_COMPARISONS = ["a_id", "b_id", "status", "winner", "preference_a"]
 
 
-def write_compared_pairs(
+def pair_compared(
     prompts: Sequence[Path],
     dialogues: Sequence[Path],
     policies: Sequence[str],

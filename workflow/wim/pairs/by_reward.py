@@ -102,7 +102,7 @@ def shard_pairs(
     return found
 
 
-def write_pairs(
+def pair_candidates(
     prompts: Sequence[Path],
     dialogues: Sequence[Path],
     rewards: Path,

@@ -136,7 +136,7 @@ def _piece_cosines(
     return values
 
 
-def write_rewards(
+def score_candidates(
     dialogues: Sequence[Path],
     ratings: Sequence[Path],
     embeddings: Sequence[Path],

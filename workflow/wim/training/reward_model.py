@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 EVALUATION = "evaluation.json"
 
 
-def write_checkpoint(
+def train_reward_model(
     pairs: Path,
     settings: RewardModelSettings,
     name: str,

@@ -20,7 +20,7 @@ from wim.training.run.weights import open_language_model
 logger = logging.getLogger(__name__)
 
 
-def write_checkpoint(
+def train_dpo(
     pairs: Path,
     settings: TrainingSettings,
     names: dict[str, Any],

@@ -43,7 +43,7 @@ class OnlineTables:
     exclusions: Path
 
 
-def write_online_checkpoint(
+def train_online_dpo(
     prompts: Sequence[Path],
     dialogues: DialogueSettings,
     rewarding: Rewarding,
@@ -210,10 +210,10 @@ def _write_tables(
     """The tables of everything that was drawn, by the stages' own functions, from their stores."""
     import pyarrow as pa
 
-    from wim.embedding.embed import write_embeddings
-    from wim.judging.rate import write_ratings
-    from wim.pairs.by_reward import write_pairs
-    from wim.rewards.score import write_rewards
+    from wim.embedding.embed import embed_critiques
+    from wim.judging.rate import rate_candidates
+    from wim.pairs.by_reward import pair_candidates
+    from wim.rewards.score import score_candidates
     from wim.tables.files import read_table, write_table
     from wim.tables.schemas import DIALOGUES
 
@@ -224,21 +224,21 @@ def _write_tables(
         if int(path.name.split("-")[0]) < trainer.state.max_steps
     ]
     write_table(tables.dialogues, DIALOGUES, pa.concat_tables(parts))
-    write_ratings(
+    rate_candidates(
         *(tables.dialogues, told.model, list(told.templates), told.judge, told.settings),
         *(told.seed, tables.ratings),
     )
     embeddings = [drawn / "embeddings" for _ in told.encoder]
     for manifest, path in zip(told.encoder, embeddings, strict=True):
-        write_embeddings(
+        embed_critiques(
             *(tables.dialogues, tables.ratings, manifest, told.judge, told.model.batch_size),
             *(told.encoder_store, path, told.model.scratch),
         )
-    write_rewards(
+    score_candidates(
         [tables.dialogues], [tables.ratings], embeddings, told.reward, tables.rewards, told.seed
     )
     speaker = {"policy": f"{names['arm']}-online", "judge": told.judge, "reward": names["reward"]}
-    write_pairs(
+    pair_candidates(
         *(prompts, [tables.dialogues], tables.rewards, pairing, speaker, trainer.args.seed),
         *(tables.pairs, tables.exclusions),
     )

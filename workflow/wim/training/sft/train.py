@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def write_checkpoint(
+def train_sft(
     prompts: list[Path],
     dialogues: list[Path],
     settings: SftSettings,
