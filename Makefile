@@ -56,7 +56,7 @@ format: setup ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-reference: setup ## config/config.yaml, config/schema.json and docs/configuration.md from the models
+reference: setup ## config.yaml, schema.json and docs/reference/configuration.md from the settings
 	$(BIN)/python -m wim.settings.docs
 
 clean: ## results, logs and benchmarks; the environment stays

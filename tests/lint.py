@@ -1,8 +1,8 @@
 """`snakemake --lint`, with its demand of an environment per rule answered once for all rules.
 
 All rules run in the one pinned environment that `make setup` installs from constraints.txt
-(docs/decisions/environment.md), so that finding is expected of every rule. Any other finding is
-printed and ends with exit status 1.
+(docs/design/decisions/environment.md), so that finding is expected of every rule. Any other
+finding is printed and ends with exit status 1.
 """
 
 import subprocess

@@ -136,7 +136,7 @@ def test_schema_has_description_default_and_unit_apart() -> None:
 
 
 def test_page_shows_every_key_and_its_examples_are_valid() -> None:
-    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     for key in KEYS:
         assert f"| `{key.split('.')[-1]}` |" in page
     assert "| `shards` | integer from 1 to 999 | `2` | shards |" in page

@@ -1,4 +1,4 @@
-"""What runs again after which change: a case for each line of the contract in docs/reruns.md."""
+"""What runs again after which change: a case for each line of docs/design/reruns.md."""
 
 import os
 import shutil

@@ -62,7 +62,7 @@ How often a reward prefers the same of two candidates as a control does, over th
 
 {critiques}
 
-Of critiques that name something; docs/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine is then no measure of the answer.
+Of critiques that name something; docs/guide/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine is then no measure of the answer.
 
 ![Cosines of critiques with their own response and with another one]({critiques_figure})
 

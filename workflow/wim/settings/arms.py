@@ -20,7 +20,7 @@ class Arm(Section):
 
     method: Literal["dpo", "online_dpo"] = "dpo"
     """dpo: from pairs of the dialogues table; online_dpo: from pairs that are drawn from the model and
-    judged while it trains; docs/training.md. Unit: none."""
+    judged while it trains; docs/guide/training.md. Unit: none."""
 
     pairs: dict[str, Any] = {}
     """Keys of `pairs` that this arm sets otherwise. Unit: none."""

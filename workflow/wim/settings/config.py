@@ -97,7 +97,7 @@ class Config(Section):
 
     sft: dict[Name, SftSettings] = {}
     """Supervised fine-tunings by a name of your choice, under which each is a model: arms may start
-    from it, the actor and policies may be it; docs/training.md. Unit: none."""
+    from it, the actor and policies may be it; docs/guide/training.md. Unit: none."""
 
     reward_models: dict[Name, RewardModelSettings] = {}
     """Reward models by a name of your choice, under which judges of the method reward_model know
@@ -111,7 +111,7 @@ class Config(Section):
 
     grid: dict[Name, dict[str, Any]] = {}
     """Further arms, by the name of each grid: keys of an arm, nested ones with dots, each with a
-    value or a list of values, of which every combination becomes an arm; docs/rounds.md.
+    value or a list of values, of which every combination becomes an arm; docs/guide/rounds.md.
     Unit: none."""
 
     @field_validator("models", mode="before")

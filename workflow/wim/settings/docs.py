@@ -1,6 +1,6 @@
 """The written reference of the configuration, generated from the settings' own descriptions.
 
-python -m wim.settings.docs            write config.yaml, schema.json and docs/configuration.md
+python -m wim.settings.docs            write the files named in FILES, below config/ and docs/
 python -m wim.settings.docs --check    exit with 1 if one of them differs
 """
 
@@ -84,7 +84,7 @@ def config_schema() -> str:
 
 
 def configuration_md() -> str:
-    """The text of docs/configuration.md."""
+    """The text of docs/reference/configuration.md."""
     parts = [DOCS_HEAD]
     for place in _places(Place("", "", Config, Config())):
         level = "###" if "." in place.path.replace(".<name>", "") else "##"
@@ -99,7 +99,7 @@ def configuration_md() -> str:
 FILES = {
     "config/config.yaml": config_yaml,
     "config/schema.json": config_schema,
-    "docs/configuration.md": configuration_md,
+    "docs/reference/configuration.md": configuration_md,
 }
 
 

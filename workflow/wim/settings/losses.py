@@ -125,7 +125,7 @@ def _check_name(name: object) -> None:
         iter(difflib.get_close_matches(str(name), LOSSES, n=1)), None
     )
     if near:
-        raise ValueError(f"did you mean '{near}'? docs/losses.md has all names")
+        raise ValueError(f"did you mean '{near}'? docs/reference/losses.md has all names")
     raise ValueError(f"write one of {', '.join(LOSSES)}")
 
 

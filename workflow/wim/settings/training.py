@@ -34,7 +34,7 @@ class TrainingSettings(OptimizationSettings):
 
     loss: LossName | dict[LossName, Annotated[float, Field(gt=0)]] = "sigmoid"
     """The loss by its name, or several with the weight of each, such as {sigmoid: 0.8, lrml: 0.2};
-    docs/losses.md has them all. Unit: none."""
+    docs/reference/losses.md has them all. Unit: none."""
 
     tau: float | None = Field(default=None, gt=0)
     """Temperature in discopop, dbaql, aql, aqfl, pfl and lrml; null is 0.05, the paper's.

@@ -1,4 +1,4 @@
-"""Memory of each stage in bytes, tensor by tensor. docs/sizing.md has the formulas in one table.
+"""Memory of each stage in bytes, tensor by tensor; the formulas are in docs/reference/sizing.md.
 
 The counts follow what the stages execute: the engine's growing cache, transformers' layers, and
 TRL's DPO with its loss in tiles. bench/memory.py checks them against runs.

@@ -97,7 +97,7 @@ class EndpointEngine:
         if all(len(set(each)) == 1 for each in repeated):
             logger.warning(
                 "models.%s: a temperature is set, and all %d answers to %d questions are word for "
-                "word alike; does the server sample? (docs/endpoints.md, A served model)",
+                "word alike; does the server sample? (docs/guide/endpoints.md, A served model)",
                 *(self.calls.name, answers, len(repeated)),
             )
 

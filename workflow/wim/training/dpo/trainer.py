@@ -1,7 +1,7 @@
 """TRL's DPO trainer, faster and with losses of our own. Importing this module loads trl.
 
 TRL computes its own losses and every metric; the outputs that its forward passes give are read on
-the way, and the losses that it lacks are added to its sum. What docs/training-speed.md measures
+the way, and the losses that it lacks are added to its sum. What docs/design/training-speed.md measures
 stands in modules of its own: the head, the order of pairs, and the stored reference.
 """
 
