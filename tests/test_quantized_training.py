@@ -52,7 +52,7 @@ def test_adapters_learn_on_packed_weights_and_are_merged_into_whole_ones(
         pairs=pairs_file(tmp_path / "pairs.parquet"),
         settings=settings,
         names={"arm": "packed", "round": 1, "reward": "r"},
-        behind={},
+        upstream_settings={},
         run=Run(
             manifest=tmp_path / "base/manifest.json",
             seed=0,

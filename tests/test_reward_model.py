@@ -211,7 +211,7 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
         pairs=tmp_path / "pairs.parquet",
         settings=RewardModelSettings.model_validate({**settings, "precision": "float32"}),
         name="one",
-        behind={},
+        upstream_settings={},
         run=Run(tmp_path / "tiny/manifest.json", 0, 4, tmp_path / "store", 300, tmp_path / "out"),
     )
     told = json.loads((tmp_path / "out/evaluation.json").read_text())["held_out"]

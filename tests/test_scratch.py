@@ -391,7 +391,7 @@ def test_a_checkpoint_does_not_tell_where_its_base_was_opened(
             pairs=tmp_path / "pairs.parquet",
             settings=TrainingSettings.model_validate(settings),
             names={"arm": "wim", "round": 1, "reward": "wim"},
-            behind={},
+            upstream_settings={},
             run=Run(
                 manifest=tmp_path / "tiny/manifest.json",
                 seed=0,

@@ -149,7 +149,7 @@ def fine_tuned(tables: tuple[Path, Path], base: Path, folder: Path, **changed: A
         settings=SftSettings.model_validate({**settings, "learning_rate": 1e-2, **changed}),
         system=None,
         name="taught",
-        behind={},
+        upstream_settings={},
         run=Run(
             manifest=base / "manifest.json",
             seed=0,

@@ -76,7 +76,7 @@ def trained(
         pairs=pairs_table(folder / "pairs.parquet"),
         settings=settings,
         names={"arm": "a", "round": 1, "reward": "r"},
-        behind={},
+        upstream_settings={},
         run=run,
     )
     lines = (folder / "checkpoint/metrics.jsonl").read_text().splitlines()

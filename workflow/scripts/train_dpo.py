@@ -17,6 +17,6 @@ with job(snakemake) as spec:
         verdicts=[Path(path) for path in snakemake.input.verdicts],
         settings=TrainingSettings.model_validate(spec["training"]),
         names=spec["names"],
-        behind=spec["behind"],
+        upstream_settings=spec["behind"],
         run=training_run(snakemake),
     )

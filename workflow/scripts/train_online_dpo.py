@@ -21,7 +21,7 @@ with job(snakemake) as spec:
         pairing=PairSettings.model_validate(spec["pairs"]),
         settings=TrainingSettings.model_validate(spec["training"]),
         names=spec["names"],
-        behind=spec["behind"],
+        upstream_settings=spec["behind"],
         sft_prompts=spec.get("sft_prompts"),
         run=training_run(snakemake),
         tables=OnlineTables(

@@ -15,6 +15,6 @@ with job(snakemake) as spec:
         pairs=Path(snakemake.input.pairs),
         settings=RewardModelSettings.model_validate(spec["reward_model"]),
         name=snakemake.wildcards.reward_model,
-        behind=spec["behind"],
+        upstream_settings=spec["behind"],
         run=training_run(snakemake),
     )

@@ -17,6 +17,6 @@ with job(snakemake) as spec:
         settings=SftSettings.model_validate(spec["sft"]),
         system=spec["system"],
         name=snakemake.wildcards.sft,
-        behind=spec["behind"],
+        upstream_settings=spec["behind"],
         run=training_run(snakemake),
     )

@@ -25,13 +25,13 @@ def train_reward_model(
     pairs: Path,
     settings: RewardModelSettings,
     name: str,
-    behind: dict[str, Any],
+    upstream_settings: dict[str, Any],
     run: Run,
 ) -> None:
     """Train on the pairs' train split, measure on its eval split, and write the model.
 
     Beside what every checkpoint has there is evaluation.json: accuracy and calibration on the
-    pairs that were held out, null where there are none. name: of the reward model. behind:
+    pairs that were held out, null where there are none. name: of the reward model. upstream_settings:
     settings that made the pairs, for the card. See wim.training.run.run.
     """
     from wim.provenance.digest import digest_file
@@ -40,7 +40,7 @@ def train_reward_model(
         "reward_model": name,
         "kind": "reward_model",
         "title": f"reward model {name}",
-        "settings": behind,
+        "settings": upstream_settings,
         "digests": {"pairs": digest_file(pairs)},
     }
     report = partial(_evaluate, settings)

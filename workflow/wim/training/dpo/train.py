@@ -24,7 +24,7 @@ def train_dpo(
     pairs: Path,
     settings: TrainingSettings,
     names: dict[str, Any],
-    behind: dict[str, Any],
+    upstream_settings: dict[str, Any],
     run: Run,
     reference: Path | None = None,
     verdicts: Sequence[Path] = (),
@@ -32,7 +32,7 @@ def train_dpo(
     """Train on the pairs' train split, evaluate on its eval split, and write the checkpoint.
 
     names: the `arm`, `round` and `reward`, and `sft_learning_rate` where the model was fine-tuned
-    before. behind: settings that made the pairs, for the card. reference: manifest of the
+    before. upstream_settings: those that made the pairs, for the card. reference: manifest of the
     reference model; without one it is the model that is trained. verdicts: what may have stopped
     the arm, whose last checkpoint is then passed on. See wim.training.run.run.
     """
@@ -50,7 +50,7 @@ def train_dpo(
         **names,
         "kind": "dpo",
         "title": f"arm {names['arm']}, round {names['round']}",
-        "settings": behind,
+        "settings": upstream_settings,
         "digests": {"pairs": digest_file(pairs), **held_to},
     }
     folder = local_copy(reference, run.scratch).parent if reference else None

@@ -50,14 +50,14 @@ def train_online_dpo(
     pairing: PairSettings,
     settings: TrainingSettings,
     names: dict[str, Any],
-    behind: dict[str, Any],
+    upstream_settings: dict[str, Any],
     sft_prompts: float | None,
     run: Run,
     tables: OnlineTables,
 ) -> None:
     """Train on completions that the model draws for the prompts of the train split.
 
-    dialogues: how they are drawn. names: the `arm`, `round` and `reward`. behind: settings that made
+    dialogues: how they are drawn. names: the `arm`, `round` and `reward`. upstream_settings: those that made
     the labels, for the card. sft_prompts: the share of the prompts that the model was fine-tuned on,
     which are left out here. Writes the checkpoint (see wim.training.run.run) and the tables. Raises
     UserError if no prompt leaves room for a completion, or nothing that was drawn could be labelled.
@@ -85,7 +85,7 @@ def train_online_dpo(
         **names,
         "kind": "online_dpo",
         "title": f"arm {names['arm']}, round {names['round']}",
-        "settings": behind,
+        "settings": upstream_settings,
         "digests": digests,
     }
     with ExitStack() as opened:

@@ -25,13 +25,13 @@ def train_sft(
     settings: SftSettings,
     system: str | None,
     name: str,
-    behind: dict[str, Any],
+    upstream_settings: dict[str, Any],
     run: Run,
 ) -> None:
     """Train on completions of the training prompts, evaluate on the others', write the checkpoint.
 
     dialogues: all shards of the policy that the settings name; none for references, whose prompts
-    stand behind the `system` message. name: of the fine-tuning. behind: settings that made the
+    stand behind the `system` message. name: of the fine-tuning. upstream_settings: those that made the
     completions, for the card. See wim.training.run.run.
     """
     excluded: Counter[str] = Counter()
@@ -42,7 +42,7 @@ def train_sft(
         "sft": name,
         "kind": "sft",
         "title": f"fine-tuning {name}",
-        "settings": behind,
+        "settings": upstream_settings,
         "digests": {"completions": _digest(splits)},
     }
     make = partial(_trainer, splits)
