@@ -58,7 +58,7 @@ def spec_of_comparison(wildcards):
     model = CONFIG.source_of(judge.model)
     named = CONFIG.comparisons.get(wildcards.comparison)
     return spec(
-        judge=judge.told(),
+        judge=judge.identity(),
         per_context=named and named.per_context,
         seed=CONFIG.seed,
         **(model.answering | model.choosing),

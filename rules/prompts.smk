@@ -58,7 +58,7 @@ rule ingest_prompts:
         "logs/ingest_prompts.log",
     localrule: True
     params:
-        spec=literally(spec(prompts=CONFIG.prompts.told())),
+        spec=literally(spec(prompts=CONFIG.prompts.identity())),
         code=code_of("ingest_prompts"),
     script:
         "../workflow/scripts/ingest_prompts.py"

@@ -67,7 +67,7 @@ rule summary:
         spec=literally(
             spec(
                 rewards={
-                    name: reward.told(CONFIG.seed)["reward"]
+                    name: reward.identity(CONFIG.seed)["reward"]
                     for name, reward in CONFIG.rewards.items()
                 },
                 arms={

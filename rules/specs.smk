@@ -10,7 +10,7 @@ def spec_of_dialogues(wildcards):
     """How the policy's completions are drawn, and what decides its models' answers."""
     models = [CONFIG.source_of(name) for name in speakers(wildcards.policy)]
     return spec(
-        dialogues=CONFIG.policy_dialogues(wildcards.policy).told(),
+        dialogues=CONFIG.policy_dialogues(wildcards.policy).identity(),
         answering=[model.answering for model in models],
         seed=CONFIG.seed,
     )
@@ -27,7 +27,7 @@ def spec_of_judge(wildcards):
     judge = CONFIG.judges[wildcards.judge]
     model = CONFIG.judge_model(wildcards.judge, wildcards.policy)
     return spec(
-        judge=judge.told(),
+        judge=judge.identity(),
         seed=seed_of_policy(wildcards.policy, CONFIG.seed),
         **(model.answering | model.choosing | spec_of_judged(wildcards)),
     )
@@ -36,7 +36,7 @@ def spec_of_judge(wildcards):
 def spec_of_reward(wildcards):
     """The reward and what it uses."""
     seed = seed_of_policy(wildcards.policy, CONFIG.seed)
-    return spec(**CONFIG.rewards[wildcards.reward].told(seed))
+    return spec(**CONFIG.rewards[wildcards.reward].identity(seed))
 
 
 def spec_of_pairs(wildcards):
@@ -72,12 +72,12 @@ def spec_of_training(wildcards):
             "reward": arm.labelled_by,
             **rate,
         },
-        behind=told_on_card({**CONFIG.behind_pairs(wildcards.arm, number), **before}),
+        behind=card_settings({**CONFIG.behind_pairs(wildcards.arm, number), **before}),
         **CONFIG.source_of(CONFIG.start_of(wildcards.arm)).below(training.lora),
     )
 
 
-def told_on_card(sections):
+def card_settings(sections):
     """What stands on a model card of the settings behind the data: those that are no defaults."""
     return {
         name: section.model_dump(
@@ -96,7 +96,7 @@ def spec_of_sft(wildcards):
         sft=settings,
         system=None if of_policy else dialogues.system,
         seed=CONFIG.seed,
-        behind=told_on_card({"dialogues": dialogues} if of_policy else {}),
+        behind=card_settings({"dialogues": dialogues} if of_policy else {}),
         **CONFIG.source_of(wildcards.sft).below(settings.lora),
     )
 
@@ -104,7 +104,7 @@ def spec_of_sft(wildcards):
 def spec_of_reward_model(wildcards):
     """The settings of a reward model, and for the model card what its pairs were made with."""
     settings = CONFIG.reward_models[wildcards.reward_model]
-    behind = told_on_card(CONFIG.behind_pairs(settings.arm))
+    behind = card_settings(CONFIG.behind_pairs(settings.arm))
     return spec(reward_model=settings, seed=CONFIG.seed, behind=behind)
 
 

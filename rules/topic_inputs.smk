@@ -22,7 +22,7 @@ def template_of_topics(wildcards):
 def spec_of_topics(wildcards):
     """How topics are proposed and chosen, and what decides the models' answers."""
     return spec(
-        topics=CONFIG.prompts.topics.told(),
+        topics=CONFIG.prompts.topics.identity(),
         answering=[CONFIG.models[name].answering for name in proposers()],
         seed=CONFIG.seed,
     )

@@ -39,9 +39,9 @@ def spec_of_online_training(wildcards):
     return spec(
         training=training,
         pairs=CONFIG.arm_pairs(wildcards.arm),
-        dialogues=CONFIG.dialogues.told(),
-        judge=judge.told(),
-        reward=reward.told(CONFIG.seed)["reward"],
+        dialogues=CONFIG.dialogues.identity(),
+        judge=judge.identity(),
+        reward=reward.identity(CONFIG.seed)["reward"],
         answering=model.answering | model.choosing,
         seed=CONFIG.arm_seed(wildcards.arm),
         judging_seed=CONFIG.seed,
@@ -52,7 +52,7 @@ def spec_of_online_training(wildcards):
             "judge": name,
         },
         **prompts_of_sft(wildcards.arm),
-        behind=told_on_card(CONFIG.behind_pairs(wildcards.arm)),
+        behind=card_settings(CONFIG.behind_pairs(wildcards.arm)),
         **CONFIG.source_of(CONFIG.start_of(wildcards.arm)).below(training.lora),
     )
 

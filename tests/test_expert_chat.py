@@ -197,7 +197,7 @@ def test_what_whole_conversations_cannot_be_is_refused(settings, words) -> None:
 
 def test_judging_turns_is_told_to_no_rule() -> None:
     chat = DialogueSettings(mode="expert_chat")
-    assert "judged" not in chat.told() and "judged" not in DialogueSettings().told()
+    assert "judged" not in chat.identity() and "judged" not in DialogueSettings().identity()
 
 
 class Speaking:

@@ -378,7 +378,7 @@ def test_each_method_rates_all_candidates_in_their_order() -> None:
 
 def test_a_structured_judge_is_what_it_was_before_there_were_other_methods() -> None:
     settings = JudgeSettings(model="m")
-    assert canonical_json(settings.told()) == (
+    assert canonical_json(settings.identity()) == (
         '{"echo_overlap":0.8,"method":"structured","model":"m","nothing_missing":"Nothing is '
         'missing","sampling":{"max_new_tokens":40,"temperature":0.0,"top_k":50,"top_p":1.0}}'
     )
@@ -390,18 +390,18 @@ def test_a_structured_judge_is_what_it_was_before_there_were_other_methods() -> 
 
 def test_a_structured_judge_that_is_asked_again_is_another_one() -> None:
     once, more = (settings_of("structured", attempts=attempts) for attempts in (1, 3))
-    assert "attempts" not in once.told()
-    assert more.told() == {**once.told(), "attempts": 3}
-    assert JudgeSettings.model_validate(more.told()) == more
+    assert "attempts" not in once.identity()
+    assert more.identity() == {**once.identity(), "attempts": 3}
+    assert JudgeSettings.model_validate(more.identity()) == more
 
 
 def test_a_judge_is_told_what_its_method_uses_and_reads_its_settings_back() -> None:
     single, upstream = settings_of("single_call", attempts=3), settings_of("upstream")
-    assert set(single.told()) - set(upstream.told()) == {
+    assert set(single.identity()) - set(upstream.identity()) == {
         *("nothing_missing", "echo_overlap", "attempts", "decimals")
     }
     for settings in (single, upstream):
-        assert JudgeSettings.model_validate(json.loads(json.dumps(settings.told()))) == settings
+        assert JudgeSettings.model_validate(json.loads(json.dumps(settings.identity()))) == settings
 
 
 def test_a_methods_templates_are_its_own_unless_a_folder_is_named() -> None:

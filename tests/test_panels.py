@@ -114,5 +114,5 @@ def test_a_reward_without_a_judge_is_refused() -> None:
 
 
 def test_settings_of_a_panel_are_no_part_of_what_other_kinds_are_told() -> None:
-    told = RewardSettings(judge="j", zeta=1.0).told(0)
+    told = RewardSettings(judge="j", zeta=1.0).identity(0)
     assert told == {"reward": {"judge": "j", "zeta": 1.0, "rating": "rating"}}

@@ -127,5 +127,5 @@ def test_a_row_without_a_prompt_is_refused_or_left_out_and_counted(
 
 
 def test_what_becomes_of_unusable_rows_is_told_only_where_it_matters() -> None:
-    assert "unusable" not in PromptSettings().told()
-    assert PromptSettings(unusable="drop").told()["unusable"] == "drop"
+    assert "unusable" not in PromptSettings().identity()
+    assert PromptSettings(unusable="drop").identity()["unusable"] == "drop"

@@ -240,7 +240,7 @@ def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
 
 
 def test_a_mixture_is_told_what_it_was_told_before_there_were_other_kinds() -> None:
-    told = RewardSettings(judge="j", zeta=1).told(seed=3)
+    told = RewardSettings(judge="j", zeta=1).identity(seed=3)
     assert canonical_json(told) == '{"reward":{"judge":"j","rating":"rating","zeta":1.0}}'
 
 
@@ -251,8 +251,8 @@ def test_the_seed_is_told_only_where_something_is_drawn() -> None:
         "negated": 1,
         "length": None,
     }.items():
-        assert "seed" not in RewardSettings(judge="j", kind=kind, zeta=zeta).told(3)
+        assert "seed" not in RewardSettings(judge="j", kind=kind, zeta=zeta).identity(3)
     for kind, zeta in {"shuffled_wim": 1, "random": None}.items():
         settings = RewardSettings(judge="j", kind=kind, zeta=zeta)
-        assert settings.told(3)["seed"] == 3
-        assert RewardSettings.model_validate(settings.told(3)["reward"]) == settings
+        assert settings.identity(3)["seed"] == 3
+        assert RewardSettings.model_validate(settings.identity(3)["reward"]) == settings

@@ -28,7 +28,7 @@ class Judge(ABC):
         self.templates = templates
         self.settings = settings
         self.seed = seed
-        told = {key: value for key, value in settings.told().items() if key != "model"}
+        told = {key: value for key, value in settings.identity().items() if key != "model"}
         self.digest = digest_of(
             {"model": model_digest, "templates": templates.digest, "settings": told, "seed": seed}
         )

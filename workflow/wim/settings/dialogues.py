@@ -78,7 +78,7 @@ class DialogueSettings(Section):
             return 2 * self.exchanges * self.candidates
         return self.exchanges * (self.candidates + (self.candidates if self.learn == "both" else 1))
 
-    def told(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that the mode uses, but for the models and templates, which are files."""
         unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
         if self.partner_sampling is None:

@@ -92,7 +92,7 @@ class JudgeSettings(Section):
         folder = self.templates or f"config/templates/{about}{self.method}"
         return [f"{folder}/{name}.jinja" for name in TEMPLATES[self.method]]
 
-    def told(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that the method uses, but for the templates, which are files."""
         unused = UNUSED[self.method]
         if self.method == "structured" and self.attempts == 1:

@@ -72,7 +72,7 @@ class PromptSettings(Section):
     """Number of hash buckets; each is one job per stage, and an edited prompt reruns its bucket
     only. Unit: shards."""
 
-    def told(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that decide the table, but for the files; what does nothing is left out."""
         values = self.model_dump(mode="json", exclude={"files", "shards", "topics"})
         if self.unusable == "refuse":

@@ -89,7 +89,7 @@ class RewardSettings(Section):
             return ()
         return ("ratings",) if "zeta" in UNUSED[self.kind] else ("ratings", "embeddings")
 
-    def told(self, seed: int) -> dict[str, Any]:
+    def identity(self, seed: int) -> dict[str, Any]:
         """The reward and what it uses; the run's seed only where something is drawn."""
         unused = UNUSED[self.kind] | ({"kind"} if self.kind == "mixture" else set())
         drawn = self.kind in ("shuffled_wim", "random")

@@ -42,7 +42,7 @@ class TopicSettings(Section):
         """The template file."""
         return f"{self.templates}/topic.jinja"
 
-    def told(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings, but for the models and the template, which are files."""
         return self.model_dump(mode="json", exclude={"models", "templates"})
 

@@ -68,8 +68,8 @@ def train_online_dpo(
     told = {
         "sampling": dialogues.sampling.model_dump(mode="json"),
         "system": dialogues.system,
-        "judge": rewarding.settings.told(),
-        "reward": rewarding.reward.told(rewarding.seed),
+        "judge": rewarding.settings.identity(),
+        "reward": rewarding.reward.identity(rewarding.seed),
         "pairs": pairing.model_dump(mode="json"),
         "sft_prompts": sft_prompts,
     }
