@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 from wim.settings.losses import LOSSES
 from wim.training.dpo.losses import OWN, cell, dbaql, kto_pair, lrml, pair_losses, pfl
-from wim.training.records.notes import rising_interval
+from wim.training.records.basin import rising_interval
 
 Array = np.ndarray
 BETA, TAU, SMOOTHING = 0.07, 0.06, 0.1

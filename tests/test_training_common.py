@@ -9,13 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wim.provenance.digest import digest_file
-from wim.training.run.files import (
-    accumulation_steps,
-    unclocked,
-    whole_folder,
-    write_json_lines,
-    write_manifest,
-)
+from wim.training.run.files import unclocked, whole_folder, write_json_lines, write_manifest
+from wim.training.run.steps import accumulation_steps
 
 
 @pytest.mark.parametrize(

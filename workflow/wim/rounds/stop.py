@@ -1,26 +1,21 @@
-"""What becomes of an arm that has converged: its checkpoint is passed on from round to round."""
+"""Whether an arm has stopped: what the convergence check of the round before decided."""
 
 import json
-import logging
-import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from wim.errors import UserError
 
-logger = logging.getLogger(__name__)
-NOTICE = """\
-**This is the checkpoint of round {before}, passed on unchanged as that of round {round}**: {reason}
-Nothing was generated, judged or trained in this round. The rest of this card is that of the
-checkpoint.
-
-"""
-
 
 def reason_to_stop(verdicts: Iterable[str | Path]) -> str:
-    """Why an arm stopped before this round, by what the check of the round before wrote; or ""."""
+    """Why an arm stopped before this round, "" if it did not.
+
+    Args:
+        verdicts: Files that check_convergence wrote; none for the first two rounds.
+
+    Raises:
+        UserError: A file is no verdict.
+    """
     for path in verdicts:
         try:
             verdict = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -29,44 +24,3 @@ def reason_to_stop(verdicts: Iterable[str | Path]) -> str:
         except (ValueError, LookupError, TypeError) as error:
             raise UserError(f"{path}: no verdict on a round ({error}). Delete it.") from None
     return ""
-
-
-def pass_on(before: Path, reason: str, names: Mapping[str, Any], folder: Path) -> None:
-    """Make a round's checkpoint of the one before, in a run that has stopped.
-
-    before: its folder. The weights are linked, not copied, where the file system can; the card,
-    provenance.json and the manifest's source say whose they are.
-    """
-    from wim.training.run.files import whole_folder, write_manifest
-
-    number = int(names["round"])
-    with whole_folder(folder) as partial:
-        shutil.copytree(before, partial, copy_function=_link, dirs_exist_ok=True)
-        story = json.loads((before / "provenance.json").read_text(encoding="utf-8"))
-        story["passed_on"] = {"from_round": number - 1, "to_round": number, "reason": reason}
-        card = (before / "README.md").read_text(encoding="utf-8")
-        head, separator, rest = card.partition("\n# ")
-        notice = NOTICE.format(before=number - 1, round=number, reason=reason)
-        for name, text in (
-            ("provenance.json", json.dumps(story, indent=2, sort_keys=True) + "\n"),
-            ("README.md", f"{head}\n{notice}{separator.lstrip()}{rest}"),
-        ):
-            # The file is shared with the folder before, so it is replaced and not written into.
-            (partial / name).unlink()
-            (partial / name).write_text(text, encoding="utf-8")
-        (partial / "manifest.json").unlink()
-        source = f"arm {names['arm']}, round {number - 1}, passed on as round {number}: {reason}"
-        write_manifest(partial, source)
-    logger.info("dpo: the checkpoint of round %d is passed on: %s", number - 1, reason)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def first_process() -> bool:
-    """Whether this is the one process of several that writes."""
-    return os.environ.get("RANK", "0") == "0"

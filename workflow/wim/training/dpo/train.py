@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from wim.models.node_copy import local_copy
-from wim.rounds.stop import first_process, pass_on, reason_to_stop
+from wim.rounds.stop import reason_to_stop
 from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
+from wim.training.dpo.carry_forward import carry_forward
 from wim.training.preference_data import preference_splits
+from wim.training.run.processes import is_first_process
 from wim.training.run.run import training_code, write_trained
 from wim.training.run.setup import Prepared, Run
 from wim.training.run.weights import open_language_model
@@ -40,8 +42,8 @@ def train_dpo(
     from wim.provenance.digest import digest_file
 
     if stopped := reason_to_stop(verdicts):
-        if first_process():
-            pass_on(run.manifest.parent, stopped, names, run.folder)
+        if is_first_process():
+            carry_forward(run.manifest.parent, stopped, names, run.folder)
         return
     held_to = {"reference model": read_manifest(reference).digest} if reference else {}
 

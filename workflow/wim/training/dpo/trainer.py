@@ -23,7 +23,8 @@ from wim.training.dpo.filter_pairs import usable_pairs
 from wim.training.dpo.log_probabilities import ALPHA, divergence_score, policy_weights, summed
 from wim.training.dpo.losses import pair_losses
 from wim.training.dpo.reference import ReferenceStore
-from wim.training.records.notes import Basin, diverged, ids_of_pairs
+from wim.training.records.basin import Basin
+from wim.training.records.notes import diverged, ids_of_pairs
 
 logger = logging.getLogger("wim.training")
 Quadruple = tuple[Tensor, Tensor, Tensor, Tensor]

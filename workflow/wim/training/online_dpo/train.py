@@ -6,7 +6,6 @@ same functions, and every label can be traced to the judge's words.
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
 from wim.training.online_dpo.labels import Labelling
 from wim.training.online_dpo.rewards import Rewarding, Rewards, open_rewards
+from wim.training.run.processes import rank
 from wim.training.run.run import training_code, write_trained
 from wim.training.run.setup import Prepared, Run
 from wim.training.run.weights import open_language_model
@@ -133,7 +133,7 @@ def _trainer(
     contexts = dict(zip(rows["prompt_id"], rows["context"], strict=True))
     labelling = Labelling(
         *(rewards, pairing, contexts, prepared.arguments["seed"]),
-        *(working / "drawn", int(os.environ.get("RANK", 0))),
+        *(working / "drawn", rank()),
     )
     # What was judged is in the store before the tables are written from it.
     prepared.parts["callbacks"].append(AtTheEnd(opened.close))

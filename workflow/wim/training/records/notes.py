@@ -4,32 +4,19 @@ Importing this module loads torch.
 """
 
 import logging
-import math
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from wim.errors import UserError
 from wim.settings.losses import LOSSES, TAU
 from wim.settings.training import TrainingSettings
-from wim.training.dpo.losses import pair_losses
-from wim.training.run.files import not_finite
+from wim.training.run.steps import not_finite
 
 logger = logging.getLogger("wim.training")
 BETAS = (0.01, 1.0)
-NO_BASIN_FROM = 0.11
-"""The tau from which on LRML falls everywhere; to five digits its basin closes at 0.10978."""
-BATCHES = 8
-"""Batches of which the share of pairs in the basin is told, the first ones and the last."""
 NAMED_PAIRS = 8
-# The same function of the difference of log-ratios alone, for the shape of a mixture.
-_OF_DIFFERENCE = {
-    "sigmoid": "sigmoid", "hinge": "slic", "slic": "slic", "discopop": "lrml", "lrml": "lrml",
-    "cell": "cell", "padll": "padll", "ipo_sum": "ipo_sum", "cdpo": "cdpo",
-}  # fmt: skip
 
 
 def notes(
@@ -66,122 +53,6 @@ def notes(
             "devices decide how many, and so the checkpoint"
         )
     return told
-
-
-def rising_interval(
-    weights: Mapping[str, float], beta: float, tau: float, label_smoothing: float = 0.0
-) -> tuple[float, float] | None:
-    """The log-ratio differences (nats) between which the loss rises with the margin, if any do.
-
-    The ends are the local minimum and maximum of DiscoPOP's LRML, or of its weighted sum with
-    other losses of the difference alone; further losses are left out. Precise to 1e-4 * tau / beta.
-    """
-    rho = torch.linspace(-60, 60, 240_001, dtype=torch.float64) * tau / beta
-    rho.requires_grad_(True)
-    zero = torch.zeros_like(rho)
-
-    def slope(losses: Mapping[str, float]) -> Tensor:
-        total = zero.sum()
-        for name, weight in losses.items():
-            pairs = pair_losses(name, (rho, zero, zero, zero), beta, tau, label_smoothing)
-            total = total + weight * pairs.sum()
-        return torch.autograd.grad(total, rho)[0]
-
-    known: dict[str, float] = {}
-    for name, weight in weights.items():
-        if name in _OF_DIFFERENCE:
-            known[_OF_DIFFERENCE[name]] = known.get(_OF_DIFFERENCE[name], 0) + weight
-    whole = slope(known)
-    # Other losses rise too, far to the right; what is asked for is where LRML makes the sum rise.
-    rising = torch.nonzero((whole > 0) & (slope({"lrml": 1.0}) > 0)).flatten()
-    falling = torch.nonzero(whole <= 0).flatten()
-    if not len(rising):
-        return None
-    before, after = falling[falling < rising[0]], falling[falling > rising[-1]]
-    high = _root(rho, whole, int(after[0]) - 1) if len(after) else math.inf
-    return _root(rho, whole, int(before[-1])), high
-
-
-def _root(rho: Tensor, slope: Tensor, before: int) -> float:
-    """Where the slope crosses 0 between two neighbouring places, by the line through them."""
-    (low, high), (left, right) = rho[before : before + 2].tolist(), slope[before : before + 2]
-    return float(low + (high - low) * left / (left - right))
-
-
-class Basin:
-    """The basin of DiscoPOP's LRML: where descent lowers the margin of a pair.
-
-    Between its local minimum and its local maximum the loss rises with the difference of
-    log-ratios. A pair there moves down to the minimum, one below the minimum moves up to it and
-    no further; only a pair above the maximum gains margin for good.
-    """
-
-    def __init__(self, interval: tuple[float, float], settings: TrainingSettings) -> None:
-        self.low, self.high = interval
-        self.settings = settings
-        self.recent: deque[Tensor] = deque(maxlen=BATCHES)
-        self.warned = False
-
-    @classmethod
-    def of(cls, settings: TrainingSettings) -> "Basin | None":
-        """The basin of a loss with LRML in it; None if it falls everywhere."""
-        weights = settings.loss_weights
-        if not {"lrml", "discopop"} & set(weights):
-            return None
-        tau, smoothing = settings.tau or TAU, settings.label_smoothing or 0.0
-        interval = rising_interval(weights, settings.beta, tau, smoothing)
-        return None if interval is None else cls(interval, settings)
-
-    def add(self, pairs: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
-        """Take a batch's log-probabilities in; warn once there are BATCHES of them."""
-        chosen, rejected, reference_chosen, reference_rejected = (each.detach() for each in pairs)
-        difference = (chosen - reference_chosen) - (rejected - reference_rejected)
-        self.recent.append(difference.cpu())
-        if len(self.recent) == BATCHES and not self.warned:
-            self._warn()
-
-    def close(self) -> None:
-        """Say at the end where the last pairs were."""
-        if not self.recent:
-            return
-        if not self.warned:
-            self._warn()
-        logger.info("loss %s at the end: %s", self.settings.loss_label, self._shares("last"))
-
-    def _warn(self) -> None:
-        self.warned = True
-        start = (
-            "every pair starts inside, as all differences are 0 before the first step"
-            if self.high > 0
-            else "every pair starts above it, at 0, and falls in only when pushed down"
-        )
-        left_out = sorted(set(self.settings.loss_weights) - set(_OF_DIFFERENCE))
-        logger.warning(
-            "loss %s at beta %g, tau %g rises with the margin where a pair's difference of "
-            "log-ratios, chosen minus rejected, is between %.4g and %.4g: descent lowers the margin "
-            "there, down to the local minimum at %.4g, and holds a pair below it there; %s. %s. "
-            "Only large steps and what pairs have in common take a pair out, and reward accuracies "
-            "below 0.5 may persist; a tau of %g or more has no basin%s",
-            self.settings.loss_label,
-            self.settings.beta,
-            self.settings.tau or TAU,
-            self.low,
-            self.high,
-            self.low,
-            start,
-            self._shares("first"),
-            NO_BASIN_FROM,
-            f" (left out of this: {', '.join(left_out)})" if left_out else "",
-        )
-
-    def _shares(self, which: str) -> str:
-        differences = torch.cat(list(self.recent))
-        below = float((differences <= self.low).float().mean())
-        above = float((differences >= self.high).float().mean())
-        return (
-            f"of the {which} {len(differences)} training pairs seen, {1 - below - above:.0%} were "
-            f"inside and {below:.0%} at or below the minimum"
-        )
 
 
 def diverged(

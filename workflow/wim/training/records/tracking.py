@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.errors import UserError
+from wim.training.run.processes import is_first_process
 
 PACKAGES = {"comet": "comet_ml", "wandb": "wandb"}
 
@@ -27,7 +28,7 @@ def trackers(folder: Path, wanted: Sequence[str], step: int) -> list[Any]:
                 f"tracking: {name} is asked for and not installed; run pip install 'wim[{name}]' in "
                 f"the environment of the jobs, or take {name} out of `tracking:`."
             )
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return []
     from torch.utils.tensorboard import SummaryWriter
 

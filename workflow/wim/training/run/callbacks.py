@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 
 from wim.cluster.requeue import work_was_kept
 from wim.settings.optimization import OptimizationSettings
-from wim.training.run.files import not_finite
+from wim.training.run.steps import not_finite
 
 logger = logging.getLogger("wim.training")
 SHOWN = (

@@ -4,13 +4,10 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from wim.errors import UserError
-from wim.settings.optimization import OptimizationSettings
 
 logger = logging.getLogger(__name__)
 # Figures of the machine and the hour, which are no property of the checkpoint.
@@ -44,46 +41,6 @@ def _make_readable(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(rights)
-
-
-def autocast_bf16(precision: str) -> bool:
-    """Whether training multiplies in bfloat16: where asked for, or where the hardware has it."""
-    import torch
-
-    from wim.engines.local.loading import fitting_dtype
-
-    if precision == "auto":
-        return fitting_dtype("cuda" if torch.cuda.is_available() else "cpu") is torch.bfloat16
-    return precision == "bfloat16"
-
-
-def accumulation_steps(batch_size: int, per_device: int, devices: int) -> tuple[int, int]:
-    """(micro-batch, accumulation steps) that make up a batch over all devices exactly.
-
-    The micro-batch is the largest divisor of a device's share that is at most `per_device`.
-    Raises ValueError if the batch cannot be shared out evenly.
-    """
-    if batch_size % devices:
-        raise ValueError(f"a batch of {batch_size} cannot be shared out over {devices} devices")
-    share = batch_size // devices
-    micro = max(size for size in range(1, min(per_device, share) + 1) if share % size == 0)
-    return micro, share // micro
-
-
-def not_finite(
-    found: str, settings: OptimizationSettings, batch: str = "", tries: Sequence[str] = ()
-) -> UserError:
-    """The error for a loss or gradient that is not finite.
-
-    found: which, and when. batch: a sentence on the rows. tries: what may help besides.
-    """
-    common = [f"a lower learning_rate (now {settings.learning_rate:g}) or a longer warmup"]
-    if settings.precision != "float32":
-        common.append("precision: float32")
-    return UserError(
-        f"training: the {found}; stopped, nothing of this step is kept.{batch} Try "
-        f"{'; '.join([*common, *tries])}."
-    )
 
 
 def unclocked(values: Mapping[str, Any]) -> dict[str, Any]:

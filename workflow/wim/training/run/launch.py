@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from wim.cluster.requeue import work_was_kept
 from wim.errors import UserError
 from wim.job import log_to, scratch_folder, store_folder, trackers_wanted
+from wim.training.run.processes import is_first_process
 from wim.training.run.setup import Run
 from wim.training.run.sharding import ENVIRONMENT
 
@@ -142,7 +143,7 @@ def _one_process(job: Path) -> None:
     told = json.loads(job.read_text())
     module, name = told["write"]
     write: Callable[..., None] = getattr(import_module(module), name)
-    first = os.environ.get("RANK", "0") == "0"
+    first = is_first_process()
     log_to(Path(told["log"]) if first else Path(os.devnull), mode="a", quiet=not first)
     try:
         validate_call(write)(**told["arguments"])

@@ -1,7 +1,6 @@
 """What a training is told, and what its trainer is made with, whatever it trains."""
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from wim.engines.local.loading import bits_and_bytes
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings, Parallel
 from wim.settings.precision import Quantization
-from wim.training.run.files import accumulation_steps, autocast_bf16
+from wim.training.run.processes import world_size
 from wim.training.run.sharding import sharding_arguments
+from wim.training.run.steps import accumulation_steps, autocast_bf16
 from wim.training.run.weights import OpenModel, lora_config
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Run:
     @property
     def sharded(self) -> bool:
         """Whether several processes share the weights out."""
-        return self.parallel == "fsdp" and _devices() > 1
+        return self.parallel == "fsdp" and world_size() > 1
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Prepared:
         kept = [len(trainer.train_dataset), len(trainer.eval_dataset or [])]
         logger.info(
             "%s: %d rows, %d held out, batches of %d x %d x %d",
-            *(self.name, *kept, _devices()),
+            *(self.name, *kept, world_size()),
             *(trainer.args.gradient_accumulation_steps, self.micro_batch),
         )
         if left_out := len(train) + len(held_out) - sum(kept):
@@ -100,10 +100,6 @@ class Prepared:
         if not kept[1]:
             trainer.args.eval_strategy = IntervalStrategy.NO
         return trainer
-
-
-def _devices() -> int:
-    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def prepare(
@@ -127,7 +123,7 @@ def prepare(
     half = autocast_bf16(settings.precision)
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
-    micro, accumulation = accumulation_steps(settings.batch_size, run.per_device, _devices())
+    micro, accumulation = accumulation_steps(settings.batch_size, run.per_device, world_size())
     resumable = Resumable(run.save_seconds)
     # A new head is drawn at random.
     set_seed(run.seed)
