@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import brentq
 
 from wim.settings.losses import LOSSES
-from wim.training.dpo.losses import OWN, cell, dbaql, kto_pair, lrml, pair_losses, pfl
+from wim.training.dpo.losses import OWN, LogRatios, cell, dbaql, kto_pair, lrml, pair_losses, pfl
 from wim.training.records.basin import rising_interval
 
 Array = np.ndarray
@@ -103,7 +103,7 @@ def tensors(arrays: list[Array], dtype: torch.dtype = torch.float64) -> list[tor
 
 
 def loss_of(name: str, beta: float = BETA, tau: float = TAU) -> Callable[..., torch.Tensor]:
-    return lambda *pairs: pair_losses(name, pairs, beta, tau, SMOOTHING)  # type: ignore[arg-type]
+    return lambda *pairs: pair_losses(name, LogRatios(*pairs), beta, tau, SMOOTHING)
 
 
 def of_difference(
@@ -112,7 +112,7 @@ def of_difference(
     """Losses and their gradient where the reference is 0 and the chosen one alone has moved."""
     chosen = torch.tensor(rho, dtype=dtype, requires_grad=True)
     zero = torch.zeros_like(chosen)
-    losses = pair_losses(name, (chosen, zero, zero, zero), beta, tau, SMOOTHING)
+    losses = pair_losses(name, LogRatios(chosen, zero, zero, zero), beta, tau, SMOOTHING)
     return losses.detach(), torch.autograd.grad(losses.sum(), chosen)[0]
 
 
@@ -263,11 +263,11 @@ def test_a_single_pair_has_a_loss_and_a_gradient(name: str) -> None:
 
 def test_dbaql_leans_on_the_exponential_the_less_the_more_the_pairs_differ() -> None:
     x = np.array([-0.5, 0.5])
-    pairs = tensors([x / BETA, *[np.zeros(2)] * 3])
+    pairs = LogRatios(*tensors([x / BETA, *[np.zeros(2)] * 3]))
     share = s(np.var(x / 10, ddof=1))
     expected = share * fdpo(x / 0.9) + (1 - share) * np.exp(-0.9 * x)
-    np.testing.assert_allclose(dbaql(*pairs, BETA, 10).detach(), expected, atol=1e-9)
-    np.testing.assert_allclose(dbaql(*pairs, BETA, 0.01).detach(), fdpo(x / 0.9), atol=1e-9)
+    np.testing.assert_allclose(dbaql(pairs, BETA, 10).detach(), expected, atol=1e-9)
+    np.testing.assert_allclose(dbaql(pairs, BETA, 0.01).detach(), fdpo(x / 0.9), atol=1e-9)
 
 
 def test_the_mean_of_kto_pairs_is_that_of_its_original_of_twice_as_many() -> None:
@@ -279,16 +279,18 @@ def test_the_mean_of_kto_pairs_is_that_of_its_original_of_twice_as_many() -> Non
             1 - torch.sigmoid(BETA * (kl_c - (pr - rr))),
         ]
     )
-    assert kto_pair(*pairs, BETA).mean().item() == pytest.approx(original.mean().item(), abs=1e-12)
+    assert kto_pair(LogRatios(*pairs), BETA).mean().item() == pytest.approx(
+        original.mean().item(), abs=1e-12
+    )
 
 
 def test_pfl_goes_by_the_policys_own_order_and_not_by_the_reference() -> None:
     chosen, rejected = torch.tensor([-10.0, -30.0]), torch.tensor([-20.0, -20.0])
-    same = pfl(chosen, rejected, chosen, rejected, BETA)
+    same = pfl(LogRatios(chosen, rejected, chosen, rejected), BETA)
     assert same.tolist() == pytest.approx([LN2 / 2, 2])
 
 
 def test_default_tau_is_that_of_the_paper() -> None:
-    pairs = tensors(batch())
-    assert torch.equal(lrml(*pairs, BETA), lrml(*pairs, BETA, 0.05))
-    assert not torch.equal(lrml(*pairs, BETA), cell(*pairs, BETA))
+    pairs = LogRatios(*tensors(batch()))
+    assert torch.equal(lrml(pairs, BETA), lrml(pairs, BETA, 0.05))
+    assert not torch.equal(lrml(pairs, BETA), cell(pairs, BETA))

@@ -7,7 +7,7 @@ from wim.settings.rewards import RewardSettings
 from wim.settings.training import LOSS_OPTIONS, TrainingSettings
 
 # The losses that TRL's online trainer has.
-LOSSES = ("sigmoid", "ipo")
+ONLINE_LOSSES = ("sigmoid", "ipo")
 # Rewards of one candidate that need others, which online are not there yet, or other rewards.
 TOGETHER = ("shuffled_wim", "panel")
 
@@ -19,10 +19,10 @@ def online_problems(
     dialogues: DialogueSettings,
 ) -> Iterator[str]:
     """One line for each setting with which an arm cannot train online: the key and what to write."""
-    if training.loss not in LOSSES:
+    if training.loss not in ONLINE_LOSSES:
         yield (
             f"arms.{arm}.training.loss: found {training.loss_label}; write one of "
-            f"{', '.join(LOSSES)} for method online_dpo."
+            f"{', '.join(ONLINE_LOSSES)} for method online_dpo."
         )
     for option, off in LOSS_OPTIONS.items():
         if getattr(training, option) != off:

@@ -21,13 +21,12 @@ from wim.training.dpo.batches import ByLength, padding
 from wim.training.dpo.cpu_head import score_completions_alone
 from wim.training.dpo.filter_pairs import usable_pairs
 from wim.training.dpo.log_probabilities import ALPHA, divergence_score, policy_weights, summed
-from wim.training.dpo.losses import pair_losses
+from wim.training.dpo.losses import LogRatios, pair_losses
 from wim.training.dpo.reference import ReferenceStore
 from wim.training.records.basin import Basin
 from wim.training.records.notes import diverged, ids_of_pairs
 
 logger = logging.getLogger("wim.training")
-Quadruple = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def loss_arguments(settings: TrainingSettings) -> dict[str, Any]:
@@ -164,11 +163,8 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
             for hook in hooks:
                 hook.remove()
 
-    def _log_probabilities(self, inputs: dict[str, Any], outputs: list[Any]) -> Quadruple:
-        """Of a batch, (batch,) each: policy's chosen and rejected, the reference's likewise.
-
-        Under an f-divergence its scores, with a reference of 0.
-        """
+    def _log_probabilities(self, inputs: dict[str, Any], outputs: list[Any]) -> LogRatios:
+        """The log-probabilities of a batch; under an f-divergence its scores, and 0 as reference."""
         mask = inputs["completion_mask"][:, 1:]
         length, ld_alpha = mask.size(1), self.settings.ld_alpha
         policy = summed(outputs[0].log_probs[:, -length:], mask, ld_alpha)
@@ -180,11 +176,9 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
             alpha = self.settings.f_divergence_alpha or ALPHA
             policy = divergence_score(policy - reference, self.settings.f_divergence, alpha)
             reference = torch.zeros_like(reference)
-        chosen, rejected = policy.chunk(2)
-        reference_chosen, reference_rejected = reference.chunk(2)
-        return chosen, rejected, reference_chosen, reference_rejected
+        return LogRatios(*policy.chunk(2), *reference.chunk(2))
 
-    def _own_loss(self, pairs: Quadruple, inputs: dict[str, Any], output: Any) -> Tensor | float:
+    def _own_loss(self, pairs: LogRatios, inputs: dict[str, Any], output: Any) -> Tensor | float:
         """The weighted sum of our losses' means over the batch; output: the policy's."""
         settings = self.settings
         weights: Tensor | float = 1.0

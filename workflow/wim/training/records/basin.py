@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wim.settings.losses import TAU
 from wim.settings.training import TrainingSettings
-from wim.training.dpo.losses import pair_losses
+from wim.training.dpo.losses import LogRatios, pair_losses
 
 logger = logging.getLogger("wim.training")
 NO_BASIN_FROM = 0.11
@@ -53,7 +53,7 @@ def rising_interval(
     def slope(losses: Mapping[str, float]) -> Tensor:
         total = zero.sum()
         for name, weight in losses.items():
-            pairs = pair_losses(name, (rho, zero, zero, zero), beta, tau, label_smoothing)
+            pairs = pair_losses(name, LogRatios(rho, zero, zero, zero), beta, tau, label_smoothing)
             total = total + weight * pairs.sum()
         return torch.autograd.grad(total, rho)[0]
 
@@ -102,11 +102,9 @@ class Basin:
         interval = rising_interval(weights, settings.beta, tau, smoothing)
         return None if interval is None else cls(interval, settings)
 
-    def add(self, pairs: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+    def add(self, pairs: LogRatios) -> None:
         """Add a batch's log-probabilities; warn once when there are BATCHES of them."""
-        chosen, rejected, reference_chosen, reference_rejected = (each.detach() for each in pairs)
-        difference = (chosen - reference_chosen) - (rejected - reference_rejected)
-        self.recent.append(difference.cpu())
+        self.recent.append(pairs.difference.detach().cpu())
         if len(self.recent) == BATCHES and not self.warned:
             self._warn()
 
