@@ -23,8 +23,9 @@ import numpy as np
 from wim.embedding.embed import Encoder
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
-from wim.evaluation.pair_statistics import credit, mean_of
+from wim.evaluation.pair_statistics import credit
 from wim.judging.parse import SENTENCE_END
+from wim.statistics import mean_of
 from wim.tables.files import read_tables
 from wim.tables.schemas import RATINGS
 

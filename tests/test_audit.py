@@ -12,7 +12,7 @@ from wim.errors import UserError
 from wim.evaluation.audit import BINS, Audit, audit_critiques, read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.evaluation.audit_text import audit_row
-from wim.evaluation.pair_statistics import mean_over_groups, rank_correlation
+from wim.statistics import mean_over_groups, rank_correlation
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating, embeddings_table
 

@@ -23,13 +23,12 @@ from wim.evaluation.judged_pairs import (
 )
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
 from wim.evaluation.pair_statistics import (
-    coin,
     credit,
     lean_to_first,
-    mean_of,
     pair_statistics,
     stability,
 )
+from wim.statistics import coin, mean_of
 from wim.tables.files import as_arrow
 from wim.tables.schemas import DIALOGUES, Comparison
 

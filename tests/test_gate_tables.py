@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -69,16 +70,20 @@ def gate_of(labelled: Path, again: bool = False) -> Path:
     repeated = [rewards_of(labelled, "good2", 18, 20), rewards_of(labelled, "poor2", 20, 20)]
     table = labelled.with_name("gate.json")
     reward_gate(
-        pairs=labelled,
-        names=["good", "poor"],
-        rewards=rewards,
-        again=repeated if again else [],
+        inputs=SimpleNamespace(
+            pairs=labelled,
+            rewards=rewards,
+            again=repeated if again else [],
+            comparisons=[comparisons_of(labelled, biased=10)],
+        ),
+        rewards=["good", "poor"],
         judges=["two"],
-        comparisons=[comparisons_of(labelled, biased=10)],
         seed=0,
-        table=table,
-        text=labelled.with_name("gate.md"),
-        figure=labelled.with_name("gate.svg"),
+        output=SimpleNamespace(
+            table=table,
+            text=labelled.with_name("gate.md"),
+            figure=labelled.with_name("gate.svg"),
+        ),
     )
     return table
 

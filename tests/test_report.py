@@ -15,12 +15,10 @@ import pytest
 
 from wim.errors import UserError
 from wim.reports.summary import (
-    differences,
-    rank_correlation,
-    share_of,
     training_course,
     write_summary,
 )
+from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating
 
@@ -178,16 +176,16 @@ def test_agreement_is_over_what_the_number_does_not_tie_and_ties_are_no_agreemen
 
 def test_a_share_has_wilsons_interval() -> None:
     # p = 1/3, n = 3, z = 1.959964: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-    share = share_of(1, 3)
+    share = Share.of(1, 3)
     assert share.low == pytest.approx(0.061492, abs=1e-6)
     assert share.high == pytest.approx(0.792340, abs=1e-6)
-    none = share_of(0, 10)
+    none = Share.of(0, 10)
     assert (none.share, none.low) == (0.0, 0.0)
     assert none.high == pytest.approx(0.277533, abs=1e-6)
 
 
 def test_a_share_of_nothing_is_undefined() -> None:
-    share = share_of(0, 0)
+    share = Share.of(0, 0)
     assert (share.share, share.low, share.high) == (None, None, None)
 
 
@@ -206,9 +204,10 @@ def test_every_two_rows_of_a_context_are_compared_once() -> None:
 
 def test_length_correlation_is_spearmans() -> None:
     # Two of four ranks swapped: 1 - 6 * 2 / (4 * 15).
-    assert rank_correlation(np.array([1.0, 2, 3, 40]), np.array([1, 3, 2, 4])) == pytest.approx(0.8)
-    assert rank_correlation(np.array([1.0, 1.0]), np.array([1, 2])) is None
-    assert rank_correlation(np.array([]), np.array([])) is None
+    found = rank_correlation(np.array([1.0, 2, 3, 40]), np.array([1, 3, 2, 4]))
+    assert found.value == pytest.approx(0.8)
+    assert rank_correlation(np.array([1.0, 1.0]), np.array([1, 2])).value is None
+    assert rank_correlation(np.array([]), np.array([])).value is None
 
 
 def test_a_candidate_without_a_number_is_compared_but_says_nothing_of_agreement(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from wim.reports.sweep import Estimate, axis_across, estimate, in_words, settings_of, write_sweep
+from wim.reports.sweep import axis_across, in_words, settings_of, write_sweep
 from wim.settings.grid import axes_of_arms
+from wim.statistics import MeanAndError
 
 GRID = {"reward": "wim", "training.loss": ["sigmoid", "ipo"], "training.beta": [0.05, 0.5]}
 
@@ -36,9 +37,14 @@ def swept(folder: Path, grid: dict[str, Any], **others: dict[str, float]) -> Sim
 
 
 def test_repeats_are_told_as_mean_and_standard_error() -> None:
-    assert estimate([0.4, 0.6, 0.8]) == Estimate(pytest.approx(0.6), pytest.approx(0.2 / 3**0.5), 3)
-    assert estimate([0.4, None]) == Estimate(0.4, None, 1)
-    assert estimate([None]) == Estimate(None, None, 0)
+    found = MeanAndError.of([0.4, 0.6, 0.8])
+    assert found == MeanAndError(pytest.approx(0.6), pytest.approx(0.2 / 3**0.5), 3)
+    arms = {"first": {"seed": 0}, "second": {"seed": 1}}
+    figures = {"accuracy": 0.4, "margin": None, "kl": None, "loss": None}
+    measured = {"first": figures, "second": figures | {"accuracy": None}}
+    (setting,) = settings_of(arms, measured)
+    assert setting.figures["accuracy"] == MeanAndError(0.4, None, 1)
+    assert setting.figures["loss"] == MeanAndError(None, None, 0)
 
 
 def test_arms_that_differ_in_their_seed_alone_are_one_setting(tmp_path: Path) -> None:

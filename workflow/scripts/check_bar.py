@@ -1,4 +1,4 @@
-"""Stop before training what an unproven reward has labelled."""
+"""Fail unless the reward's accuracy on labelled pairs beats gate.bar."""
 
 from pathlib import Path
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
-from wim.evaluation.pair_statistics import Estimate, mean_over_groups, rank_correlation
 from wim.judging.parse import Status, overlap
 from wim.judging.single_call import placeholders
 from wim.rewards.score import USABLE, cosine_by_candidate, judged_candidates
-from wim.statistics import Share, share_of
+from wim.statistics import Estimate, Share, mean_over_groups, rank_correlation
 from wim.tables.files import read_candidates, read_embeddings, read_table
 from wim.tables.schemas import RATINGS
 
@@ -146,18 +145,18 @@ def described(rows: "pd.DataFrame") -> Audit:
         return mean_over_groups(named[name].to_numpy(float), prompts)
 
     def counted(values: "pd.Series[float]") -> Share:
-        return share_of(int(values.sum()), int(values.count()))
+        return Share.of(int(values.sum()), int(values.count()))
 
     with_cosine = named[named["own"].notna()]
     cosine = with_cosine["own"].tolist()
     return Audit(
         judgements=len(rows),
         critiques=len(named),
-        nothing_missing=share_of(usable - len(named), usable),
+        nothing_missing=Share.of(usable - len(named), usable),
         own=mean("own"),
         shuffled=mean("shuffled"),
         specificity=mean_over_groups((named["own"] - named["shuffled"]).to_numpy(float), prompts),
-        own_is_closer=share_of(int((gap > 0).sum()), len(gap)),
+        own_is_closer=Share.of(int((gap > 0).sum()), len(gap)),
         from_response=mean("from_response"),
         from_template=mean("from_template"),
         from_examples=mean("from_examples"),

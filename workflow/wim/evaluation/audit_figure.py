@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.reports.figures import GREY, PALETTE, figure_at
+from wim.display.plotting import GREY, PALETTE, figure_at
 
 if TYPE_CHECKING:
     from wim.evaluation.audit import Audit

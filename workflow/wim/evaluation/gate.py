@@ -1,7 +1,7 @@
-"""The reward gate: what every judge and reward is worth on pairs that people have labelled.
+"""The reward gate: how well every judge and reward agrees with people on labelled pairs.
 
-Labelled pairs pass through the same stages as dialogues, as those of a policy of their own
-(`labelled`, and `retest` for those that are judged again), so that what is measured is what labels.
+Labelled pairs pass through the same stages as dialogues, as those of a policy named `labelled`
+(`retest` for those that are judged again): what is measured is exactly what labels the arms.
 """
 
 import json
@@ -9,9 +9,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Protocol
 
+from wim.display.markdown import estimate_with_interval
 from wim.errors import UserError
-from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_lines, shown
+from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_text
 from wim.evaluation.judged_pairs import (
     LabelledPair,
     PairJudgement,
@@ -20,14 +22,10 @@ from wim.evaluation.judged_pairs import (
     of_scores,
 )
 from wim.evaluation.llmbar import read_labelled_pairs
-from wim.evaluation.pair_statistics import (
-    Estimate,
-    pair_statistics,
-    rank_correlation,
-    stability,
-)
+from wim.evaluation.pair_statistics import pair_statistics, stability
 from wim.judging.compare import pair_id_of
 from wim.provenance.digest import seed_of
+from wim.statistics import Estimate, rank_correlation
 from wim.tables.files import as_arrow, read_table, read_tables, write_table
 from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
 
@@ -35,13 +33,43 @@ logger = logging.getLogger(__name__)
 SEEDS = 2**60
 
 
+class GateInputs(Protocol):
+    """What the gate reads.
+
+    Attributes:
+        pairs: The labelled pairs, in LLMBar's format.
+        rewards: The table of each reward.
+        again: The same rewards' tables of the pairs that were judged again; empty if none were.
+        comparisons: The shards of each judge of pairs, judge by judge.
+    """
+
+    pairs: str
+    rewards: Sequence[str]
+    again: Sequence[str]
+    comparisons: Sequence[str]
+
+
+class GateFiles(Protocol):
+    """Where the gate's figures go: JSON, Markdown and an SVG figure."""
+
+    table: str
+    text: str
+    figure: str
+
+
 def label_dialogues(
     pairs: Path, outputs: Sequence[Path], share: float = 1.0, seed: int = 0
 ) -> None:
-    """The responses of labelled pairs as dialogues tables, shared out to shards by the pair's hash.
+    """Write the responses of labelled pairs as dialogues tables, in shards by the pair's hash.
 
-    share: of the pairs, drawn by seed. Raises UserError, with file and row, for a file that is not
-    in LLMBar's format.
+    Args:
+        pairs: The labelled pairs.
+        outputs: A file for each shard.
+        share: The share of the pairs to take, sampled by seed.
+        seed: The run's.
+
+    Raises:
+        UserError: With file and row, for a file that is not in LLMBar's format.
     """
     shards: list[list[LabelledPair]] = [[] for _ in outputs]
     for pair in read_labelled_pairs(pairs):
@@ -54,22 +82,22 @@ def label_dialogues(
 
 
 def judged_by_reward(pairs: Sequence[LabelledPair], rewards: Path) -> list[PairJudgement]:
-    """What a reward says of those pairs whose responses are in its table."""
+    """A reward's judgements of the pairs whose responses are in its table."""
     table = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"])
     scored = {row["candidate_id"]: row for row in table.to_pylist()}
-    verdicts = []
+    judgements = []
     for pair in pairs:
         a, b = (scored.get(each.candidate_id) for each in pair.candidates)
         if a and b:
             statuses = (a["status"], b["status"])
-            verdicts.append(of_scores(pair.pair_id, (a["reward"], b["reward"]), statuses))
-    return verdicts
+            judgements.append(of_scores(pair.pair_id, (a["reward"], b["reward"]), statuses))
+    return judgements
 
 
 def judged_in_pairs(
     pairs: Sequence[LabelledPair], comparisons: Sequence[Path]
 ) -> list[PairJudgement]:
-    """What a judge of pairs says of the pairs, which its tables have."""
+    """A judge of pairs' judgements of the pairs; its tables have all of them."""
     rows = read_tables(comparisons, COMPARISONS).to_pylist()
     of = {row["pair_id"]: of_comparison(Comparison(**row)) for row in rows}
     found = []
@@ -81,7 +109,7 @@ def judged_in_pairs(
 
 
 def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path, seed: int) -> Retest:
-    """How far a reward repeats itself where its judge was asked again."""
+    """How far a reward agrees with itself on the pairs that its judge was queried on again."""
     runs = [judged_by_reward(pairs, path) for path in (rewards, again)]
     tables = [read_table(path, REWARDS, ["candidate_id", "reward"]) for path in (rewards, again)]
     first, second = (
@@ -93,71 +121,83 @@ def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path, seed: in
 
 
 def reward_gate(
-    pairs: Path,
-    names: Sequence[str],
-    rewards: Sequence[Path],
-    again: Sequence[Path],
+    inputs: GateInputs,
+    rewards: Sequence[str],
     judges: Sequence[str],
-    comparisons: Sequence[Path],
     seed: int,
-    table: Path,
-    text: Path,
-    figure: Path,
+    output: GateFiles,
 ) -> None:
-    """Measure every reward and judge of pairs, beside preferring the longer response.
+    """Measure every reward and judge of pairs, and preferring the longer response for comparison.
 
-    again: the rewards' tables of the pairs that were judged again, if any were. comparisons: the
-    shards of each judge, judge by judge. table: all figures as JSON. text: the rows in Markdown,
-    which are printed too. figure: accuracies with intervals.
+    Args:
+        inputs: The labelled pairs and what was said of them.
+        rewards: The names of the rewards, in the order of their tables.
+        judges: The names of the judges of pairs, in the order of their shards.
+        seed: The run's.
+        output: Where the figures go: JSON, Markdown (which is logged too), accuracies as SVG.
     """
     from wim.evaluation.gate_figure import draw_accuracies
 
+    pairs = Path(inputs.pairs)
     labelled = read_labelled_pairs(pairs)
-    drawn = seed_of(seed, "gate")
-    verdicts = {
-        name: judged_by_reward(labelled, path) for name, path in zip(names, rewards, strict=True)
+    resampling_seed = seed_of(seed, "gate")
+    tables = list(map(Path, inputs.rewards))
+    judgements = {
+        name: judged_by_reward(labelled, table) for name, table in zip(rewards, tables, strict=True)
     }
+    comparisons = list(map(Path, inputs.comparisons))
     shards = len(comparisons) // max(1, len(judges))
     for place, judge in enumerate(judges):
         own = comparisons[place * shards : (place + 1) * shards]
-        verdicts[f"{PAIRS_BY}{judge}"] = judged_in_pairs(labelled, own)
-    verdicts[LONGER] = longer_wins(labelled)
-    measured = {name: pair_statistics(labelled, each, drawn) for name, each in verdicts.items()}
-    repeated = {
-        name: retested(labelled, first, second, drawn)
-        for name, first, second in zip(names, rewards, again, strict=False)
+        judgements[f"{PAIRS_BY}{judge}"] = judged_in_pairs(labelled, own)
+    judgements[LONGER] = longer_wins(labelled)
+    measured = {
+        name: pair_statistics(labelled, each, resampling_seed) for name, each in judgements.items()
     }
-    told = {name: asdict(statistics) for name, statistics in measured.items()}
+    repeated = {
+        name: retested(labelled, first, second, resampling_seed)
+        for name, first, second in zip(rewards, tables, map(Path, inputs.again), strict=False)
+    }
+    figures = {name: asdict(statistics) for name, statistics in measured.items()}
     for name, one in repeated.items():
-        told[name]["retest"] = asdict(one)
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    lines = list(gate_lines(pairs.name, measured, repeated))
-    text.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw_accuracies({name: each.accuracy for name, each in measured.items()}, figure)
-    for line in lines:
+        figures[name]["retest"] = asdict(one)
+    text = gate_text(pairs.name, measured, repeated)
+    Path(output.table).parent.mkdir(parents=True, exist_ok=True)
+    Path(output.table).write_text(
+        json.dumps(figures, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    Path(output.text).write_text(text, encoding="utf-8")
+    draw_accuracies({name: each.accuracy for name, each in measured.items()}, Path(output.figure))
+    for line in text.splitlines():
         logger.info("%s", line)
 
 
 def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:
-    """Write a note that a reward passed; UserError, with the reason, if it does not beat the bar.
+    """Write a note that a reward's accuracy on labelled pairs beats gate.bar.
 
-    measured: the reward, or `pairs/` with the name of a judge of pairs.
+    Args:
+        table: The gate's figures.
+        measured: The reward, or `pairs/` with the name of a judge of pairs.
+        bar: What the lower end of the accuracy's interval must exceed.
+        output: The note.
+
+    Raises:
+        UserError: With the reason, if the accuracy does not beat the bar.
     """
-    told: Mapping[str, Mapping[str, float | int | None]]
-    told = json.loads(table.read_text(encoding="utf-8"))[measured]
-    accuracy = Estimate(**told["accuracy"])  # type: ignore[arg-type]
+    figures: Mapping[str, Mapping[str, float | int | None]]
+    figures = json.loads(table.read_text(encoding="utf-8"))[measured]
+    accuracy = Estimate(**figures["accuracy"])  # type: ignore[arg-type]
     if accuracy.low is None or accuracy.low <= bar:
         found = (
             "no pair could be judged"
             if accuracy.value is None
-            else f"its accuracy is {shown(accuracy)}"
+            else f"its accuracy is {estimate_with_interval(accuracy)}"
         )
         kind = "judge" if measured.startswith(PAIRS_BY) else "reward"
         raise UserError(
             f"{table}: the {kind} '{measured}' does not beat gate.bar {bar}: {found} over "
             f"{accuracy.n} judged pairs. Its arms are not trained: choose another reward or "
-            "judge, or lower gate.bar if you want to train all the same."
+            "judge, or lower gate.bar to train anyway."
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(f"{measured} is above {bar}\n", encoding="utf-8")

@@ -1,16 +1,16 @@
-"""The figure of the reward gate: each reward's accuracy with its interval, beside chance."""
+"""The figure of the reward gate: each reward's accuracy with its interval, and chance."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from wim.evaluation.pair_statistics import Estimate
-from wim.reports.figures import GREY, PALETTE, figure_at
+from wim.display.plotting import GREY, PALETTE, figure_at
+from wim.statistics import Estimate
 
 ROW = 0.42
 
 
 def draw_accuracies(accuracies: Mapping[str, Estimate], path: Path) -> None:
-    """A row for each reward, the first on top; one that judged no pair has no mark."""
+    """Draw a row for each reward, the first on top; one that judged no pair has no mark."""
     names = list(accuracies)
     with figure_at(path, 7.5, 1.4 + ROW * len(names)) as figure:
         axes = figure.add_subplot()

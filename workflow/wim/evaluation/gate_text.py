@@ -1,79 +1,83 @@
-"""The reward gate in words: its tables in Markdown."""
+"""The text of the reward gate: its tables in Markdown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wim.evaluation.pair_statistics import Estimate, PairStatistics
+from wim.display.markdown import estimate_with_interval, markdown_table, shown
+from wim.evaluation.pair_statistics import PairStatistics
+from wim.statistics import Estimate
 
 LONGER = "(longer response)"
-# Before a judge of pairs; no reward's name has a slash.
+# In front of the name of a judge of pairs; no reward's name has a slash.
 PAIRS_BY = "pairs/"
-SHOWN = 2
-COLUMNS = {
-    "accuracy": "accuracy",
-    "ties": "tie_rate",
-    "better is shorter": "better_is_shorter",
-    "better is longer": "better_is_longer",
-}
-OF_ORDERS = {"consistency": "consistency", "position bias": "position_bias"}
 
 
 @dataclass(frozen=True)
 class Retest:
-    """A reward beside itself, its judge asked again by another seed.
+    """How far a reward agrees with itself when its judge is queried again with another seed.
 
-    same_winner: share of pairs with the same winner both times, a tie being one. correlation:
-    Spearman's, of the responses' rewards.
+    Attributes:
+        same_winner: Share of pairs with the same winner, or a tie, both times.
+        correlation: Spearman's, of the rewards of the responses.
     """
 
     same_winner: Estimate
     correlation: Estimate
 
 
-def gate_lines(
+def gate_text(
     name: str, measured: Mapping[str, PairStatistics], repeated: Mapping[str, Retest]
-) -> Iterator[str]:
-    """The lines of the gate's page. name: of the file of labelled pairs."""
+) -> str:
+    """The gate's page.
+
+    Args:
+        name: The file of labelled pairs.
+        measured: Statistics by reward or judge of pairs.
+        repeated: Retests by reward; empty where no pair was judged again.
+    """
     any_of = next(iter(measured.values()))
     chance = any_of.chance
-    yield f"# Rewards against people: {name}"
-    yield ""
-    yield (
+    parts = [
+        f"# Rewards against people: {name}",
         f"{any_of.pairs} labelled pairs; intervals are of 95 %. A coin on {chance.n} pairs stays "
-        f"within {_number(chance.low)} to {_number(chance.high)}."
-    )
-    yield ""
-    yield "| reward | judged | " + " | ".join(COLUMNS) + " | statuses |"
-    yield "|---" * (len(COLUMNS) + 3) + "|"
-    for reward, one in measured.items():
-        statuses = ", ".join(f"{count} {status}" for status, count in sorted(one.statuses.items()))
-        yield f"| {reward} | {one.judged} | {_cells(one, COLUMNS)} | {statuses} |"
+        f"within {shown(chance.low, '.2f')} to {shown(chance.high, '.2f')}.",
+        markdown_table([_reward_row(*item) for item in measured.items()], left=None),
+    ]
     in_pairs = {key: one for key, one in measured.items() if key.startswith(PAIRS_BY)}
     if in_pairs:
-        yield from ("", "Judges of pairs, asked in both orders:", "")
-        yield "| judge | judged | " + " | ".join(OF_ORDERS) + " |"
-        yield "|---" * (len(OF_ORDERS) + 2) + "|"
-        for judge, one in in_pairs.items():
-            yield f"| {judge} | {one.judged} | {_cells(one, OF_ORDERS)} |"
+        parts.append("Judges of pairs, queried in both orders:")
+        parts.append(markdown_table([_pairs_row(*item) for item in in_pairs.items()], left=None))
     if repeated:
-        yield from ("", "Judged again by another seed:", "")
-        yield "| reward | pairs | same winner | rank correlation of rewards |"
-        yield "|---|---|---|---|"
-        for reward, again in repeated.items():
-            cells = f"{shown(again.same_winner)} | {shown(again.correlation)}"
-            yield f"| {reward} | {again.same_winner.n} | {cells} |"
+        parts.append("Judged again with another seed:")
+        parts.append(markdown_table([_retest_row(*item) for item in repeated.items()], left=None))
+    return "\n\n".join(parts) + "\n"
 
 
-def _cells(one: PairStatistics, columns: Mapping[str, str]) -> str:
-    return " | ".join(shown(getattr(one, field)) for field in columns.values())
+def _reward_row(reward: str, one: PairStatistics) -> dict[str, str]:
+    return {
+        "reward": reward,
+        "judged": str(one.judged),
+        "accuracy": estimate_with_interval(one.accuracy),
+        "ties": estimate_with_interval(one.tie_rate),
+        "better is shorter": estimate_with_interval(one.better_is_shorter),
+        "better is longer": estimate_with_interval(one.better_is_longer),
+        "statuses": ", ".join(f"{count} {name}" for name, count in sorted(one.statuses.items())),
+    }
 
 
-def shown(one: Estimate) -> str:
-    """A figure with its interval."""
-    if one.value is None:
-        return "none"
-    return f"{_number(one.value)} [{_number(one.low)}, {_number(one.high)}]"
+def _pairs_row(judge: str, one: PairStatistics) -> dict[str, str]:
+    return {
+        "judge": judge,
+        "judged": str(one.judged),
+        "consistency": estimate_with_interval(one.consistency),
+        "position bias": estimate_with_interval(one.position_bias),
+    }
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.{SHOWN}f}"
+def _retest_row(reward: str, again: Retest) -> dict[str, str]:
+    return {
+        "reward": reward,
+        "pairs": str(again.same_winner.n),
+        "same winner": estimate_with_interval(again.same_winner),
+        "rank correlation of rewards": estimate_with_interval(again.correlation),
+    }

@@ -1,32 +1,16 @@
-"""A judge beside people: accuracy, and what may stand behind it (order, length, ties, chance).
+"""How well a judge agrees with people: its accuracy, and what else could explain it.
 
-All functions are pure. Means have a 95 % interval from a bootstrap over pairs (Efron 1979, the
-percentile form) by seed. It takes pairs for independent, and has no width where all are alike.
+Order, length, ties and chance could. All functions are pure. Means have a 95 % interval from a
+bootstrap over pairs by seed; pairs are taken to be independent.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
 
 from wim.evaluation.judged_pairs import LabelledPair, PairJudgement, longer_wins
-
-if TYPE_CHECKING:
-    import numpy as np
-
-RESAMPLES = 10_000
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over n pairs with its 95 % interval; null where n is 0."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
+from wim.statistics import Estimate, coin, mean_of
 
 
 @dataclass(frozen=True)
@@ -120,75 +104,6 @@ def stability(runs: Sequence[Iterable[PairJudgement]], seed: int) -> Estimate:
         if same:
             shares.append(sum(same) / len(same))
     return mean_of(shares, seed)
-
-
-def mean_of(values: Sequence[float], seed: int) -> Estimate:
-    """The mean of some values with its bootstrap interval, by seed.
-
-    Resamples differ only in how often each distinct value occurs, which is multinomial; so memory
-    goes with the distinct values, not with n.
-    """
-    import numpy as np
-
-    if not values:
-        return Estimate(None, None, None, 0)
-    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(values), counts / len(values), size=RESAMPLES
-    )
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.quantile(draws @ distinct / len(values), tails)
-    mean = float(counts @ distinct) / len(values)
-    return Estimate(mean, float(low), float(high), len(values))
-
-
-def mean_over_groups(values: "np.ndarray[Any, Any]", groups: "np.ndarray[Any, Any]") -> Estimate:
-    """The mean of the groups' means, with the normal interval over groups, which are independent.
-
-    values: (rows,), NaN left out. groups: (rows,). For many rows, where a bootstrap takes long.
-    """
-    import numpy as np
-    import pandas as pd
-    from scipy.stats import norm
-
-    means = pd.Series(values).groupby(groups).mean().dropna().to_numpy(np.float64)
-    if not len(means):
-        return Estimate(None, None, None, 0)
-    mean = float(means.mean())
-    if len(means) < 2:
-        return Estimate(mean, None, None, 1)
-    half = float(norm.ppf((1 + LEVEL) / 2) * means.std(ddof=1) / np.sqrt(len(means)))
-    return Estimate(mean, mean - half, mean + half, len(means))
-
-
-def rank_correlation(values: Sequence[float], others: Sequence[float]) -> Estimate:
-    """Spearman's correlation of n values with n others; null where one of them does not vary.
-
-    The interval is Fisher's, with the variance of Bonett and Wright (2000, Psychometrika 65).
-    """
-    import math
-
-    from scipy.stats import norm, spearmanr
-
-    n = len(values)
-    if n < 2 or len(set(values)) < 2 or len(set(others)) < 2:
-        return Estimate(None, None, None, n)
-    found = float(spearmanr(values, others).statistic)
-    if n < 4 or abs(found) > 1 - 1e-12:
-        return Estimate(found, None, None, n) if n < 4 else Estimate(found, found, found, n)
-    half = float(norm.ppf((1 + LEVEL) / 2)) * math.sqrt((1 + found**2 / 2) / (n - 3))
-    low, high = (math.tanh(math.atanh(found) + side * half) for side in (-1, 1))
-    return Estimate(found, low, high, n)
-
-
-def coin(n: int) -> Estimate:
-    """The accuracy of a coin, and the range that holds it on n pairs 95 times of 100 (binomial)."""
-    from scipy.stats import binom
-
-    if not n:
-        return Estimate(0.5, None, None, 0)
-    low, high = binom.interval(LEVEL, n, 0.5)
-    return Estimate(0.5, float(low) / n, float(high) / n, n)
 
 
 def _by_pair(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.statistics import Share, differences, share_of
+from wim.statistics import Share, differences
 from wim.tables.files import read_table
 from wim.tables.schemas import REWARDS
 
@@ -48,7 +48,7 @@ def beside_controls(
             agreeing[:, place] += (product > 0).sum(axis=0)
     return {
         name: {
-            control: share_of(int(agreeing[row, place]), int(decided[row, place]))
+            control: Share.of(int(agreeing[row, place]), int(decided[row, place]))
             for place, control in enumerate(controls)
         }
         for row, name in enumerate(names)

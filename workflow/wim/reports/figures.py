@@ -1,11 +1,12 @@
 """How the summary looks: its two figures, and the text around them. Same figures, same bytes."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from wim.display.plotting import DASHES, GREY, PALETTE, figure_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,20 +15,6 @@ if TYPE_CHECKING:
 
 BINS = 40
 SCALE_END = 10.0
-# Okabe and Ito (2008), told apart by colour-blind readers; without yellow, too faint on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", ":", "-.")
-GREY = "#595959"
-STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "wim",
-    "savefig.dpi": 110.0,
-}
 SMOOTHED_FROM = 40
 SMOOTHED_SHARE = 0.05
 
@@ -124,20 +111,6 @@ def draw_training(courses: Mapping[str, Course], path: Path) -> None:
             if not courses:
                 _say(axes, "no arm was trained")
         _add_legend(figure, losses, courses)
-
-
-@contextmanager
-def figure_at(path: Path, width: float, height: float) -> Iterator["Figure"]:
-    """A figure of that size (inches), saved at the end; settings of the machine have no say."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dated = path.suffix == ".svg"
-        figure.savefig(path, metadata={"Date": None} if dated else None)
 
 
 def _draw_values(axes: "Axes", name: str, one: Distribution, colour: str) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.reports.summary_text import UNDEFINED, markdown_table, shown
+from wim.display.markdown import UNDEFINED, markdown_table, shown
+from wim.statistics import MeanAndError
 from wim.tables.files import read_table
 from wim.tables.metrics import last_value, read_metrics, write_json
 from wim.tables.schemas import PAIRS, REWARDS
@@ -79,10 +80,9 @@ def describe_round(
 ) -> RoundSummary:
     """The figures of a round, of its tables and its training's log."""
     import numpy as np
-    from scipy.stats import sem
 
     scored = read_table(Path(rewards), REWARDS, ["reward"])["reward"]
-    values = scored.drop_null().to_numpy().astype(np.float64)
+    reward = MeanAndError.of(scored.drop_null().to_numpy().astype(np.float64))
     margins = read_table(Path(pairs), PAIRS, ["margin"])["margin"].to_numpy()
     counts = json.loads(Path(exclusions).read_text(encoding="utf-8"))["pairs"]
     passed_on = not sum(counts.values())
@@ -93,9 +93,9 @@ def describe_round(
         policy=Path(rewards).parent.name,
         passed_on=passed_on,
         candidates=len(scored),
-        with_reward=len(values),
-        mean_reward=float(values.mean()) if len(values) else None,
-        standard_error=float(sem(values)) if len(values) > 1 else None,
+        with_reward=reward.n,
+        mean_reward=reward.mean,
+        standard_error=reward.standard_error,
         pairs=counts,
         pair_margin=float(margins.mean()) if len(margins) else None,
         loss=last_value(rows, "loss"),

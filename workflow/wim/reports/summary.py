@@ -16,7 +16,7 @@ from wim.reports.figures import Course, Distribution, draw_rewards, draw_trainin
 from wim.reports.summary_text import PUBLISHED, summary_text
 from wim.reports.trained import trained_text
 from wim.settings.rewards import RewardSettings
-from wim.statistics import Share, differences, rank_correlation, share_of
+from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import read_candidates, read_table, read_tables
 from wim.tables.metrics import write_json
 from wim.tables.schemas import RATINGS, REWARDS
@@ -187,12 +187,12 @@ def describe_reward(
         mean=mean,
         sd=float(points.std(ddof=1)) if len(points) > 1 else None,
         comparisons=compared,
-        ties=share_of(ties, compared),
+        ties=Share.of(ties, compared),
         mean_delta=mean_delta,
-        number_ties=share_of(with_number - untied_number, with_number),
-        agreement=share_of(agreeing, untied_number),
-        agreement_ties_counted=share_of(agreeing + forgiven, untied_number),
-        length_spearman=rank_correlation(points, usable["completion_tokens"].to_numpy()),
+        number_ties=Share.of(with_number - untied_number, with_number),
+        agreement=Share.of(agreeing, untied_number),
+        agreement_ties_counted=Share.of(agreeing + forgiven, untied_number),
+        length_spearman=rank_correlation(points, usable["completion_tokens"].to_numpy()).value,
     ), Distribution(histogram(points), deltas, ties, mean, mean_delta)
 
 

@@ -1,8 +1,9 @@
 """The summary in words and tables, with the published figures beside the measured ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from wim.display.markdown import UNDEFINED, markdown_table, share_with_interval, shown
 from wim.evaluation.audit_text import audit_row
 
 if TYPE_CHECKING:
@@ -94,7 +95,6 @@ KINDS = {
     "random": "is a control: it prefers by lot.",
 }
 PUBLISHED_SOURCE = "[arXiv 2603.04429](https://arxiv.org/abs/2603.04429), authors' notebooks"
-UNDEFINED = "\N{EN DASH}"
 
 
 def summary_text(
@@ -117,7 +117,8 @@ def summary_text(
         lengths=markdown_table([_length_row(name, one) for name, one in rewards.items()]),
         controls=markdown_table(
             [
-                {"reward": f"`{name}`"} | {each: _percent(one) for each, one in of.items()}
+                {"reward": f"`{name}`"}
+                | {each: share_with_interval(one) for each, one in of.items()}
                 for name, of in controls.items()
             ]
         ),
@@ -166,27 +167,6 @@ def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
             yield f"**`{name}`: the reward ties on every comparison**: it prefers no candidate."
 
 
-def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """A Markdown table of rows with the same columns, the first aligned left."""
-    if not rows:
-        return "None."
-    header = list(rows[0])
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def shown(value: float | None, form: str) -> str:
-    return UNDEFINED if value is None else f"{value:{form}}"
-
-
-def _percent(one: "Share") -> str:
-    """A share with its interval and n."""
-    if one.share is None or one.low is None or one.high is None:
-        return f"{UNDEFINED} (n = {one.n:,})"
-    low, high = 100 * one.low, 100 * one.high
-    return f"{100 * one.share:.2f} % [{low:.2f}, {high:.2f}] (n = {one.n:,})"
-
-
 def _reward_row(name: str, one: "RewardSummary") -> dict[str, str]:
     return {
         "reward": f"`{name}`",
@@ -198,10 +178,10 @@ def _reward_row(name: str, one: "RewardSummary") -> dict[str, str]:
         "sd": shown(one.sd, ".2f"),
         "comparisons": f"{one.comparisons:,}",
         "ties": shown(one.ties.share, ".2%").replace("%", " %"),
-        "mean \\|Δ\\|": shown(one.mean_delta, ".3f"),
-        "ties of the number": _percent(one.number_ties),
-        "agreement, strict": _percent(one.agreement),
-        "agreement, ties counted": _percent(one.agreement_ties_counted),
+        "mean |Δ|": shown(one.mean_delta, ".3f"),
+        "ties of the number": share_with_interval(one.number_ties),
+        "agreement, strict": share_with_interval(one.agreement),
+        "agreement, ties counted": share_with_interval(one.agreement_ties_counted),
     }
 
 
@@ -221,7 +201,7 @@ def _published_rows() -> Iterator[dict[str, str]]:
             "sd": f"{one['sd']:.2f}",
             "comparisons": f"{one['comparisons']:,}",
             "ties": f"{100 * one['ties']:.2f} %",
-            "mean \\|Δ\\|": f"{one['mean_delta']:.3f}",
+            "mean |Δ|": f"{one['mean_delta']:.3f}",
             "ties of the number": f"{100 * PUBLISHED['numeric']['ties']:.2f} %",
             "agreement, strict": UNDEFINED,
             "agreement, ties counted": UNDEFINED

@@ -2,13 +2,14 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wim.reports.figures import DASHES, GREY, PALETTE, figure_at
-from wim.reports.summary_text import UNDEFINED, markdown_table
+from wim.display.markdown import UNDEFINED, markdown_table
+from wim.display.plotting import DASHES, GREY, PALETTE, figure_at
+from wim.statistics import MeanAndError
 from wim.tables.metrics import last_value, read_metrics, write_json
 
 if TYPE_CHECKING:
@@ -46,21 +47,12 @@ class SweepFiles(Protocol):
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The mean over repeats and its standard error, sd (n - 1) / sqrt(n); null for one alone."""
-
-    mean: float | None
-    standard_error: float | None
-    n: int
-
-
-@dataclass(frozen=True)
 class Setting:
     """The arms that differ in their seed alone: their values on the axes, and their figures."""
 
     axes: Mapping[str, Any]
     arms: Sequence[str]
-    figures: Mapping[str, Estimate]
+    figures: Mapping[str, MeanAndError]
 
 
 def write_sweep(
@@ -108,20 +100,15 @@ def settings_of(
         groups.setdefault(key, []).append(arm)
     for repeats in groups.values():
         axes = {key: value for key, value in grid[repeats[0]].items() if key != REPEATS}
-        figures = {name: estimate([measured[arm][name] for arm in repeats]) for name in FIGURES}
+        figures = {
+            name: _over_repeats([measured[arm][name] for arm in repeats]) for name in FIGURES
+        }
         yield Setting(axes, repeats, figures)
 
 
-def estimate(values: Sequence[float | None]) -> Estimate:
+def _over_repeats(values: Iterable[float | None]) -> MeanAndError:
     """The mean of the values that were measured, with its standard error."""
-    import numpy as np
-    from scipy.stats import sem
-
-    known = np.array([value for value in values if value is not None])
-    if not len(known):
-        return Estimate(None, None, 0)
-    error = float(sem(known)) if len(known) > 1 else None
-    return Estimate(float(known.mean()), error, len(known))
+    return MeanAndError.of([value for value in values if value is not None])
 
 
 def in_words(value: Any) -> str:
@@ -146,7 +133,7 @@ def sweep_text(grids: Mapping[str, Sequence[Setting]], figure: str) -> str:
     return TEXT.format(grids="\n".join(parts), figure=figure, undefined=UNDEFINED)
 
 
-def _shown(one: Estimate) -> str:
+def _shown(one: MeanAndError) -> str:
     if one.mean is None:
         return UNDEFINED
     if one.standard_error is None:
@@ -189,7 +176,7 @@ def _is_number(value: Any) -> bool:
 def _draw(axes: "Axes", settings: Sequence[Setting], axis: str, shown: str) -> None:
     along = list(dict.fromkeys(in_words(one.axes.get(axis, "")) for one in settings))
     numeric = bool(axis) and all(_is_number(one.axes[axis]) for one in settings)
-    lines: dict[str, list[tuple[float, Estimate]]] = {}
+    lines: dict[str, list[tuple[float, MeanAndError]]] = {}
     for one in settings:
         rest = ", ".join(in_words(value) for key, value in one.axes.items() if key != axis)
         value = one.axes.get(axis, "")
