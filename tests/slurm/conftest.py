@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from api_server import ApiServer, Fields, Reply, last_message, said
-from cluster import Cluster, NoSlurm, install
-from workflow_runs import Project, tiny_config
 
-PROMPTS = [f"Say something about the number {number}." for number in range(12)]
-PACED_PROMPTS = [f"Say something about the number {number}." for number in range(220)]
-PACED_ANSWERS = {f"Of {prompt.split()[-1]} little is known." for prompt in PACED_PROMPTS}
+from support.api_server import ApiServer, Fields, Reply, last_message, said
+from support.slurm_cluster import PACED_PROMPTS, PROMPTS, Cluster, NoSlurm, install, request
+from support.workflow_runs import Project, tiny_config
+
 PACE = 0.25
 
 
@@ -87,11 +84,3 @@ def paced(
         project.set("arms", {})
         project.run("--until", "shard_prompts", "stage_model")
         yield project
-
-
-def request(project: Project, rule: str, **resources: object) -> None:
-    """Change a rule's requests in the project's copy of the profile."""
-    path = project.folder / "profiles/slurm/profile.yaml"
-    profile = yaml.safe_load(path.read_text())
-    profile["set-resources"][rule].update(resources)
-    path.write_text(yaml.safe_dump(profile))

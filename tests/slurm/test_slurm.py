@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from cluster import NODE, Cluster
-from conftest import PACED_ANSWERS, PROMPTS, request
-from workflow_runs import REPOSITORY, Project, rows_computed
+
+from support.slurm_cluster import NODE, PACED_ANSWERS, PROMPTS, Cluster, request
+from support.workflow_runs import REPOSITORY, Project, rows_computed
 
 PROFILE = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2")
 FLUSH_ROWS = 64

@@ -1,0 +1,183 @@
+"""Changes of code accepted as cosmetic, and stages made to run again, as their user does both."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.workflow_runs import Project, jobs_done, rows_computed, tiny_config
+from wim.errors import UserError
+from wim.provenance.code_changes import CodeChanges, effective_code
+
+PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?"]
+ROWS = 2 * len(PROMPTS)
+PAIR = {"pair_candidates": 1}
+RATE = {"rate_candidates": 1, "embed_critiques": 1, "score_candidates": 1, **PAIR}
+NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
+# The stages whose code an edit of the reading is.
+READING = ("rate_candidates", "pair_candidates")
+VERDICT = "workflow/wim/judging/parse.py"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
+    """A project of one shard, run up to its pairs. Tests work on copies of it."""
+    config = tiny_config(
+        *(tiny_model, minilm),
+        rewards={"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
+        arms={"number": {"reward": "number", "training": {"batch_size": 2}}},
+    )
+    project = Project.copied(tmp_path_factory.mktemp("finished") / "project", config, PROMPTS)
+    project.run("--", "pairs")
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project that a test may change."""
+    return finished.again(tmp_path / "project")
+
+
+def wim(project: Project, *arguments: str, status: int = 0) -> str:
+    """The output of a `wim` command in the project's folder, with the project's own code."""
+    _, environment = project.command()
+    result = subprocess.run(
+        [sys.executable, "-m", "wim.cli", *arguments],
+        cwd=project.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == status, output
+    assert "Traceback" not in output
+    return output
+
+
+def remove_tables(project: Project) -> None:
+    for stage in ("dialogues", "ratings", "embeddings", "rewards"):
+        shutil.rmtree(project.folder / "results" / stage)
+
+
+def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -> None:
+    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    assert project.planned("--", "pairs") == RATE
+    said = wim(project, "accept", "rate_candidates")
+    assert "1 outputs" in said and "stored rows: not needed" in said and "snakemake -n" in said
+    assert "not accepted: pair_candidates" in said
+    assert project.planned("--", "pairs") == PAIR
+    wim(project, "accept", "pair_candidates")
+    assert project.planned("--", "pairs") == {}
+    assert "nothing to accept" in wim(project, "accept", "rate_candidates")
+    project.edit(VERDICT, "ECHO_WORDS = 6", "ECHO_WORDS = 7")
+    assert project.planned("--", "pairs") == RATE
+    assert "not of the code of now" in wim(project, "accept", "--list")
+    wim(project, "accept", *READING)
+    assert project.planned("--", "pairs") == {}
+
+
+def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -> None:
+    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
+    assert project.planned("--", "pairs")["generate_dialogues"] == 1
+    assert "stored rows: before" in wim(project, "accept", "generate_dialogues", "rate_candidates")
+    assert project.planned("--", "pairs") == {}
+    remove_tables(project)
+    output = project.run("--", "rewards")
+    assert jobs_done(output)["generate_dialogues"] == 1
+    assert rows_computed(output) == NO_ROWS
+    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.25) / 2**52", "+ 0.75) / 2**52")
+    assert project.planned("--", "pairs")["generate_dialogues"] == 1
+
+
+def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
+    project.edit(
+        "workflow/wim/embedding/embed.py", "TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511"
+    )
+    wim(project, "accept", "embed_critiques")
+    assert project.planned("--", "pairs") == {}
+    remove_tables(project)
+    output = project.run("--", "rewards")
+    assert jobs_done(output)["embed_critiques"] == 1
+    assert rows_computed(output) == NO_ROWS
+
+
+def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project: Project) -> None:
+    assert "rows stored so far stay" in wim(project, "force", "rate_candidates").replace("\n", " ")
+    assert project.planned("--", "pairs") == RATE
+    wim(project, "force", "rate_candidates", "--undo")
+    assert project.planned("--", "pairs") == {}
+    wim(project, "force", "rate_candidates")
+    output = project.run("--", "rewards")
+    assert rows_computed(output)["judged"] == ROWS
+    assert rows_computed(output)["generated"] == 0
+    # A cosmetic change of a forced stage is accepted like any other.
+    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    wim(project, "accept", *READING)
+    assert "rate_candidates" not in project.planned("--", "pairs")
+    wim(project, "force", "rate_candidates", "--undo")
+    assert rows_computed(project.run("--", "rewards"))["judged"] == 0
+    assert "nothing to undo" in wim(project, "force", "rate_candidates", "--undo")
+
+
+def test_the_plan_does_not_depend_on_the_code_that_reads_the_changes(project: Project) -> None:
+    project.edit("workflow/wim/provenance/code_changes.py", "NAMED = 3", "NAMED = 4")
+    assert project.planned("--", "pairs") == {}
+
+
+def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Project) -> None:
+    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    wim(project, "accept", *READING)
+    project.run("--", "dpo_checkpoint")
+    folder = project.folder / "results/checkpoints/number/round1"
+    accepted = json.loads((folder / "provenance.json").read_text())["accepted"]
+    assert sorted(accepted) == sorted(READING)
+    ((now, former),) = accepted["rate_candidates"].items()
+    assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
+    project.edit(
+        "workflow/wim/rewards/kinds.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2"
+    )
+    wim(project, "accept", "score_candidates")
+    accepted = json.loads((folder / "provenance.json").read_text())["accepted"]
+    assert "score_candidates" in accepted
+    assert "score_candidates" not in project.planned("--", "dpo_checkpoint")
+
+
+def test_outputs_by_several_codes_are_refused_with_their_names(project: Project) -> None:
+    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.set("judges.second", {"model": "tiny", "sampling": {"max_new_tokens": 12}})
+    project.run("results/ratings/base/second/000.parquet")
+    said = wim(project, "accept", "rate_candidates", status=1)
+    assert "2 different codes" in said
+    assert "results/ratings/base/tiny/000.parquet" in said
+    assert not (project.folder / "code.json").exists()
+
+
+def test_an_unknown_stage_gets_the_nearest_name(project: Project) -> None:
+    for command in ("accept", "force"):
+        said = wim(project, command, "rate_candidate", status=1)
+        assert "did you mean 'rate_candidates'" in said
+
+
+def test_accepted_changes_are_followed_through_and_circles_refused() -> None:
+    old, new, newest = "a" * 64, "b" * 64, "c" * 64
+    changes = CodeChanges({"summary": {newest: new, new: old}})
+    assert changes.effective("summary", newest) == old
+    assert changes.effective("pair_candidates", newest) == newest
+    changes.accept("summary", old, newest)
+    assert {changes.effective("summary", code) for code in (old, newest)} == {newest}
+    with pytest.raises(UserError, match="by way of others"):
+        CodeChanges({"summary": {old: new, new: old}}).effective("summary", old)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"accepted": []}', '{"forced": {"summary": 1}}'])
+def test_a_damaged_file_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("code.json").write_text(text)
+    with pytest.raises(UserError, match=r"code\.json"):
+        effective_code("summary", "a" * 64)

@@ -1,0 +1,218 @@
+"""Comparisons: which candidates meet, what a judge of pairs says, and the pairs made of it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from support.api_server import ApiServer, Fields, Reply, last_message, said
+from support.workflow_runs import Project
+from wim.errors import UserError
+from wim.judging.compare import compared_pairs
+from wim.pairs.by_comparison import pair_compared
+from wim.settings.config import load_config
+from wim.settings.pairs import PairSettings
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison, Prompt
+
+JUDGES = {"j": {"model": "smollm2", "method": "pairwise"}, "s": {"model": "smollm2"}}
+
+
+def candidate(name: str, sample: int = 0, prompt: str = "p", asked: str = "Hi") -> Candidate:
+    return Candidate(
+        name, prompt, "d" + prompt, 1, "actor", sample, [{"role": "user", "content": asked}],
+        f"text of {name}", False, "stop", 3, 2, 0, "m",
+    )  # fmt: skip
+
+
+def ids(policies: Sequence[Sequence[Candidate]], per_context: int | None = None, seed: int = 0):
+    return [(pair.a_id, pair.b_id) for pair in compared_pairs(policies, per_context, seed)]
+
+
+# Who meets whom.
+
+
+def test_candidates_of_one_policy_meet_each_other_and_of_two_those_of_the_other() -> None:
+    one, two = [candidate("a"), candidate("b", 1)], [candidate("c"), candidate("d", 1)]
+    assert ids([[*one, candidate("e", 2)]]) == [("a", "b"), ("a", "e"), ("b", "e")]
+    assert ids([one, two]) == [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")]
+
+
+def test_candidates_of_different_contexts_never_meet() -> None:
+    here, there = [candidate("a"), candidate("b", prompt="q")], [candidate("c", asked="Bye")]
+    assert ids([here]) == []
+    assert ids([here, there]) == []
+
+
+def test_a_limit_draws_by_seed_and_leaves_other_contexts_as_they_are() -> None:
+    many = [candidate(f"a{number}", number) for number in range(5)]
+    other = [candidate("b", prompt="q"), candidate("c", 1, "q")]
+    drawn = ids([many], 3)
+    assert len(drawn) == 3
+    assert drawn == ids([many], 3)
+    assert ids([many + other], 3) == [*drawn, ("b", "c")]
+    assert len({tuple(ids([many], 3, seed)) for seed in range(5)}) > 1
+
+
+def test_a_candidate_that_both_policies_drew_does_not_meet_itself() -> None:
+    assert ids([[candidate("a")], [candidate("a"), candidate("b", 1)]]) == [("a", "b")]
+
+
+# What becomes of the verdicts.
+
+
+def compared(
+    folder: Path, rows: Sequence[tuple[str | None, float | None]], **settings: object
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The pairs of verdicts (winner, preference_a) of base against a teacher, and the counts."""
+    prompts = [Prompt(f"p{n}", [{"role": "user", "content": "Hi"}], "train", "f") for n in range(9)]
+    write_table(folder / "prompts", PROMPTS, as_arrow(PROMPTS, prompts))
+    for side in "ab":
+        found = [candidate(f"{side}{n}", prompt=f"p{n}") for n in range(len(rows))]
+        write_table(folder / side, DIALOGUES, as_arrow(DIALOGUES, found))
+    verdicts = [
+        Comparison(
+            f"x{n}", "j", "ok" if winner else "error", winner, preference, None, None, None, None,
+            "d", prompt_id=f"p{n}", a_id=f"a{n}", b_id=f"b{n}",
+        )
+        for n, (winner, preference) in enumerate(rows)
+    ]  # fmt: skip
+    write_table(folder / "comparisons", COMPARISONS, as_arrow(COMPARISONS, verdicts))
+    pair_compared(
+        prompts=[folder / "prompts"],
+        dialogues=[folder / "a", folder / "b"],
+        policies=["base", "teacher"],
+        comparisons=[folder / "comparisons"],
+        settings=PairSettings.model_validate(settings),
+        names={"judge": "j", "reward": "versus"},
+        output=folder / "pairs.parquet",
+        exclusions=folder / "exclusions.json",
+    )
+    pairs = pd.read_parquet(folder / "pairs.parquet").to_dict("records")
+    return pairs, json.loads((folder / "exclusions.json").read_text())
+
+
+def test_the_winner_is_chosen_and_scores_are_the_probabilities_of_both(tmp_path: Path) -> None:
+    pairs, _ = compared(tmp_path, [("a", 0.75), ("b", 0.25)])
+    assert [(row["chosen_id"], row["rejected_id"]) for row in pairs] == [("a0", "b0"), ("b1", "a1")]
+    assert [(row["chosen_model"], row["rejected_model"]) for row in pairs] == [
+        ("base", "teacher"),
+        ("teacher", "base"),
+    ]
+    for row in pairs:
+        assert (row["score_chosen"], row["score_rejected"], row["margin"]) == (0.75, 0.25, 0.5)
+        assert (row["judge"], row["reward"]) == ("j", "versus")
+        assert row["chosen"][0]["content"] == f"text of {row['chosen_id']}"
+
+
+def test_ties_and_failures_label_nothing_and_are_counted(tmp_path: Path) -> None:
+    pairs, counts = compared(
+        tmp_path, [("a", 0.9), ("tie", 0.6), (None, None), ("b", 0.45)], min_margin=0.2
+    )
+    assert [row["chosen_id"] for row in pairs] == ["a0"]
+    assert counts["excluded"] == {
+        "comparisons below the minimum margin": 1,
+        "comparisons that tie": 1,
+        "comparisons with status error": 1,
+    }
+    with pytest.raises(UserError, match="no training pair is left"):
+        compared(tmp_path, [("tie", 0.5), (None, None)])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"comparisons": {"c": {"judge": "s"}}}, "write a judge of the method pairwise"),
+        ({"rewards": {"r": {"judge": "j", "zeta": 1.0}}}, "rewards.r.judge: found 'j', which compares"),
+        ({"comparisons": {"labelled": {"judge": "j"}}}, "comparisons.labelled: the workflow itself"),
+        ({"comparisons": {"c": {"judge": "j", "between": ["bse"]}}}, "did you mean 'base'"),
+        ({"comparisons": {"c": {"judge": "j", "between": ["base", "base"]}}}, "names one policy twice"),
+        ({"arms": {"x": {}}}, "found neither of reward and comparison"),
+        ({"arms": {"x": {"comparison": "c", "pairs": {"ties": "first"}}}}, "arms.x.pairs.ties"),
+        ({"arms": {"x": {"comparison": "c", "pairs": {"select": "all"}}}}, "arms.x.pairs.select"),
+    ],
+)  # fmt: skip
+def test_a_comparison_that_cannot_be_made_is_refused_with_what_to_write(
+    values: dict[str, Any], message: str
+) -> None:
+    base = {"judges": JUDGES, "rewards": {}, "arms": {}, "comparisons": {"c": {"judge": "j"}}}
+    with pytest.raises(UserError, match=message):
+        load_config(base | values)
+
+
+# In the workflow, with a teacher and a judge behind an API.
+
+
+def answer(fields: Fields, before: int) -> Reply:
+    """As a server that prefers the longer answer; 3 it cannot tell by, and of 5 it will not."""
+    text = last_message(fields)
+    if "one of these" not in text:
+        return said(f"A teacher's answer, which seldom is the shorter one, to: {text}")
+    if "number 5." in text:
+        return said("I would rather not say.")
+    first, second = text.split("[answer A]")[1].split("[answer B]")
+    second = second.split("Which answer is better?")[0]
+    return said("A" if "number 3." in text or len(first.strip()) > len(second.strip()) else "B")
+
+
+@pytest.fixture(scope="module")
+def against_teacher(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
+) -> Iterator[Project]:
+    """A project whose arm is labelled by comparing a teacher with the actor; its pairs are made."""
+    drawn = {"max_new_tokens": 12, "temperature": 1.0}
+    with ApiServer(answer) as server:
+        config: dict[str, object] = {
+            "models": {
+                "tiny": {"source": f"path:{tiny_model}", "dtype": "float32"},
+                "far": {
+                    "source": "endpoint:far-1@2026-01",
+                    "api": {"url": server.url, "samples": 3},
+                },
+            },
+            "prompts": {"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
+            "dialogues": {"actor": "tiny", "sampling": drawn, "candidates": 1},
+            "policies": {"teacher": {"model": "far"}},
+            "judges": {"pairs": {"model": "far", "method": "pairwise"}},
+            "comparisons": {"versus": {"judge": "pairs", "between": ["teacher", "base"]}},
+            "rewards": {},
+            "arms": {"ai": {"comparison": "versus"}},
+        }
+        prompts = [f"Say something about the number {number}." for number in range(8)]
+        folder = tmp_path_factory.mktemp("comparisons") / "project"
+        project = Project.copied(folder, config, prompts)
+        project.run("--", "pairs")
+        yield project
+
+
+def test_a_teacher_is_compared_with_the_actor_and_the_winner_becomes_chosen(
+    against_teacher: Project,
+) -> None:
+    results = against_teacher.folder / "results"
+    rows = pd.read_parquet(results / "comparisons/versus/pairs")
+    said_by = pd.concat(
+        pd.read_parquet(results / "dialogues" / policy) for policy in ("teacher", "base")
+    ).set_index("candidate_id")["completion"]
+    pairs = pd.read_parquet(results / "pairs/ai/round1.parquet")
+    counts = json.loads((results / "pairs/ai/round1.exclusions.json").read_text())
+    assert rows["status"].value_counts().to_dict() == {"ok": 7, "error": 1}
+    assert set(rows["source"].dropna()) == {"samples"}
+    assert counts["excluded"] == {"comparisons that tie": 1, "comparisons with status error": 1}
+    assert len(pairs) == 6
+    for row in pairs.itertuples():
+        assert len(said_by[row.chosen_id]) > len(said_by[row.rejected_id])
+        assert {row.chosen_model, row.rejected_model} == {"teacher", "base"}
+        assert (row.score_chosen, row.margin) == (1.0, 1.0)
+
+
+def test_what_a_comparison_changes_runs_and_nothing_else(
+    against_teacher: Project, tmp_path: Path
+) -> None:
+    project = against_teacher.again(tmp_path / "project")
+    project.set("arms.ai.pairs", {"min_margin": 0.01})
+    project.set("comparisons.within", {"judge": "pairs", "between": ["teacher"]})
+    project.set("arms.own", {"comparison": "within"})
+    assert project.planned("--", "pairs") == {"compare_candidates": 2, "pair_compared": 2}

@@ -1,0 +1,259 @@
+"""Reward models: what they learn, how far their probabilities can be believed, and as judges."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from support.workflow_runs import Project, tiny_config
+from wim.errors import UserError
+from wim.evaluation.calibration import calibration
+from wim.settings.config import load_config
+from wim.settings.reward_models import RewardModelSettings
+from wim.tables.files import write_table
+from wim.tables.schemas import PAIRS
+
+
+def test_a_coin_is_calibrated_and_right_half_of_the_time() -> None:
+    found = calibration([0.0] * 10, 10)
+    assert (found.accuracy, found.expected_calibration_error) == (0.5, 0.0)
+    assert found.log_loss == pytest.approx(math.log(2))
+    assert found.brier == pytest.approx(0.25)
+    assert [each.pairs for each in found.bins] == [10] + [0] * 9
+
+
+def test_the_error_is_the_distance_of_confidence_and_accuracy_over_the_bins() -> None:
+    """Four pairs at 0.75, three of them right: no error. Two at 0.95, none right: 0.95."""
+    sure, sober = math.log(0.95 / 0.05), math.log(3)
+    right = calibration([sober] * 3 + [-sober], 10)
+    assert right.expected_calibration_error == pytest.approx(0.0, abs=1e-12)
+    both = calibration([sober] * 3 + [-sober] + [-sure] * 2, 10)
+    assert both.expected_calibration_error == pytest.approx(2 / 6 * 0.95)
+    assert both.accuracy == pytest.approx(0.5)
+    full = [each for each in both.bins if each.pairs]
+    assert [(each.pairs, each.observed) for each in full] == [(4, 0.75), (2, 0.0)]
+    assert [each.predicted for each in full] == pytest.approx([0.75, 0.95])
+    assert all(each.low <= (each.predicted or 0) <= each.high for each in full)
+
+
+def test_no_pairs_give_no_calibration() -> None:
+    with pytest.raises(ValueError, match="no pairs"):
+        calibration([], 10)
+
+
+PROMPTS = [f"Say something about the number {number}." for number in range(24)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
+    """A run with everything that trains: a teacher, fine-tunings, a reward model and its arm."""
+    tiny = {"learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
+    drawn = {"max_new_tokens": 24, "temperature": 1.0}
+    config = tiny_config(
+        *(tiny_model, minilm),
+        prompts={"files": ["prompts.jsonl"], "shards": 1, "eval_fraction": 0.25},
+        dialogues={"actor": "tiny", "sampling": drawn},
+        policies={"teacher": {"model": "tiny", "candidates": 1}},
+        sft={"taught": {"completions": "teacher", "prompts": 0.4, "finished": False, **tiny}},
+        judges={
+            "tiny": {"model": "tiny", "sampling": drawn},
+            "scorer": {"model": "by_length", "method": "reward_model"},
+        },
+        rewards={
+            "length": {"judge": "tiny", "kind": "length"},
+            "learnt": {"judge": "scorer", "kind": "reward_model"},
+        },
+        reward_models={"by_length": {"arm": "length", "epochs": 3.0, **tiny}},
+        arms={
+            "length": {"reward": "length", "training": tiny},
+            "after": {"reward": "length", "start": "taught", "training": tiny},
+            "learnt": {"reward": "learnt", "training": tiny},
+        },
+    )
+    project = Project.copied(tmp_path_factory.mktemp("trained") / "project", config, PROMPTS)
+    project.run("--", "results/checkpoints/after/round1/manifest.json", "sft_checkpoint",
+                "results/pairs/learnt/round1.parquet")  # fmt: skip
+    return project
+
+
+def read(project: Project, path: str) -> Any:
+    return json.loads((project.folder / "results" / path).read_text())
+
+
+def test_an_arm_starts_from_the_fine_tuned_model_and_pairs_are_of_the_other_prompts(
+    finished: Project,
+) -> None:
+    import pandas as pd
+
+    from wim.sft_prompts import learns_from
+
+    story = read(finished, "checkpoints/after/round1/provenance.json")
+    assert (
+        story["digests"]["base model"]
+        == read(finished, "checkpoints/sft/taught/manifest.json")["digest"]
+    )
+    assert story["settings"]["sft"]["completions"] == "teacher"
+    assert story["sft_learning_rate"] == 1e-3
+    pairs = pd.read_parquet(finished.folder / "results/pairs/after/round1.parquet")
+    train = pairs[pairs["split"] == "train"]
+    assert len(train) and not train["prompt_id"].map(lambda name: learns_from(name, 0.4)).any()
+    others = pd.read_parquet(finished.folder / "results/pairs/length/round1.parquet")
+    assert set(train["prompt_id"]) < set(others["prompt_id"])
+    assert set(pairs.loc[pairs["split"] == "eval", "prompt_id"]) == set(
+        others.loc[others["split"] == "eval", "prompt_id"]
+    )
+    causes = read(finished, "pairs/after/round1.exclusions.json")["excluded"]
+    assert causes["pairs of prompts that fine-tuning learnt from"] > 0
+
+
+def test_accuracy_and_calibration_are_of_the_pairs_held_out(finished: Project) -> None:
+    import pandas as pd
+
+    told = read(finished, "reward_models/by_length/evaluation.json")["held_out"]
+    pairs = pd.read_parquet(finished.folder / "results/pairs/length/round1.parquet")
+    assert told["pairs"] == (pairs["split"] == "eval").sum() > 0
+    assert 0 <= told["accuracy"] <= 1 and 0 <= told["expected_calibration_error"] <= 1
+    assert sum(each["pairs"] for each in told["bins"]) == told["pairs"]
+    card = (finished.folder / "results/reward_models/by_length/README.md").read_text()
+    assert "AutoModelForSequenceClassification" in card and "# reward model by_length" in card
+
+
+def test_a_reward_model_judges_from_the_store_and_its_pairs_prefer_the_higher_number(
+    finished: Project, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    ratings = pd.read_parquet(finished.folder / "results/ratings/base/scorer")
+    assert set(ratings["status"]) == {"ok"} and set(ratings["rating_source"]) == {"reward_model"}
+    assert ratings["rating_expected"].nunique() > 10 and ratings["wim"].isna().all()
+    pairs = pd.read_parquet(finished.folder / "results/pairs/learnt/round1.parquet")
+    scores = ratings.set_index("candidate_id")["rating_expected"]
+    assert (
+        scores.loc[pairs["chosen_id"]].to_numpy() > scores.loc[pairs["rejected_id"]].to_numpy()
+    ).all()
+    project = finished.again(tmp_path / "project")
+    for file in (project.folder / "results/ratings/base/scorer").iterdir():
+        file.unlink()
+    output = project.run("--", "results/ratings/base/scorer/000.parquet")
+    assert f"{len(ratings)} from the store, 0 judged" in output
+    again = pd.read_parquet(project.folder / "results/ratings/base/scorer")
+    pd.testing.assert_frame_equal(again, ratings)
+
+
+def test_beta_of_the_arm_trains_no_fine_tuning_again(finished: Project, tmp_path: Path) -> None:
+    project = finished.again(tmp_path / "project")
+    target = "results/checkpoints/after/round1/manifest.json"
+    assert project.planned("--", target, "sft_checkpoint") == {}
+    project.set("arms.after.training.beta", 0.3)
+    assert project.planned("--", target, "sft_checkpoint") == {"train_dpo": 1}
+    project.set("arms.after.training.beta", 0.1)
+    project.set("sft.taught.learning_rate", 1e-4)
+    assert project.planned("--", target, "sft_checkpoint") == {"train_sft": 1, "train_dpo": 1}
+
+
+def test_a_number_that_is_none_or_a_conversation_too_long_is_an_error_and_no_label() -> None:
+    from support.sft_rows import candidate, prompt
+    from wim.engines.reward_model_engine import Score
+    from wim.judging.reward_model import RewardModelJudge
+    from wim.settings.judging import JudgeSettings
+
+    class Scores:
+        def scores(self, conversations: Any) -> list[Score]:
+            return [Score(value, 9) for value in (0.5, None, math.nan)]
+
+    settings = JudgeSettings(model="x", method="reward_model")
+    judge = RewardModelJudge("rm", Scores(), settings, "digest")  # type: ignore[arg-type]
+    good, long, odd = judge.rate([candidate(prompt(1))] * 3)
+    assert (good.status, good.rating_expected) == ("ok", 0.5)
+    assert [(each.status, each.rating_expected) for each in (long, odd)] == [("error", None)] * 2
+    assert "exceeds the context" in long.raw and odd.raw == "nan"
+
+
+def test_a_model_of_several_labels_is_no_reward_model(tiny_model: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from wim.engines.reward_model_engine import ScoringModel
+
+    AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3).save_pretrained(
+        tmp_path
+    )
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="3 labels"):
+        ScoringModel(tmp_path, "float32")
+
+
+def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> None:
+    from wim.engines.reward_model_engine import ScoringModel
+    from wim.models.stage import stage_model
+    from wim.settings.models import ModelSource
+    from wim.training.reward_model import train_reward_model
+    from wim.training.run.setup import Run
+
+    stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
+    answers = {"chosen": "Bread needs water, flour and time.", "rejected": "The train leaves."}
+    rows = [
+        {
+            **{field.name: f"{number}" for field in PAIRS.schema},
+            **{name: [{"role": "assistant", "content": text}] for name, text in answers.items()},
+            "prompt": [{"role": "user", "content": f"Number {number}?"}],
+            "split": "eval" if number < 6 else "train",
+            **{"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0},
+        }
+        for number in range(22)
+    ]
+    write_table(tmp_path / "pairs.parquet", PAIRS, pa.Table.from_pylist(rows, PAIRS.schema))
+    settings = {"arm": "x", "batch_size": 4, "epochs": 4.0, "learning_rate": 3e-3}
+    train_reward_model(
+        pairs=tmp_path / "pairs.parquet",
+        settings=RewardModelSettings.model_validate({**settings, "precision": "float32"}),
+        name="one",
+        upstream_settings={},
+        run=Run(tmp_path / "tiny/manifest.json", 0, 4, tmp_path / "store", 300, tmp_path / "out"),
+    )
+    told = json.loads((tmp_path / "out/evaluation.json").read_text())["held_out"]
+    assert told["pairs"] == 6 and told["accuracy"] == 1.0
+    assert told["log_loss"] < 0.5 * math.log(2)
+
+    # The merged model that was written says the same as the one that was measured.
+    judge = ScoringModel(tmp_path / "out", "float32", batch_size=8)
+    asked = [rows[number]["prompt"] for number in range(6)]
+    sides = [[*prompt, rows[0][side][0]] for side in ("chosen", "rejected") for prompt in asked]
+    scores = dict(judge.scores([tuple(side) for side in sides]))
+    margins = [
+        float(scores[place].value or 0) - float(scores[place + 6].value or 0) for place in range(6)
+    ]
+    assert calibration(margins, 10).log_loss == pytest.approx(told["log_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"reward_models": {"a": {"arm": "x"}}}, ["reward_models.a.arm", "'x'", "wim"]),
+        (
+            {"judges": {"smollm2": {"model": "none", "method": "reward_model"}}},
+            ["judges.smollm2.model", "'none'"],
+        ),
+        (
+            {"judges": {"smollm2": {"model": "smollm2", "method": "reward_model"}}},
+            ["rewards.wim.kind", "judges.smollm2 is a reward model", "kind: reward_model"],
+        ),
+        (
+            {"rewards": {"wim": {"judge": "smollm2", "kind": "reward_model"}}},
+            ["rewards.wim.kind", "needs a judge of the method reward_model"],
+        ),
+        (
+            {"judges": {"smollm2": {"model": "a", "method": "reward_model", "attempts": 2}}},
+            ["judges.smollm2", "no use for attempts"],
+        ),
+    ],
+)
+def test_what_does_not_fit_a_reward_model_is_refused(
+    settings: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as refused:
+        load_config(settings)
+    for each in words:
+        assert each in str(refused.value)

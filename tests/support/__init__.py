@@ -1,0 +1,1 @@
+"""What the tests share: projects that run, servers that answer, rows and models."""

@@ -1,0 +1,187 @@
+"""Running the workflow as its user does, in a copy of the project, and reading what it did."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+TARGETS = {
+    *("total", "all", "dialogues", "ratings", "rewards", "pairs", "dpo_checkpoint"),
+    *("sft_checkpoint", "reward_model"),
+}
+JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
+FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
+COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
+
+
+def tiny_config(
+    model: Path, encoder: Path, tokens: int = 16, shards: int = 1, **sections: object
+) -> dict[str, object]:
+    """A configuration of a tiny actor that judges itself, in the prompt file that a Project writes.
+
+    tokens: the longest completion and judgement. sections: what else is to be set.
+    """
+    drawn = {"max_new_tokens": tokens, "temperature": 1.0}
+    return {
+        "models": {
+            "tiny": {"source": f"path:{model}", "dtype": "float32"},
+            "encoder": {"source": f"path:{encoder}", "dtype": "float32"},
+        },
+        "prompts": {"files": ["prompts.jsonl"], "shards": shards, "eval_fraction": 0.0},
+        "dialogues": {"actor": "tiny", "sampling": {"max_new_tokens": tokens}},
+        "judges": {"tiny": {"model": "tiny", "sampling": drawn}},
+        "embeddings": {"encoder": "encoder"},
+        **sections,
+    }
+
+
+class Project:
+    """A copy of the project's own files, with results beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def copied(cls, folder: Path, config: dict[str, object], prompts: list[str]) -> "Project":
+        """A fresh copy with a configuration and a prompt file."""
+        for name in ("rules", "workflow", "profiles", "config"):
+            shutil.copytree(
+                REPOSITORY / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+            )
+        shutil.copy2(REPOSITORY / "Snakefile", folder)
+        project = cls(folder)
+        project.configure(config)
+        project.write_prompts(prompts)
+        return project
+
+    def again(self, folder: Path) -> "Project":
+        """A copy of everything, results and Snakemake's memory included, with the same times."""
+
+        def link_weights(source: str, target: str) -> None:
+            # Weights are replaced by renaming, never written in place, so a link is safe.
+            linked = source.endswith("model.safetensors")
+            (os.link if linked else shutil.copy2)(source, target)
+
+        shutil.copytree(self.folder, folder, copy_function=link_weights)
+        return Project(folder)
+
+    @property
+    def config(self) -> dict[str, object]:
+        """The configuration as written."""
+        found: dict[str, object] = json.loads((self.folder / "config/config.yaml").read_text())
+        return found
+
+    def configure(self, config: dict[str, object]) -> None:
+        """Write the configuration (JSON is YAML)."""
+        (self.folder / "config/config.yaml").write_text(json.dumps(config))
+
+    def set(self, path: str, value: object) -> None:
+        """Change one key, named by dots."""
+        config = self.config
+        *way, last = path.split(".")
+        place: dict[str, object] = config
+        for key in way:
+            place = place.setdefault(key, {})  # type: ignore[assignment]
+        place[last] = value
+        self.configure(config)
+
+    def write_prompts(self, prompts: list[str]) -> None:
+        """Write the prompt file."""
+        lines = [json.dumps({"prompt": text}) + "\n" for text in prompts]
+        (self.folder / "prompts.jsonl").write_text("".join(lines))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that stands once in a file."""
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new))
+
+    def append(self, file: str, text: str) -> None:
+        """Add to the end of a file."""
+        with (self.folder / file).open("a") as opened:
+            opened.write(text)
+
+    def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """The command line and environment that run the copy's own library."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "workflow")}
+        return [str(SNAKEMAKE), *arguments], environment
+
+    def run(self, *arguments: str) -> str:
+        """Run snakemake; its output. Fails the test if it fails."""
+        command, environment = self.command(*arguments)
+        result = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        output = result.stdout + result.stderr
+        assert result.returncode == 0, output
+        return output
+
+    def kill_when(
+        self, ready: Callable[[], bool], arguments: Sequence[str], number: signal.Signals
+    ) -> None:
+        """Start snakemake, wait until `ready()`, and signal the whole process group.
+
+        Returns when no process of it is left. Fails the test if the run ends before.
+        """
+        command, environment = self.command(*arguments)
+        told = self.folder / "killed.log"
+        with told.open("w") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            deadline = time.monotonic() + 300
+            while not ready() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert process.poll() is None, told.read_text()
+            os.killpg(process.pid, number)
+            process.wait(timeout=60)
+        for _ in range(500):
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+        raise AssertionError("processes of the killed run are still there")
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """The jobs of a dry run by rule, without target rules."""
+        return job_counts(self.run("-n", *arguments))
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """The jobs that Snakemake announced, by rule, without target rules."""
+    if "Job stats:" not in output:
+        return {}
+    stats = output.split("Job stats:")[1].split("total")[0]
+    counts = {rule: int(count) for rule, count in JOB_COUNT.findall(stats)}
+    return {rule: count for rule, count in counts.items() if rule not in TARGETS}
+
+
+def jobs_done(output: str) -> dict[str, int]:
+    """The jobs that a run finished, by rule, without target rules."""
+    return dict(Counter(rule for rule in FINISHED.findall(output) if rule not in TARGETS))
+
+
+def rows_computed(output: str) -> dict[str, int]:
+    """Rows generated, judged and embedded, as the jobs reported them."""
+    rows: Counter[str] = Counter(generated=0, judged=0, embedded=0)
+    for count, verb in COMPUTED.findall(output):
+        rows[verb] += int(count)
+    return dict(rows)
