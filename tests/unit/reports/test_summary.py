@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +14,8 @@ import pyarrow as pa
 import pytest
 
 from wim.errors import UserError
-from wim.reports.summary import (
-    training_course,
-    write_summary,
-)
+from wim.reports.summary import summary
+from wim.reports.summary_figures import training_course
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating
@@ -62,10 +60,18 @@ class Run:
     """A run's files for the summary, and the summary read back."""
 
     folder: Path
-    inputs: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any]
+    rewards: dict[str, Any]
+    arms: dict[str, Any]
 
     def write(self, name: str = "report") -> None:
-        write_summary(**self.inputs, output=self.output(name))
+        summary(
+            inputs=SimpleNamespace(**self.inputs),
+            rewards=self.rewards,
+            arms=self.arms,
+            trained={},
+            output=self.output(name),
+        )
 
     def output(self, name: str = "report") -> SimpleNamespace:
         files = {"table": "summary.json", "text": "summary.md"}
@@ -140,10 +146,15 @@ def run_of(
         "exclusions": exclusions,
         "metrics": metrics,
         "audits": [],
-        "reward_settings": dict.fromkeys(rewards, settings),
-        "arms": {arm: {"reward": next(iter(rewards)), "loss": "sigmoid"} for arm in arms},
+        "fine_tunings": [],
+        "reward_models": [],
     }
-    return Run(folder, inputs)
+    return Run(
+        folder,
+        inputs,
+        rewards=dict.fromkeys(rewards, settings),
+        arms={arm: {"reward": next(iter(rewards)), "loss": "sigmoid"} for arm in arms},
+    )
 
 
 def summary_of(folder: Path, rows: Sequence[Judged], **changes: Any) -> Run:
@@ -225,11 +236,11 @@ def test_a_candidate_without_a_number_is_compared_but_says_nothing_of_agreement(
 
 def test_a_reward_that_is_no_mixture_is_called_what_it_is(tmp_path: Path) -> None:
     run = run_of(tmp_path, {"wim": [Judged("A", 7, 0.5), Judged("A", 6, 0.25)]})
-    run.inputs["reward_settings"] = {"wim": {"judge": "judge", "kind": "random"}}
+    run.rewards = {"wim": {"judge": "judge", "kind": "random"}}
     run.write()
     assert run.table["rewards"]["wim"]["kind"] == "random"
     assert run.table["rewards"]["wim"]["zeta"] is None
-    assert "**`wim`** (random) is a control: it prefers by lot." in run.text
+    assert "**`wim`** (random) is a control: it prefers at random." in run.text
 
 
 def test_a_number_that_always_ties_is_said_so_plainly(tmp_path: Path) -> None:
@@ -329,7 +340,7 @@ def test_a_reward_is_set_beside_controls_over_what_both_decide(tmp_path: Path) -
         }.items()
     }
     run = run_of(tmp_path, rewards)
-    run.inputs["reward_settings"]["lot"] = {"judge": "judge", "kind": "random"}
+    run.rewards["lot"] = {"judge": "judge", "kind": "random"}
     run.write()
     beside = run.table["controls"]["wim"]
     assert set(run.table["controls"]) == {"wim"}

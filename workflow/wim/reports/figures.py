@@ -1,4 +1,4 @@
-"""How the summary looks: its two figures, and the text around them. Same figures, same bytes."""
+"""The plots of the summary: the rewards' distributions, and the course of training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ SMOOTHED_SHARE = 0.05
 class Distribution:
     """A reward's values and differences, in points of the scale 0 to 10.
 
-    rewards, deltas: counts (BINS,) over equal bins of 0 to 10; `deltas` without the ties.
+    Attributes:
+        rewards, deltas: Counts (BINS,) over equal bins of 0 to 10; `deltas` without the ties.
     """
 
     rewards: "np.ndarray[Any, Any]"
@@ -35,7 +36,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Course:
-    """An arm's training: (step, value) pairs of each metric; held out ones of the eval split."""
+    """An arm's training: (step, value) pairs of each metric; held_out_* are of the eval split."""
 
     loss_function: str
     loss: Sequence[tuple[int, float]]
@@ -45,14 +46,14 @@ class Course:
 
 
 def histogram(points: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Counts (BINS,) of values in points of the scale 0 to 10; its ends take what lies beyond."""
+    """Counts (BINS,) of values in points of the scale 0 to 10; values outside go to the end bins."""
     import numpy as np
 
     return np.histogram(np.clip(points, 0, SCALE_END), bins=BINS, range=(0, SCALE_END))[0]
 
 
 def draw_rewards(distributions: Mapping[str, Distribution], path: Path) -> None:
-    """A row for each reward: its values, and the absolute differences within a context."""
+    """Draw a row for each reward: its values, and the absolute differences within a context."""
     with figure_at(path, 10.0, 0.7 + 1.65 * max(1, len(distributions))) as figure:
         rows = max(1, len(distributions))
         grid = figure.subplots(rows, 2, sharex="col", squeeze=False)
@@ -72,7 +73,7 @@ def draw_rewards(distributions: Mapping[str, Distribution], path: Path) -> None:
 
 
 def draw_training(courses: Mapping[str, Course], path: Path) -> None:
-    """Training loss and reward margin over the optimizer's steps, a line for each arm."""
+    """Draw training loss and reward margin over the optimizer's steps, a line for each arm."""
     functions = {course.loss_function for course in courses.values()}
     with figure_at(path, 10.0, 4.3) as figure:
         losses, margins = figure.subplots(1, 2)
@@ -109,7 +110,7 @@ def draw_training(courses: Mapping[str, Course], path: Path) -> None:
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.margins(y=0.12)
             if not courses:
-                _say(axes, "no arm was trained")
+                _write(axes, "no arm was trained")
         _add_legend(figure, losses, courses)
 
 
@@ -118,7 +119,7 @@ def _draw_values(axes: "Axes", name: str, one: Distribution, colour: str) -> Non
     axes.set_title(name, loc="left", fontsize=11, fontweight="bold", color=colour)
     axes.set_ylabel("candidates (%)", fontsize=9.5)
     if not number:
-        _say(axes, "no candidate has a reward")
+        _write(axes, "no candidate has a reward")
         return
     _draw_counts(axes, one.rewards, number, colour, one.mean)
     _add_caption(
@@ -130,7 +131,7 @@ def _draw_differences(axes: "Axes", one: Distribution, colour: str) -> None:
     number = int(one.deltas.sum()) + one.ties
     axes.set_ylabel("comparisons (%)", fontsize=9.5)
     if not number:
-        _say(axes, "nothing to compare")
+        _write(axes, "nothing to compare")
         return
     share = 100 * one.ties / number
     axes.bar(-0.5, share, 0.5, color="white", edgecolor=colour, hatch="////")
@@ -157,7 +158,7 @@ def _draw_counts(
 def _draw_course(
     axes: "Axes", points: Sequence[tuple[int, float]], colour: str, dashes: str, label: str
 ) -> None:
-    """A line, marked where points are few; where they are many, their running mean over them."""
+    """Draw a line with markers if points are few, or with a running mean if they are many."""
     import pandas as pd
 
     steps, values = [step for step, _ in points], pd.Series([value for _, value in points])
@@ -208,17 +209,17 @@ def _add_caption(axes: "Axes", text: str, left: bool) -> None:
     )
 
 
-def _say(axes: "Axes", text: str) -> None:
+def _write(axes: "Axes", text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
     axes.set_yticks([])
 
 
 def _right_is_full(counts: "np.ndarray[Any, Any]") -> bool:
-    """Whether a distribution has its higher part on the right, where captions stand."""
+    """Whether a distribution peaks on the right, where captions usually are."""
     return bool(counts[BINS // 2 :].max() >= counts[: BINS // 2].max())
 
 
 def _last_filled(counts: Sequence["np.ndarray[Any, Any]"]) -> float:
-    """Where the last of the distributions ends, at least 1 point."""
+    """Where the widest of the distributions ends, at least 1 point."""
     ends = [int(one.nonzero()[0].max()) + 1 for one in counts if one.any()]
     return max(1.0, max(ends, default=0) * SCALE_END / BINS)

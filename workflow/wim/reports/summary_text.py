@@ -1,4 +1,4 @@
-"""The summary in words and tables, with the published figures beside the measured ones."""
+"""The summary in Markdown, with the published figures next to the measured ones."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from wim.evaluation.audit_text import audit_row
 
 if TYPE_CHECKING:
     from wim.evaluation.audit import Audit
-    from wim.reports.summary import RewardSummary, TrainingSummary
+    from wim.reports.summary_figures import RewardSummary, TrainingSummary
     from wim.statistics import Share
 
 # Stranges and Yang 2026, arXiv 2603.04429: the authors' notebooks, all logged ratings together.
@@ -42,7 +42,7 @@ TEXT = """# Summary
 {remarks}- Values are points of the published scale, 5 · reward + 5: a cosine of 0 is 5, of 1 is 10. One step of a judge's 1-10 number is 1 point as published, (n - 5) / 5, and 1.11 points here, (2n - 11) / 9; so compare numeric means and differences with care.
 - A comparison is two candidates of one context (prompt, dialogue, turn, speaker) that both have the reward; a tie is exactly equal rewards. |Δ| is the absolute difference, ties included.
 - Agreement is with the judge's number, over the comparisons that the number does not tie. Strict: the reward prefers the same candidate, and a tie of the reward is no agreement. Ties counted: a tie of the reward counts as agreement, as in the published figure. A reward with zeta below 1 contains the number and agrees with it by construction.
-- In brackets: Wilson's 95 % interval. It takes comparisons for independent, so it is too narrow where a context has more than two candidates.
+- In brackets: Wilson's 95 % interval. Comparisons are taken to be independent, so it is too narrow where a context has more than two candidates.
 - "{undefined}" is a figure that is not defined, or was not published; it is never a zero.
 
 ![Distribution of each reward, and of the differences within a context]({rewards_figure})
@@ -53,9 +53,9 @@ Spearman's rank correlation of reward and completion length in tokens, over all 
 
 {lengths}
 
-### Rewards beside controls
+### Rewards and controls
 
-How often a reward prefers the same of two candidates as a control does, over the comparisons that both decide. Far from 50 %, the reward is that control in part, or its opposite.
+How often a reward and a control prefer the same of two candidates, over the comparisons that both decide. Far from 50 %, the reward is partly that control, or its opposite.
 
 {controls}
 
@@ -63,13 +63,13 @@ How often a reward prefers the same of two candidates as a control does, over th
 
 {critiques}
 
-Of critiques that name something; docs/guide/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine is then no measure of the answer.
+Of critiques that name something; docs/guide/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine then does not measure the answer.
 
 ![Cosines of critiques with their own response and with another one]({critiques_figure})
 
 ## Judgements by status
 
-Only `ok` and `nothing_missing` carry a reward, but for rewards of the kind `published`.
+Only `ok` and `nothing_missing` carry a reward, except for rewards of the kind `published`.
 
 {statuses}
 
@@ -90,9 +90,9 @@ KINDS = {
     "nothing_missing": "is a log-probability, not on the scale of points.",
     "reward_model": "is a reward model's number, in log-odds, not on the scale of points.",
     "negated": "is a control: it prefers what the same reward with the other sign rejects.",
-    "shuffled_wim": "is a control: each response meets the critique of another prompt's response.",
+    "shuffled_wim": "is a control: each response is paired with the critique of another prompt's response.",
     "length": "is a control: it prefers the longer completion. It counts tokens, not points.",
-    "random": "is a control: it prefers by lot.",
+    "random": "is a control: it prefers at random.",
 }
 PUBLISHED_SOURCE = "[arXiv 2603.04429](https://arxiv.org/abs/2603.04429), authors' notebooks"
 
@@ -144,7 +144,7 @@ def summary_text(
 
 
 def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
-    """In words, what a kind of reward is, and which figures could not be computed and why."""
+    """What the kinds of reward are, and which figures could not be computed and why."""
     for name, one in rewards.items():
         if one.kind in KINDS:
             yield f"**`{name}`** ({one.kind}) {KINDS[one.kind]}"
