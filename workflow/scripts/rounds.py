@@ -1,14 +1,11 @@
-"""Set the rounds of each arm one below the other."""
+"""Compare the rounds of each arm that has several."""
 
 from wim.job import job
-from wim.reports.rounds import write_rounds
+from wim.reports.rounds import rounds
 
 with job(snakemake) as spec:
-    write_rounds(
-        rounds=spec["rounds"],
-        rewards=snakemake.input.rewards,
-        pairs=snakemake.input.pairs,
-        exclusions=snakemake.input.exclusions,
-        metrics=snakemake.input.metrics,
+    rounds(
+        inputs=snakemake.input,
+        arms_and_numbers=spec["rounds"],
         output=snakemake.output,
     )

@@ -1,10 +1,10 @@
-"""Set the arms of grids side by side."""
+"""Compare the arms of grids on held-out pairs."""
 
 from wim.job import job
-from wim.reports.sweep import write_sweep
+from wim.reports.sweep import sweep
 
 with job(snakemake) as spec:
-    write_sweep(
+    sweep(
         metrics=snakemake.input.metrics,
         arms=spec["arms"],
         grids=spec["grids"],

@@ -1,4 +1,4 @@
-"""The sweep sets arms side by side: repeats as mean and standard error, against what differs."""
+"""The sweep compares arms: repeats as mean and standard error, against what differs."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wim.reports.sweep import axis_across, in_words, settings_of, write_sweep
+from wim.reports.sweep import axis_across, in_words, settings_of, sweep
 from wim.settings.grid import axes_of_arms
 from wim.statistics import MeanAndError
 
@@ -28,7 +28,7 @@ def swept(folder: Path, grid: dict[str, Any], **others: dict[str, float]) -> Sim
         (folder / f"{arm}.jsonl").write_text(text, encoding="utf-8")
     names = {"table": "sweep.json", "text": "sweep.md", "figure": "sweep.svg"}
     output = SimpleNamespace(**{key: str(folder / name) for key, name in names.items()})
-    write_sweep([folder / f"{arm}.jsonl" for arm in rows], list(rows), grids, output)
+    sweep([folder / f"{arm}.jsonl" for arm in rows], list(rows), grids, output)
     return SimpleNamespace(
         table=json.loads(Path(output.table).read_text()),
         text=Path(output.text).read_text(),
@@ -36,7 +36,7 @@ def swept(folder: Path, grid: dict[str, Any], **others: dict[str, float]) -> Sim
     )
 
 
-def test_repeats_are_told_as_mean_and_standard_error() -> None:
+def test_repeats_are_reported_as_mean_and_standard_error() -> None:
     found = MeanAndError.of([0.4, 0.6, 0.8])
     assert found == MeanAndError(pytest.approx(0.6), pytest.approx(0.2 / 3**0.5), 3)
     arms = {"first": {"seed": 0}, "second": {"seed": 1}}
@@ -73,7 +73,7 @@ def test_the_table_has_a_column_for_each_axis_and_says_what_was_not_measured(
     assert any("arXiv" in line and "2504.10637" in line for line in lines)
 
 
-def test_arms_of_no_grid_stand_together_by_their_names(tmp_path: Path) -> None:
+def test_arms_of_no_grid_are_one_group_by_their_names(tmp_path: Path) -> None:
     (one,) = swept(tmp_path, {}, solo={"eval_kl": 0.5}).table["grids"]["arms of no grid"]
     assert one["axes"] == {"arm": "solo"}
     assert one["figures"]["kl"]["mean"] == 0.5
@@ -100,5 +100,5 @@ def test_the_same_metrics_give_the_same_bytes(tmp_path: Path) -> None:
     ("value", "words"),
     [({"sigmoid": 0.8, "lrml": 0.2}, "0.8 sigmoid + 0.2 lrml"), (1e-6, "1e-06"), (None, "None")],
 )
-def test_values_are_told_in_words(value: Any, words: str) -> None:
+def test_values_have_a_text(value: Any, words: str) -> None:
     assert in_words(value) == words

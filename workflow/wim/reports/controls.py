@@ -1,4 +1,4 @@
-"""Rewards beside controls: how often they prefer the same of two candidates of one context."""
+"""How often rewards and controls prefer the same of two candidates of one context."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +15,18 @@ CONTROLS = ("negated", "shuffled_wim", "length", "random")
 LONGER = "(longer completion)"
 
 
-def beside_controls(
+def agreement_with_controls(
     rewards: Sequence[Path], kinds: Mapping[str, str], candidates: "pd.DataFrame"
 ) -> dict[str, dict[str, Share]]:
-    """For each reward that is no control, its agreement with each control, by name.
+    """For each reward that is not a control, its agreement with each control, by name.
 
-    Over the comparisons that both decide: the share in which they prefer the same candidate. Beside
-    the controls of the configuration stands the longer completion, in tokens. rewards:
-    <reward>.parquet. kinds: of each reward. candidates: contexts and lengths by candidate_id.
+    The agreement is the share in which both prefer the same candidate, over the comparisons that
+    both decide. The longer completion, in tokens, is a control in addition to the configured ones.
+
+    Args:
+        rewards: <reward>.parquet of each reward.
+        kinds: The kind of each reward.
+        candidates: `context` and `completion_tokens` by candidate_id.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The rounds of each arm one below the other: what the policy earned, its pairs, its training."""
+"""The rounds of each arm in one table: the policy's reward, its pairs and its training."""
 
 import json
 import logging
@@ -16,14 +16,23 @@ from wim.tables.schemas import PAIRS, REWARDS
 logger = logging.getLogger(__name__)
 TEXT = """# Rounds
 
-A round's policy is who answered its prompts: the actor, then the checkpoint of the round before. Its mean reward is over all candidates that have one, as the arm's reward gives it; ± is the standard error, candidates taken for independent.
+A round's policy is what answered its prompts: first the actor, then the checkpoint of the round before. Its mean reward is over all candidates that have one, as the arm's reward gives it; ± is the standard error, with candidates taken to be independent.
 
 {rounds}
 
-- A higher mean reward of a later policy means that training raised the reward, and not that people would prefer its answers.
+- A higher mean reward of a later policy means that training raised the reward, not that people would prefer its answers.
 - **Pair margin**: mean difference of reward, chosen minus rejected, over all pairs. **Held-out accuracy** and **margin**: of the checkpoint's implicit reward on the round's own held-out pairs. **KL**: from the round's reference, in nats a token of these pairs' completions.
 - "passed on": the arm had stopped, and the round's checkpoint is that of the round before. "{undefined}" is a figure that is not defined.
 """
+
+
+class RoundInputs(Protocol):
+    """The files of each round, all in one order of rounds."""
+
+    rewards: Sequence[str]
+    pairs: Sequence[str]
+    exclusions: Sequence[str]
+    metrics: Sequence[str]
 
 
 class RoundFiles(Protocol):
@@ -35,7 +44,7 @@ class RoundFiles(Protocol):
 
 @dataclass(frozen=True)
 class RoundSummary:
-    """A round's figures. A null is one that is not defined or was not measured."""
+    """A round's figures; null where one is not defined or was not measured."""
 
     arm: str
     round: int
@@ -53,17 +62,27 @@ class RoundSummary:
     kl: float | None
 
 
-def write_rounds(
-    rounds: Sequence[tuple[str, int]],
-    rewards: Sequence[str | Path],
-    pairs: Sequence[str | Path],
-    exclusions: Sequence[str | Path],
-    metrics: Sequence[str | Path],
-    output: RoundFiles,
+def rounds(
+    inputs: RoundInputs, arms_and_numbers: Sequence[tuple[str, int]], output: RoundFiles
 ) -> None:
-    """Write rounds.json and rounds.md; rounds are (arm, number), and all lists in one order."""
-    files = zip(rounds, rewards, pairs, exclusions, metrics, strict=True)
-    described = [describe_round(*turn, *paths) for turn, *paths in files]
+    """Write rounds.json and rounds.md.
+
+    Args:
+        inputs: The files of each round.
+        arms_and_numbers: (arm, number) of each round, in the order of the files.
+        output: The files to write.
+    """
+    described = [
+        describe_round(arm, number, rewards, pairs, exclusions, metrics)
+        for (arm, number), rewards, pairs, exclusions, metrics in zip(
+            arms_and_numbers,
+            map(Path, inputs.rewards),
+            map(Path, inputs.pairs),
+            map(Path, inputs.exclusions),
+            map(Path, inputs.metrics),
+            strict=True,
+        )
+    ]
     write_json(output.table, {"rounds": [asdict(one) for one in described]})
     text = TEXT.format(rounds=markdown_table([_row(one) for one in described]), undefined=UNDEFINED)
     Path(output.text).write_text(text, encoding="utf-8")
@@ -73,24 +92,24 @@ def write_rounds(
 def describe_round(
     arm: str,
     number: int,
-    rewards: str | Path,
-    pairs: str | Path,
-    exclusions: str | Path,
-    metrics: str | Path,
+    rewards: Path,
+    pairs: Path,
+    exclusions: Path,
+    metrics: Path,
 ) -> RoundSummary:
-    """The figures of a round, of its tables and its training's log."""
+    """The figures of a round, from its tables and its training's log."""
     import numpy as np
 
-    scored = read_table(Path(rewards), REWARDS, ["reward"])["reward"]
+    scored = read_table(rewards, REWARDS, ["reward"])["reward"]
     reward = MeanAndError.of(scored.drop_null().to_numpy().astype(np.float64))
-    margins = read_table(Path(pairs), PAIRS, ["margin"])["margin"].to_numpy()
-    counts = json.loads(Path(exclusions).read_text(encoding="utf-8"))["pairs"]
+    margins = read_table(pairs, PAIRS, ["margin"])["margin"].to_numpy()
+    counts = json.loads(exclusions.read_text(encoding="utf-8"))["pairs"]
     passed_on = not sum(counts.values())
     rows: list[dict[str, Any]] = [] if passed_on else read_metrics(metrics)
     return RoundSummary(
         arm=arm,
         round=number,
-        policy=Path(rewards).parent.name,
+        policy=rewards.parent.name,
         passed_on=passed_on,
         candidates=len(scored),
         with_reward=reward.n,

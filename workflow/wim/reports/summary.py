@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from wim.errors import UserError
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
-from wim.reports.controls import beside_controls
+from wim.reports.controls import agreement_with_controls
 from wim.reports.figures import Course, draw_rewards, draw_training
 from wim.reports.summary_figures import (
     TrainingSummary,
@@ -80,7 +80,7 @@ def summary(
     candidates = contexts_and_lengths(inputs.dialogues)
     tables = list(map(Path, inputs.rewards))
     kinds = {name: str(settings.get("kind", "mixture")) for name, settings in rewards.items()}
-    controls = beside_controls(tables, kinds, candidates)
+    controls = agreement_with_controls(tables, kinds, candidates)
     audits = {path.stem: read_audit(path) for path in map(Path, inputs.audits)}
     described, distributions = {}, {}
     for path in tables:

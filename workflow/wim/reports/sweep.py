@@ -1,4 +1,4 @@
-"""The arms of grids side by side: figures on held-out pairs against what differs between them."""
+"""The arms of grids compared: figures on held-out pairs against what differs between the arms."""
 
 import logging
 import math
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 REPEATS = "seed"
-# A figure's name, the trainer's, and how the table calls it.
+# By a figure's name: the metric that the trainer logs, and the column of the table.
 FIGURES = {
     "accuracy": ("eval_rewards/accuracies", "reward accuracy"),
     "margin": ("eval_rewards/margins", "margin (nats)"),
     "kl": ("eval_kl", "KL to the reference (nats a token)"),
     "loss": ("eval_loss", "held-out loss"),
 }
-DRAWN = ("accuracy", "margin", "kl")
+PLOTTED = ("accuracy", "margin", "kl")
 TEXT = """# Sweep
 
-Of each arm's last round, on its held-out pairs. Mean ± standard error over seeds, and their number; a single run has no standard error, and "{undefined}" is a figure that was not measured.
+Figures are of each arm's last round, on its held-out pairs: mean ± standard error over seeds, and their number. A single run has no standard error; "{undefined}" is a figure that was not measured.
 
 {grids}
-- **Reward accuracy**: share of the pairs whose chosen completion has the higher implicit reward β log(π/π_ref). **Margin**: mean difference of that, chosen minus rejected; it grows with β by itself.
-- **KL to the reference**: mean over the positions of the held-out completions of KL(π ‖ π_ref) between the distributions of the next token, exact over the vocabulary. Each term is that of the Rao-Blackwellised estimator of [arXiv 2504.10637](https://arxiv.org/abs/2504.10637); the completions are candidates of the round, drawn from the model that it started from, and not from the trained policy. The reference is that of the last round's training.
-- **Held-out loss**: comparable between arms of one loss and one β alone.
+- **Reward accuracy**: share of the pairs whose chosen completion has the higher implicit reward β log(π/π_ref). **Margin**: mean difference of that reward, chosen minus rejected; it grows with β by itself.
+- **KL to the reference**: mean over the positions of the held-out completions of KL(π ‖ π_ref) between the distributions of the next token, exact over the vocabulary. Each term is that of the Rao-Blackwellised estimator of [arXiv 2504.10637](https://arxiv.org/abs/2504.10637); the completions are candidates of the round, sampled from the model that it started from, not from the trained policy. The reference is that of the last round's training.
+- **Held-out loss**: comparable only between arms with the same loss and the same β.
 
 ![Reward accuracy, margin and KL to the reference against the settings]({figure})
 """
@@ -48,14 +48,14 @@ class SweepFiles(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """The arms that differ in their seed alone: their values on the axes, and their figures."""
+    """The arms that differ only in their seed: their values on the axes, and their figures."""
 
     axes: Mapping[str, Any]
     arms: Sequence[str]
     figures: Mapping[str, MeanAndError]
 
 
-def write_sweep(
+def sweep(
     metrics: Sequence[str | Path],
     arms: Sequence[str],
     grids: Mapping[str, Mapping[str, Mapping[str, Any]]],
@@ -63,8 +63,12 @@ def write_sweep(
 ) -> None:
     """Write sweep.json, sweep.md and sweep.svg; the same metrics give the same bytes.
 
-    metrics, arms: each arm's metrics.jsonl, in one order. grids: of each grid's arms the values
-    on its axes. Arms of no grid stand together, by their names.
+    Args:
+        metrics: metrics.jsonl of each arm.
+        arms: The names of the arms, in the order of `metrics`.
+        grids: The values on its axes of each arm of each grid. Arms of no grid are put in one
+            group, by name.
+        output: The files to write.
     """
     measured = {arm: measure(path) for arm, path in zip(arms, metrics, strict=True)}
     in_grids = {arm for grid in grids.values() for arm in grid}
@@ -85,7 +89,7 @@ def write_sweep(
 
 
 def measure(path: str | Path) -> dict[str, float | None]:
-    """An arm's figures, the last that its training logged."""
+    """An arm's figures: the last values that its training logged."""
     rows = read_metrics(path)
     return {name: last_value(rows, metric) for name, (metric, _) in FIGURES.items()}
 
@@ -112,7 +116,7 @@ def _over_repeats(values: Iterable[float | None]) -> MeanAndError:
 
 
 def in_words(value: Any) -> str:
-    """A value on an axis: a mixture of losses as "0.8 sigmoid + 0.2 lrml"."""
+    """A value on an axis as text: a mixture of losses as "0.8 sigmoid + 0.2 lrml"."""
     if isinstance(value, Mapping):
         return " + ".join(f"{in_words(each)} {key}" for key, each in value.items())
     if isinstance(value, list):
@@ -142,13 +146,13 @@ def _shown(one: MeanAndError) -> str:
 
 
 def draw_sweep(grids: Mapping[str, Sequence[Setting]], path: Path) -> None:
-    """A row for each grid: its figures against one axis, a line for what else differs."""
+    """Draw a row for each grid: its figures against one axis, a line for each other difference."""
     rows = max(1, len(grids))
     with figure_at(path, 11.0, 0.5 + 3.4 * rows) as figure:
-        places = figure.subplots(rows, len(DRAWN), squeeze=False)
+        places = figure.subplots(rows, len(PLOTTED), squeeze=False)
         for row, (name, settings) in zip(places, grids.items(), strict=False):
             axis = axis_across(settings)
-            for axes, shown in zip(row, DRAWN, strict=True):
+            for axes, shown in zip(row, PLOTTED, strict=True):
                 _draw(axes, settings, axis, shown)
                 axes.set_ylabel(FIGURES[shown][1], fontsize=9.5)
                 axes.set_xlabel(axis.split(".")[-1])
@@ -159,7 +163,7 @@ def draw_sweep(grids: Mapping[str, Sequence[Setting]], path: Path) -> None:
 
 
 def axis_across(settings: Sequence[Setting]) -> str:
-    """The axis to draw along: of those with most values a numeric one, or else the first."""
+    """The x axis: the numeric axis with the most values, or else the axis with the most values."""
     keys = list(settings[0].axes) if settings else []
 
     def weight(key: str) -> tuple[bool, int]:
