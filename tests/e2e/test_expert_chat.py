@@ -228,7 +228,7 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
 
     monkeypatch.setattr(embeddings, "Encoder", lambda *_: SimpleNamespace(encode=encode))
     monkeypatch.setattr(
-        "wim.models.stage.read_manifest", lambda _: SimpleNamespace(digest="e" * 64)
+        "wim.models.manifest.read_manifest", lambda _: SimpleNamespace(digest="e" * 64)
     )
     monkeypatch.setattr("wim.models.node_copy.local_copy", lambda manifest, _: manifest)
     embeddings.embed_critiques(

@@ -118,10 +118,10 @@ def trained(
     """The checkpoint of a training as a job does it."""
     import pyarrow as pa
 
+    from wim.models.manifest import write_manifest
     from wim.tables.files import write_table
     from wim.tables.schemas import PAIRS
     from wim.training.dpo.train import train_dpo
-    from wim.training.run.files import write_manifest
     from wim.training.run.setup import Run
 
     base = folder / "base"

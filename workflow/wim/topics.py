@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim.atomic import whole_file
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel
@@ -164,5 +165,5 @@ def create_topics(
             raise UserError(problem)
         logger.warning("%s", problem)
     lines = [json.dumps(vars(topic), ensure_ascii=False) + "\n" for topic in topics]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text("".join(lines), encoding="utf-8")
+    with whole_file(output) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wim.embedding.embed import Encoder, embed_critiques
-from wim.models.stage import read_manifest
+from wim.models.manifest import read_manifest
 from wim.tables.files import as_arrow, read_embeddings, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating
 

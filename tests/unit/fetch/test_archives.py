@@ -14,7 +14,8 @@ import pytest
 
 from wim.errors import UserError
 from wim.fetch.archives import unpack
-from wim.models.stage import read_manifest, stage_model
+from wim.models.manifest import read_manifest
+from wim.models.stage import stage_model
 from wim.prompts.ingest import ingest_prompts
 from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource

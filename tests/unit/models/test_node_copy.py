@@ -21,8 +21,9 @@ from wim.embedding import embed as embeddings
 from wim.engines import stored
 from wim.errors import UserError
 from wim.models import node_copy as scratch
+from wim.models.manifest import read_manifest
 from wim.models.node_copy import local_copy
-from wim.models.stage import read_manifest, stage_model
+from wim.models.stage import stage_model
 from wim.provenance import digest
 from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from wim.errors import UserError
-from wim.models.stage import read_manifest, stage_model
+from wim.models.manifest import read_manifest
+from wim.models.stage import stage_model
 from wim.provenance.digest import digest_file, digest_of
 from wim.settings.config import DEMO_MODELS
 from wim.settings.models import ModelSource

@@ -148,8 +148,8 @@ def embed_critiques(
     the judgement failed, the vector is empty.
     """
     from wim.dialogues.conversations import read_judged
+    from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
-    from wim.models.stage import read_manifest
     from wim.store.rows import RowStore
     from wim.tables.schemas import DIALOGUES
 

@@ -28,7 +28,7 @@ class StagedModel:
     @property
     def digest(self) -> str:
         """What the model is known by in tables and keys."""
-        from wim.models.stage import read_manifest
+        from wim.models.manifest import read_manifest
 
         return read_manifest(self.manifest).digest
 

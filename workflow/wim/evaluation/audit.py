@@ -5,7 +5,6 @@ What speaks against it: a cosine no higher with another response, words copied f
 the template, a cosine that follows length, texts that the encoder cut off.
 """
 
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.judging.parse import Status, overlap
 from wim.judging.single_call import placeholders
@@ -88,8 +88,7 @@ def audit_critiques(
         )
         parts.append(audited(rows, embeddings[place] if embeddings else None, text, seed))
     audit = described(pd.concat(parts, ignore_index=True))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(asdict(audit), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(output, asdict(audit))
     logger.info(
         "audit: %d judgements, %d critiques that name something", audit.judgements, audit.critiques
     )

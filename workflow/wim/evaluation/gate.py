@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from wim.display.json_files import write_json
 from wim.display.markdown import estimate_with_interval
 from wim.errors import UserError
 from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_text
@@ -162,10 +163,7 @@ def reward_gate(
     for name, one in repeated.items():
         figures[name]["retest"] = asdict(one)
     text = gate_text(pairs.name, measured, repeated)
-    Path(output.table).parent.mkdir(parents=True, exist_ok=True)
-    Path(output.table).write_text(
-        json.dumps(figures, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    write_json(output.table, figures)
     Path(output.text).write_text(text, encoding="utf-8")
     draw_accuracies({name: each.accuracy for name, each in measured.items()}, Path(output.figure))
     for line in text.splitlines():

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wim.errors import UserError
-from wim.models.stage import Manifest, read_manifest
+from wim.models.manifest import Manifest, read_manifest
 from wim.provenance.digest import digest_file
 
 logger = logging.getLogger(__name__)

@@ -1,37 +1,21 @@
 """Models as folders that from_pretrained opens, with a manifest of what is in them."""
 
-import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from wim.atomic import whole_folder
+from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.models.adapters import adapter_sha256, fetch_adapter, merge_adapter
 from wim.models.files import all_files, model_files
 from wim.models.gguf import convert_gguf
+from wim.models.manifest import write_manifest
 from wim.models.sources import Fetched, fetch
-from wim.provenance.digest import digest_file, digest_of
+from wim.provenance.digest import digest_of
 from wim.settings.models import ENDPOINT, ApiSettings, ModelSource
 
 ENDPOINT_FILE = "endpoint.json"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a staged model is and came from; `digest` is its identity in all tables.
-
-    `files` maps the folder's files, by relative POSIX name, to their SHA-256 (64 hex digits);
-    `digest` is the digest of that mapping. `revision` is the hub's commit or the wheel's version.
-    An endpoint has one file, endpoint.json, which says what is asked and not where.
-    """
-
-    source: str
-    revision: str | None
-    source_sha256: str
-    files: dict[str, str]
-    digest: str
 
 
 def stage_model(settings: ModelSource, folder: Path) -> None:
@@ -46,15 +30,14 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
     ask for, or that has no safetensors or GGUF weights.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{folder.name}.partial."
-    # Beside the folder and so on its filesystem, where a rename is one step.
-    with TemporaryDirectory(prefix=prefix, dir=folder.parent) as temporary:
-        scratch, staged = Path(temporary), Path(temporary, "staged")
+    # Downloads are beside the folder and so on its file system, where moving them is one step.
+    downloads = TemporaryDirectory(prefix=f".{folder.name}.download.", dir=folder.parent)
+    with downloads as temporary, whole_folder(folder) as staged:
+        scratch = Path(temporary)
         endpoint = settings.engine == "endpoint"
         fetched = _described(settings, scratch) if endpoint else fetch(settings.source, scratch)
         source_sha256 = fetched.sha256()
         _check_sha256(settings, source_sha256)
-        staged.mkdir()
         _fill(staged, fetched, scratch, settings)
         source = settings.source
         if settings.adapter is not None:
@@ -62,42 +45,7 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
             source_sha256 = digest_of([source_sha256, adapter_sha256(adapter)])
             source = f"{source} + {settings.adapter}"
             merge_adapter(staged, adapter, settings.adapter)
-        files = {name: digest_file(staged / name) for name in all_files(staged)}
-        manifest = Manifest(source, fetched.revision, source_sha256, files, digest_of(files))
-        _write_json(staged / "manifest.json", asdict(manifest))
-        if folder.exists():
-            # A folder that has files in it cannot be renamed over.
-            folder.rename(scratch / "replaced")
-        staged.rename(folder)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read a staged model's manifest.json.
-
-    Raises UserError for a file that is missing, is not a manifest, or contradicts itself.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    remedy = f"Delete {path.parent} and run again, which stages the model anew."
-    try:
-        manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"{path}: no manifest of a staged model here ({error.strerror}); expected the "
-            f"manifest.json that staging writes. {remedy}"
-        ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(key) for key in first["loc"]) or "the file"
-        raise UserError(
-            f"{path}: not the manifest of a staged model: {where}: {first['msg']}. {remedy}"
-        ) from None
-    if manifest.digest != digest_of(manifest.files):
-        raise UserError(
-            f"{path}: found the digest {manifest.digest}, but its files have "
-            f"{digest_of(manifest.files)}: the file was edited. {remedy}"
-        )
-    return manifest
+        write_manifest(staged, source, all_files(staged), fetched.revision, source_sha256)
 
 
 def _check_sha256(settings: ModelSource, found: str) -> None:
@@ -131,10 +79,5 @@ def _described(settings: ModelSource, scratch: Path) -> Fetched:
     folder = scratch / "endpoint"
     folder.mkdir()
     request = (settings.api or ApiSettings()).request
-    _write_json(folder / ENDPOINT_FILE, {**parts.groupdict(), "request": request})
+    write_json(folder / ENDPOINT_FILE, {**parts.groupdict(), "request": request})
     return Fetched(folder, parts["revision"], (ENDPOINT_FILE,))
-
-
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    text = json.dumps(content, sort_keys=True, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")

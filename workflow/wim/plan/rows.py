@@ -134,7 +134,7 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues.conversations import read_judged
     from wim.embedding.embed import StoredEncoder, vector_schema
-    from wim.models.stage import read_manifest
+    from wim.models.manifest import read_manifest
     from wim.store.rows import RowStore
     from wim.tables.files import read_table
     from wim.tables.schemas import RATINGS

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from wim.atomic import whole_file
 from wim.errors import UserError
 from wim.fetch.hub import HubFiles, hub_snapshot
 from wim.models.files import all_files
@@ -27,15 +28,12 @@ def stage_prompts(source: str, output: Path) -> None:
     folder, names = hub_snapshot(
         wanted, source, lambda snapshot: _matching(snapshot, parts["files"], source)
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
-    with tarfile.open(partial, "w") as tar:
+    with whole_file(output) as partial, tarfile.open(partial, "w") as tar:
         for name in names:
             entry = tarfile.TarInfo(name)
             entry.size = (folder / name).stat().st_size
             with (folder / name).open("rb") as file:
                 tar.addfile(entry, file)
-    partial.rename(output)
     logger.info("%s: %s at commit %s", source, ", ".join(names), folder.name)
 
 

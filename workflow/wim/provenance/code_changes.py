@@ -10,11 +10,14 @@ import difflib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from wim.atomic import whole_file
+from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.provenance.digest import PACKAGE, code_digest, digest_of
 from wim.provenance.snakemake_records import recorded_codes
@@ -123,7 +126,8 @@ def stored_code(store: Path, digest: str, kind: str = "") -> str:
     code = changes.effective(stage, digest)
     note = _note(store, changes.effective(stage, script_code(stage)), kind)
     if not note.exists():
-        _write(note, code + "\n")
+        with _user_errors(note), whole_file(note) as partial:
+            partial.write_text(f"{code}\n", encoding="utf-8")
     return code
 
 
@@ -279,21 +283,21 @@ def _say_so_in_checkpoints() -> None:
             story = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             continue
-        _write(path, json.dumps({**story, "accepted": accepted}, indent=2, sort_keys=True) + "\n")
+        with _user_errors(path):
+            write_json(path, {**story, "accepted": accepted})
 
 
 def _write_changes(changes: CodeChanges) -> None:
     forced = {stage: tokens for stage, tokens in changes.forced.items() if tokens}
     content = {"accepted": changes.accepted, "forced": forced}
-    _write(FILE, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    with _user_errors(FILE):
+        write_json(FILE, content)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises UserError if its folder cannot be written."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+@contextmanager
+def _user_errors(path: Path) -> Iterator[None]:
+    """Raise UserError if a file's folder cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).") from None

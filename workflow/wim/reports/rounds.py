@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wim.display.json_files import rounded, write_json
 from wim.display.markdown import UNDEFINED, markdown_table, shown
 from wim.statistics import MeanAndError
 from wim.tables.files import read_table
-from wim.tables.metrics import last_value, read_metrics, write_json
+from wim.tables.metrics import last_value, read_metrics
 from wim.tables.schemas import PAIRS, REWARDS
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def rounds(
             strict=True,
         )
     ]
-    write_json(output.table, {"rounds": [asdict(one) for one in described]})
+    write_json(output.table, rounded({"rounds": [asdict(one) for one in described]}))
     text = TEXT.format(rounds=markdown_table([_row(one) for one in described]), undefined=UNDEFINED)
     Path(output.text).write_text(text, encoding="utf-8")
     logger.info("rounds: %d of %d arms", len(described), len({one.arm for one in described}))

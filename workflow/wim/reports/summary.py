@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
@@ -23,7 +24,7 @@ from wim.reports.summary_figures import (
 from wim.reports.summary_text import PUBLISHED, summary_text
 from wim.reports.trained import trained_figures, trained_text
 from wim.settings.rewards import RewardSettings
-from wim.tables.metrics import read_metrics, write_json
+from wim.tables.metrics import read_metrics
 
 logger = logging.getLogger(__name__)
 

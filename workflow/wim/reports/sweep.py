@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wim.display.json_files import rounded, write_json
 from wim.display.markdown import UNDEFINED, markdown_table
 from wim.display.plotting import DASHES, GREY, PALETTE, figure_at
 from wim.statistics import MeanAndError
-from wim.tables.metrics import last_value, read_metrics, write_json
+from wim.tables.metrics import last_value, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,13 +76,8 @@ def sweep(
     others = {arm: {"arm": arm} for arm in arms if arm not in in_grids}
     every = {**grids, **({"arms of no grid": others} if others else {})}
     found = {name: list(settings_of(grid, measured)) for name, grid in every.items()}
-    write_json(
-        output.table,
-        {
-            "grids": {name: [asdict(one) for one in settings] for name, settings in found.items()},
-            "arms": measured,
-        },
-    )
+    grids_found = {name: [asdict(one) for one in settings] for name, settings in found.items()}
+    write_json(output.table, rounded({"grids": grids_found, "arms": measured}))
     draw_sweep(found, Path(output.figure))
     text = sweep_text(found, Path(output.figure).name)
     Path(output.text).write_text(text, encoding="utf-8")

@@ -1,10 +1,10 @@
 """Rounds of an arm: the prompts of each, and whether it has converged."""
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from wim.display.json_files import write_json
 from wim.provenance.digest import seed_of
 from wim.rounds.stop import reason_to_stop
 from wim.settings.rounds import StopSettings
@@ -71,8 +71,7 @@ def check_convergence(
         logger.info("round %d: %s %s -> %s", rounds[1], stop.metric, before, now)
     logger.info("round %d: %s", rounds[1], f"stop: {reason}" if reason else "goes on")
     verdict = {"stop": bool(reason), "reason": reason, "metric": stop.metric, "values": values}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(verdict, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(output, verdict)
 
 
 def _measured(stop: StopSettings, pairs: str | Path, metrics: str | Path) -> float | None:

@@ -17,6 +17,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wim.atomic import partial_path, put_in_place
 from wim.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -154,16 +155,14 @@ class PartWriter:
             self._write_group()
         if self._partial is None:
             return None
-        path = self.folder / f"part-{uuid.uuid4().hex}.parquet"
+        path = self._path
         with writing(self.folder):
             self._parquet.close()
             self._sink.close()
             if modified is not None:
                 os.utime(self._partial, (modified, modified))
-            _synchronise(self._partial)
-            self._partial.rename(path)
+            put_in_place(self._partial, path)
             self._partial = None
-            _synchronise(self.folder)
         return path
 
     def _write_group(self) -> None:
@@ -176,7 +175,8 @@ class PartWriter:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".part-{uuid.uuid4().hex}.partial"
+        self._path = self.folder / f"part-{uuid.uuid4().hex}.parquet"
+        partial = partial_path(self._path)
         self._sink = pa.OSFile(str(partial), "wb")
         # Values hardly repeat, and statistics of texts would swell the footers of small parts.
         self._parquet = pq.ParquetWriter(
@@ -275,12 +275,3 @@ def _unseen_rows(path: Path, schema: "pa.Schema", seen: set[bytes]) -> Iterator[
 
 def _columns(schema: "pa.Schema") -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema if field.name != "key")
-
-
-def _synchronise(path: Path) -> None:
-    """Have a file, or a folder's list of names, on the disk before going on."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

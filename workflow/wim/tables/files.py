@@ -4,12 +4,12 @@ The same rows always give the same bytes: rows are ordered by the table's key, t
 compression is fixed, and nothing of the clock or the machine is stored.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim.atomic import whole_file
 from wim.errors import UserError
 from wim.tables.schemas import DIALOGUES, Row, Table, embeddings_table
 
@@ -37,15 +37,12 @@ def write_sorted(path: str | Path, table: Table, pieces: Iterable["pa.Table"]) -
     import pyarrow.parquet as pq
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with pq.ParquetWriter(partial, table.schema, compression="zstd") as writer:
-            for piece in pieces:
-                writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        whole_file(path) as partial,
+        pq.ParquetWriter(partial, table.schema, compression="zstd") as writer,
+    ):
+        for piece in pieces:
+            writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
 
 
 def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = None) -> "pa.Table":

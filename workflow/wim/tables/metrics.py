@@ -21,19 +21,3 @@ def last_value(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
     """The metric's last value that is a number."""
     values = [row[metric] for row in rows if row.get(metric) is not None]
     return float(values[-1]) if values else None
-
-
-def rounded(value: Any) -> Any:
-    """A JSON value with its floats rounded to six significant digits."""
-    if isinstance(value, Mapping):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """A figure's numbers as JSON: sorted keys, rounded, and no number that is none."""
-    text = json.dumps(rounded(value), indent=2, sort_keys=True, allow_nan=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(f"{text}\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """A reward model with TRL's trainer: one number for a conversation, by Bradley and Terry's model."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.display.json_files import write_json
 from wim.settings.reward_models import RewardModelSettings
 from wim.training.preference_data import preference_splits
 from wim.training.run.run import training_code, write_trained
@@ -81,8 +81,7 @@ def _evaluate(settings: RewardModelSettings, trainer: Any, folder: Path) -> None
         told = asdict(found)
     else:
         logger.warning("reward model: no pair is held out, so that nothing is known of its worth")
-    text = json.dumps({"held_out": told}, indent=2, sort_keys=True)
-    (folder / EVALUATION).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / EVALUATION, {"held_out": told})
 
 
 def _margins(trainer: Any, pairs: "Dataset") -> list[float]:

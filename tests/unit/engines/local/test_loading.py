@@ -12,7 +12,8 @@ from wim.engines.base import Request
 from wim.engines.local.engine import LocalEngine
 from wim.engines.local.loading import open_model
 from wim.errors import UserError
-from wim.models.stage import read_manifest, stage_model
+from wim.models.manifest import read_manifest
+from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.sampling import Sampling
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wim.training.run.files import whole_folder, write_manifest
+from wim.atomic import whole_file, whole_folder
+from wim.display.json_files import write_json
+from wim.models.manifest import write_manifest
 
 logger = logging.getLogger(__name__)
 NOTICE = """\
@@ -39,14 +41,10 @@ def carry_forward(before: Path, reason: str, names: Mapping[str, Any], folder: P
         card = (before / "README.md").read_text(encoding="utf-8")
         head, separator, rest = card.partition("\n# ")
         notice = NOTICE.format(before=number - 1, round=number, reason=reason)
-        for name, text in (
-            ("provenance.json", json.dumps(story, indent=2, sort_keys=True) + "\n"),
-            ("README.md", f"{head}\n{notice}{separator.lstrip()}{rest}"),
-        ):
-            # The file is shared with the folder before, so it is replaced and not written into.
-            (partial / name).unlink()
-            (partial / name).write_text(text, encoding="utf-8")
-        (partial / "manifest.json").unlink()
+        # The files are shared with the folder before, so they are replaced and not written into.
+        write_json(partial / "provenance.json", story)
+        with whole_file(partial / "README.md") as new:
+            new.write_text(f"{head}\n{notice}{separator.lstrip()}{rest}", encoding="utf-8")
         source = f"arm {names['arm']}, round {number - 1}, passed on as round {number}: {reason}"
         write_manifest(partial, source)
     logger.info("dpo: the checkpoint of round %d is passed on: %s", number - 1, reason)

@@ -38,7 +38,7 @@ def train_dpo(
     reference model; without one it is the model that is trained. verdicts: what may have stopped
     the arm, whose last checkpoint is then passed on. See wim.training.run.run.
     """
-    from wim.models.stage import read_manifest
+    from wim.models.manifest import read_manifest
     from wim.provenance.digest import digest_file
 
     if stopped := reason_to_stop(verdicts):

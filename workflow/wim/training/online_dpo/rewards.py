@@ -115,8 +115,8 @@ def open_rewards(told: Rewarding) -> Iterator[Rewards]:
     from wim.embedding.embed import Encoder, StoredEncoder, vector_schema
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
+    from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
-    from wim.models.stage import read_manifest
     from wim.store.rows import RowStore
     from wim.templates import read_templates
 

@@ -62,7 +62,7 @@ def train_online_dpo(
     which are left out here. Writes the checkpoint (see wim.training.run.run) and the tables. Raises
     UserError if no prompt leaves room for a completion, or nothing that was drawn could be labelled.
     """
-    from wim.models.stage import read_manifest
+    from wim.models.manifest import read_manifest
     from wim.provenance.digest import digest_file, digest_of
 
     told = {

@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from wim.atomic import whole_folder
+from wim.display.json_files import write_json, write_json_lines
+from wim.models.manifest import write_manifest
 from wim.settings.optimization import OptimizationSettings
-from wim.training.run.files import (
-    unclocked,
-    whole_folder,
-    write_json,
-    write_json_lines,
-    write_manifest,
-)
+from wim.training.run.files import unclocked
 from wim.training.run.setup import Prepared, Run, prepare
 from wim.training.run.sharding import whole_weights
 from wim.training.run.weights import OpenModel, save_model
@@ -57,8 +54,8 @@ def write_trained(
     The trainer saves itself under the run's store, in a directory named by everything that
     decides the outcome, so that a killed job goes on and no other ever takes its state.
     """
+    from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
-    from wim.models.stage import read_manifest
     from wim.provenance.code_changes import behind_checkpoint, stored_code
     from wim.provenance.digest import row_id
     from wim.training.records.card import model_card

@@ -1,0 +1,76 @@
+"""Whole-or-not-at-all writes: a file or folder appears under its name only when it is complete."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, which replaces `path` if the block ends well.
+
+    The folder of `path` is created. If the block fails, `path` stays as it was and what was
+    written is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_path(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder to write into, which replaces `folder` if the block ends well.
+
+    If the block fails, `folder` stays as it was and what was written is removed. What a killed
+    process left is removed by the next one, so only one process may write `folder` at a time.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        _make_readable(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def partial_path(path: Path) -> Path:
+    """A hidden path beside `path`, and so on its file system, that no other process uses."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Rename a complete file to `path`, so that it survives a crash of the machine."""
+    _synchronise(partial)
+    partial.rename(path)
+    _synchronise(path.parent)
+
+
+def _synchronise(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_readable(folder: Path) -> None:
+    """Give files the permissions of any new file: safetensors writes them for their owner alone."""
+    probe = folder / ".permissions"
+    probe.touch()
+    permissions = probe.stat().st_mode
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(permissions)

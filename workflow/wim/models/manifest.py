@@ -1,0 +1,93 @@
+"""The manifest of a model's folder: what the model came from, its files, and its identity."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wim.display.json_files import write_json
+from wim.errors import UserError
+from wim.provenance.digest import digest_file, digest_of
+
+NAME = "manifest.json"
+# Files of a checkpoint that say how it came about, not what it is.
+NOT_WEIGHTS = (NAME, "trainer_state.json", "provenance.json")
+CHECKPOINT_SUFFIXES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model's folder holds and came from; `digest` is its identity in all tables.
+
+    `files` maps the folder's files, by relative POSIX name, to their SHA-256 (64 hex digits);
+    `digest` is the digest of that mapping. `revision` is the hub's commit or the wheel's version.
+    An endpoint has one file, endpoint.json, which says which model is queried and not where.
+    """
+
+    source: str
+    revision: str | None
+    source_sha256: str
+    files: dict[str, str]
+    digest: str
+
+
+def write_manifest(
+    folder: Path,
+    source: str,
+    names: Sequence[str] | None = None,
+    revision: str | None = "",
+    source_sha256: str = "",
+) -> None:
+    """Write a folder's manifest.json.
+
+    Args:
+        folder: The model's folder.
+        source: Where the model comes from.
+        names: The files that make the model, relative to the folder; by default those that make
+            a checkpoint.
+        revision: The hub's commit or the wheel's version of the source.
+        source_sha256: The digest of the source.
+    """
+    chosen = checkpoint_files(folder) if names is None else names
+    files = {name: digest_file(folder / name) for name in chosen}
+    manifest = Manifest(source, revision, source_sha256, files, digest_of(files))
+    write_json(folder / NAME, asdict(manifest))
+
+
+def checkpoint_files(folder: Path) -> list[str]:
+    """Names of the files that make a checkpoint: its weights, configuration and tokenizer."""
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in CHECKPOINT_SUFFIXES
+    ]
+    return sorted(name for name in names if name not in NOT_WEIGHTS)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a model's manifest.json.
+
+    Raises:
+        UserError: The file is missing, is not a manifest, or contradicts itself.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    remedy = f"Delete {path.parent} and run again, which stages the model anew."
+    try:
+        manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{path}: no manifest of a staged model here ({error.strerror}); expected the "
+            f"manifest.json that staging writes. {remedy}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"]) or "the file"
+        raise UserError(
+            f"{path}: not the manifest of a staged model: {where}: {first['msg']}. {remedy}"
+        ) from None
+    if manifest.digest != digest_of(manifest.files):
+        raise UserError(
+            f"{path}: found the digest {manifest.digest}, but its files have "
+            f"{digest_of(manifest.files)}: the file was edited. {remedy}"
+        )
+    return manifest
