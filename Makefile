@@ -1,4 +1,4 @@
-# make demo: from a fresh clone to a DPO checkpoint. make test: the same set-up, then the tests.
+# make demo: from a fresh clone to a DPO checkpoint. make test: the same set-up, then the quick tests.
 SHELL := bash
 PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
@@ -6,7 +6,7 @@ BIN := .venv/bin
 # One more than the cores, as the tests of the cluster mostly wait.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 
-.PHONY: setup demo demo-chat plan size stage check test format reference clean help
+.PHONY: setup demo demo-chat plan size stage check test test-slow format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -35,21 +35,26 @@ size: setup ## GPU memory, host memory and GPU-hours of each stage
 stage: setup ## every model and prompt file that the configuration names, fetched and checked
 	$(BIN)/snakemake stage
 
-check: setup ## ruff, snakefmt, snakemake --lint, mypy, generated files
+check: setup ## ruff, snakefmt, snakemake --lint, mypy, lint-imports, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/python tests/lint.py
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m wim.settings.docs --check
 
 # Each process on one thread, as the threads of several get in each other's way; and without the
-# compiler that a quantisation library brings up at its import, which costs each job over a second and
-# is asked for nothing.
-test: setup ## all tests
-	OMP_NUM_THREADS=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest \
-		--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
-		--durations 40 --durations-min 10
+# compiler that a quantisation library sets up when it is imported, which costs each job over a second
+# and is never used.
+PYTEST := OMP_NUM_THREADS=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest \
+	--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test: setup ## the tests that every change is worth, in ten minutes on two cores
+	$(PYTEST) -m 'not slow' --durations 20 --durations-min 5
+
+test-slow: setup ## the others: a real SLURM, real servers, kills at random moments, SmolLM2 in full
+	$(PYTEST) -m slow --durations 40 --durations-min 10
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

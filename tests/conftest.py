@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from support.workflow_runs import REPOSITORY
 from wim.models.stage import stage_model
 from wim.settings.config import DEMO_MODELS
 
@@ -21,23 +22,31 @@ SENTENCES = [
     "Bread needs water, flour and time.",
     "The train leaves at noon.",
 ]
-STAGED = Path(__file__).parent.parent / ".cache" / "models"
+STAGED = REPOSITORY / ".cache" / "models"
 
 # A shell has what it starts in the background ignore Ctrl-C, and all that this starts; some tests
 # send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files that take minutes, which begin first so that none is left alone at the end.
-LONGEST = [
-    *("test_slurm", "test_rounds", "test_reruns", "test_reward_model", "test_workflow"),
-    *("test_crashes", "test_sft", "test_comparisons"),
-]
+HERE = Path(__file__).parent
+# Folders whose tests need a cluster or a real server.
+SLOW_FOLDERS = {"slurm", "servers"}
+# Folders and files that take minutes, which begin first so that none is left alone at the end.
+LONGEST = ("slurm", "e2e/test_rounds", "dag", "e2e", "unit/training")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, each in its own order."""
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+    """Mark the tests of slow folders, and put the longest files first, each in its own order."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(HERE).as_posix()
+        return next((n for n, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
+
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 
 from support.workflow_runs import Project, rows_computed, tiny_config
 
+pytestmark = pytest.mark.slow
 FLUSH_ROWS = 64
 PROMPTS = [f"Say something about the number {number}." for number in range(100)]
 

@@ -74,6 +74,7 @@ def test_the_checkpoint_has_learnt_from_the_labelled_pairs_alone(trained: Projec
     assert any(not torch.equal(after[name], before[name]) for name in before if name in after)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_losses_and_tables(
     trained: Project, tmp_path: Path
 ) -> None:

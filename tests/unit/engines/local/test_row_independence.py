@@ -10,6 +10,7 @@ from support.workflow_runs import REPOSITORY
 AGREEMENT = runpy.run_path(str(REPOSITORY / "bench/row_independence.py"))["agreement"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "temperature", "share"), [("greedy", 0.0, 1.0), ("sampled", 0.9, 0.99)]
 )
