@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.display.json_files import write_json
+from wim.display.json_files import rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
@@ -119,7 +119,7 @@ def summary(
         "critiques": {judge: asdict(audit) for judge, audit in audits.items()},
         "training": {name: asdict(one) for name, one in training.items()},
     }
-    write_json(output.table, figures)
+    write_json(output.table, rounded(figures))
     Path(output.text).parent.mkdir(parents=True, exist_ok=True)
     Path(output.text).write_text(text + trained_text(others), encoding="utf-8")
     logger.info("summary: %d rewards, %d arms: %s", len(described), len(training), output.text)
