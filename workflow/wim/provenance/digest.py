@@ -45,6 +45,7 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
     It is made of the texts of the entries and of every project module that they import, directly
     or not. In place of a project module's name an import has the digest of that module's own text,
     so moving or renaming a module changes nothing, while importing a name from another module does.
+    Modules that do not count are imported under one name without a digest.
     Comments, docstrings (of attributes too), formatting, imports for type checking only and empty
     modules leave the digest unchanged.
 
@@ -57,6 +58,7 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
     Returns:
         64 hex digits.
     """
+    selection = _Selection(without, within)
     texts: set[str] = set()
     seen: set[Path] = set()
     pending = list(entries)
@@ -65,13 +67,20 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
         if path in seen:
             continue
         seen.add(path)
-        texts.add(_nameless(path))
-        pending += [
-            place
-            for name, place in _parsed(path).imports
-            if not _is_in(name, without) and (not within or _is_in(name, within))
-        ]
+        texts.add(_nameless(path, selection))
+        pending += [place for name, place in _parsed(path).imports if selection.counts(name)]
     return digest_of(sorted(texts - {""}))
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """Which modules count for a digest of code; see `code_digest`."""
+
+    without: tuple[str, ...]
+    within: tuple[str, ...]
+
+    def counts(self, name: str) -> bool:
+        return not _is_in(name, self.without) and (not self.within or _is_in(name, self.within))
 
 
 def _is_in(name: str, packages: tuple[str, ...]) -> bool:
@@ -100,9 +109,11 @@ def _own_text(path: Path) -> str:
 
 
 @cache
-def _nameless(path: Path) -> str:
-    """A module's text with the digests of imported project modules in place of their names."""
-    return _text_with(_parsed(path).tree, _digest_of_module)
+def _nameless(path: Path, selection: _Selection) -> str:
+    """A module's text with the digests of imported modules that count in place of their names."""
+    return _text_with(
+        _parsed(path).tree, lambda name: _digest_of_module(name) if selection.counts(name) else ""
+    )
 
 
 def _digest_of_module(name: str) -> str:
