@@ -52,10 +52,10 @@ def encode(texts: Sequence[str]) -> SimpleNamespace:
     return SimpleNamespace(vectors=np.eye(1024, dtype=np.float32)[places])
 
 
-def chosen(number: int, voices: Sequence[Voice], **settings: object) -> list[str]:
+def chosen(number: int, engines: Sequence[Voice], **settings: object) -> list[str]:
     asked = TopicSettings.model_validate({"number": number, **settings})
-    digests = [voice.name * 8 for voice in voices]
-    topics, _ = choose_topics(voices, digests, encode, TEMPLATES, asked, seed=1)  # type: ignore[arg-type]
+    digests = [engine.name * 8 for engine in engines]
+    topics, _ = choose_topics(engines, digests, encode, TEMPLATES, asked, seed=1)  # type: ignore[arg-type]
     return [topic.prompt for topic in topics]
 
 
@@ -73,12 +73,12 @@ def test_raising_the_number_keeps_the_topics_that_were_there() -> None:
 
 
 def test_models_propose_in_turn_each_proposal_with_its_own_seed() -> None:
-    voices = [Voice("one"), Voice("two")]
-    found = chosen(30, voices)
+    engines = [Voice("one"), Voice("two")]
+    found = chosen(30, engines)
     assert {topic.rsplit(" ", 1)[1] for topic in found} == {"one", "two"}
-    assert set(voices[0].asked) | set(voices[1].asked) == set(range(BLOCK))
-    assert not set(voices[0].asked) & set(voices[1].asked)
-    assert len(voices[0].seeds | voices[1].seeds) == BLOCK
+    assert set(engines[0].asked) | set(engines[1].asked) == set(range(BLOCK))
+    assert not set(engines[0].asked) & set(engines[1].asked)
+    assert len(engines[0].seeds | engines[1].seeds) == BLOCK
 
 
 def test_proposals_of_like_meaning_are_taken_once(minilm: Path) -> None:

@@ -49,7 +49,7 @@ class Topic:
 
 
 def choose_topics(
-    voices: Sequence[Engine],
+    engines: Sequence[Engine],
     model_digests: Sequence[str],
     encode: "Callable[[Sequence[str]], Encoded]",
     templates: Templates,
@@ -58,14 +58,14 @@ def choose_topics(
 ) -> tuple[list[Topic], Counter[str]]:
     """The first `settings.number` topics, in the proposals' order, and why others were left out.
 
-    Fewer where the proposals are used up. The voices propose in turn. What comes behind the last
+    Fewer where the proposals are used up. The engines propose in turn. What comes behind the last
     topic that was wanted is not counted.
     """
     topics: list[Topic] = []
     vectors: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
     known: set[str] = set()
     left_out: Counter[str] = Counter()
-    for number, answer, vector in _proposals(voices, encode, templates, settings, seed):
+    for number, answer, vector in _proposals(engines, encode, templates, settings, seed):
         text, cause = read_topic(answer, settings)
         likeness = max((float(vector @ other) for other in vectors), default=-1.0)
         if cause is None and (text in known or likeness > settings.max_similarity):
@@ -73,7 +73,7 @@ def choose_topics(
         if cause is not None:
             left_out[cause] += 1
             continue
-        topics.append(Topic(text, number, model_digests[number % len(voices)]))
+        topics.append(Topic(text, number, model_digests[number % len(engines)]))
         vectors.append(vector)
         known.add(text)
         if len(topics) == settings.number:
@@ -98,7 +98,7 @@ def read_topic(answer: Completion, settings: TopicSettings) -> tuple[str, str | 
 
 
 def _proposals(
-    voices: Sequence[Engine],
+    engines: Sequence[Engine],
     encode: "Callable[[Sequence[str]], Encoded]",
     templates: Templates,
     settings: TopicSettings,
@@ -109,13 +109,13 @@ def _proposals(
     blocks = math.ceil(settings.number * settings.proposals / BLOCK)
     for start in range(0, blocks * BLOCK, BLOCK):
         answers: dict[int, Completion] = {}
-        for place, voice in enumerate(voices):
-            numbers = [each for each in range(start, start + BLOCK) if each % len(voices) == place]
+        for place, engine in enumerate(engines):
+            numbers = [each for each in range(start, start + BLOCK) if each % len(engines) == place]
             requests = [
                 Request(str(n), ({"role": "user", "content": content},), seed_of(seed, "topic", n))
                 for n in numbers
             ]
-            found = voice.generate(requests, settings.sampling)
+            found = engine.generate(requests, settings.sampling)
             for answer in progress(found, len(requests), "topics", "row"):
                 answers[int(answer.key)] = answer
         texts = {number: read_topic(answer, settings)[0] for number, answer in answers.items()}
@@ -137,12 +137,12 @@ def create_topics(
     are not drawn again. Says how many topics are missing and why; raises UserError if all are.
     """
     from wim.embedding.embed import Encoder
-    from wim.engines.stored import open_voices
+    from wim.engines.stored import open_engines
 
     with ExitStack() as opened:
-        voices = open_voices(opened, models)
+        engines = open_engines(opened, models)
         topics, left_out = choose_topics(
-            voices,
+            engines,
             [model.digest for model in models],
             Encoder(encoder, models[0].batch_size).encode,
             read_templates([template]),
@@ -150,7 +150,7 @@ def create_topics(
             seed,
         )
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(left_out.items())) or "none"
-    read, computed = len(topics) + left_out.total(), sum(len(voice.computed) for voice in voices)
+    read, computed = len(topics) + left_out.total(), sum(len(engine.computed) for engine in engines)
     logger.info(
         "topics: %d of %d wanted, from %d proposals, %d generated; left out: %s",
         *(len(topics), settings.number, read, computed, causes),

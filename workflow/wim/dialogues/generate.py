@@ -95,7 +95,7 @@ def _candidate(
 
 def draw_dialogues(
     prompts: Sequence[Prompt],
-    voices: Sequence[Engine],
+    engines: Sequence[Engine],
     model_digests: Sequence[str],
     templates: Templates | None,
     settings: DialogueSettings,
@@ -103,12 +103,12 @@ def draw_dialogues(
 ) -> Iterator[Candidate]:
     """The rows of the mode that the settings name.
 
-    voices, model_digests: of the actor, and in a dialogue of two of the partner.
+    engines, model_digests: of the actor, and in a dialogue of two of the partner.
     """
     if templates is None:
-        yield from generate_candidates(prompts, voices[0], settings, seed, model_digests[0])
+        yield from generate_candidates(prompts, engines[0], settings, seed, model_digests[0])
         return
-    named = zip((ACTOR, PARTNER), voices, model_digests, strict=True)
+    named = zip((ACTOR, PARTNER), engines, model_digests, strict=True)
     speakers = [Speaker(*each) for each in named]
     yield from hold_dialogues(prompts, speakers, templates, settings, seed)
 
@@ -127,22 +127,22 @@ def generate_dialogues(
     Completions that the store knows are not drawn again; without any other no model is loaded.
     Raises UserError if a server left all requests without an answer.
     """
-    from wim.engines.stored import open_voices
+    from wim.engines.stored import open_engines
     from wim.tables.files import as_arrow, read_table, write_table
     from wim.tables.schemas import DIALOGUES, PROMPTS
 
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
     digests = [model.digest for model in models]
     with ExitStack() as opened:
-        voices = open_voices(opened, models)
+        engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
-        candidates = list(draw_dialogues(rows, voices, digests, texts, settings, seed))
+        candidates = list(draw_dialogues(rows, engines, digests, texts, settings, seed))
     # Dialogues of two may end early; a server's silence is then in the log alone.
     wanted = len(rows) * settings.rows_per_prompt
     unanswered = wanted - len(candidates) if texts is None else 0
     if rows and not candidates:
         raise UserError(f"none of {wanted} completions was answered; the log says why.")
-    computed = {key for voice in voices for key in voice.computed}
+    computed = {key for engine in engines for key in engine.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
         "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wim.engines.special_tokens import (
+    escaped_messages,
+    special_token_pattern,
+    special_tokens,
+)
 from wim.engines.staged import StagedModel
 from wim.engines.stored import COMPLETION, LOCAL, answer_schema
 from wim.errors import UserError
@@ -47,13 +52,12 @@ class ScoringModel:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         from wim.engines.local.loading import fitting_dtype
-        from wim.engines.special_tokens import inert_with, special_tokens
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.inert = inert_with(special_tokens(self.tokenizer))
+        self.special = special_token_pattern(special_tokens(self.tokenizer))
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
         self.model: Any = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=chosen, device_map=self.device, trust_remote_code=False
@@ -88,10 +92,7 @@ class ScoringModel:
                 yield place, Score(value, len(rows[place]))
 
     def _tokens(self, conversation: Conversation) -> list[int]:
-        messages = [
-            {"role": message["role"], "content": self.inert(message["content"])}
-            for message in conversation
-        ]
+        messages = escaped_messages(conversation, self.special)
         text = self.tokenizer.apply_chat_template(messages, tokenize=False)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 

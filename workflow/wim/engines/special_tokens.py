@@ -1,11 +1,16 @@
-"""Texts in which no special token stands, for servers that would read it as one."""
+"""Escapes special tokens in user text so that it cannot end its turn in the chat template.
+
+Without it a response could end its own turn and answer in the judge's place.
+"""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-# How the chat templates of open models spell what opens and ends turns. A server behind an
-# address does not say which of them are its own.
+from wim.tables.schemas import Message
+
+# How the chat templates of open models spell what begins and ends turns. A server behind an
+# address does not report which of them are its own.
 SPELLINGS = (
     r"<\|[^<>|\n]{1,64}\|?>",
     r"<[^<>|\n]{1,64}\|>",
@@ -16,20 +21,37 @@ SPELLINGS = (
     r"<</?SYS>>",
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|THINK)\]",
 )
-
-
-def inert_with(tokens: Iterable[str] = ()) -> Callable[[str], str]:
-    """A function that puts a word joiner (U+2060) into each special token of a text.
-
-    Without it a response could end its own turn and answer in the judge's place. tokens:
-    those that the model is known to have, besides the usual spellings.
-    """
-    known = [re.escape(token) for token in sorted(tokens, key=len, reverse=True) if token]
-    pattern = re.compile("|".join([*known, *SPELLINGS]))
-    return lambda text: pattern.sub(lambda found: found[0][0] + "\u2060" + found[0][1:], text)
+WORD_JOINER = "\u2060"
 
 
 def special_tokens(tokenizer: Any) -> set[str]:
     """The special tokens of a staged model's tokenizer."""
     added = tokenizer.added_tokens_decoder.values()
     return {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+
+
+def special_token_pattern(
+    tokens: Iterable[str] = (), spellings: Sequence[str] = SPELLINGS
+) -> re.Pattern[str]:
+    """The pattern that matches a special token in a text.
+
+    Args:
+        tokens: Special tokens that the model is known to have.
+        spellings: Patterns of special tokens that it may have besides; none where `tokens` has
+            all of them.
+    """
+    known = [re.escape(token) for token in sorted(tokens, key=len, reverse=True) if token]
+    return re.compile("|".join([*known, *spellings]) or r"(?!)")
+
+
+def escape_special_tokens(text: str, pattern: re.Pattern[str]) -> str:
+    """The text with a word joiner (U+2060) after the first character of each special token."""
+    return pattern.sub(lambda found: found[0][0] + WORD_JOINER + found[0][1:], text)
+
+
+def escaped_messages(messages: Iterable[Message], pattern: re.Pattern[str]) -> list[Message]:
+    """The messages with the special tokens in their contents escaped."""
+    return [
+        {"role": each["role"], "content": escape_special_tokens(each["content"], pattern)}
+        for each in messages
+    ]

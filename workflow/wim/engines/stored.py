@@ -172,7 +172,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
         yield StoredEngine(open_model, rows, identity, source.choosing)
 
 
-def open_voices(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:
+def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:
     """The engines of several speakers, closed with `opened`; speakers of one manifest share one."""
     engines: dict[Path, StoredEngine] = {}
     for model in models:
@@ -195,7 +195,7 @@ def _asked(model: StagedModel) -> Iterator[Engine]:
         return
     from transformers import AutoTokenizer
 
-    from wim.engines.remote.text_completions import written_by
+    from wim.engines.remote.text_completions import prompt_renderer
     from wim.engines.special_tokens import special_tokens
     from wim.engines.transport.server import serving
 
@@ -203,8 +203,13 @@ def _asked(model: StagedModel) -> Iterator[Engine]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
-        special, written = special_tokens(tokenizer), written_by(tokenizer)
-        yield EndpointEngine(calls, server.model, api.samples, special, written)
+        yield EndpointEngine(
+            calls,
+            server.model,
+            api.samples,
+            special=special_tokens(tokenizer),
+            render_prompt=prompt_renderer(tokenizer),
+        )
 
 
 def engine_codes() -> dict[str, str]:

@@ -50,7 +50,7 @@ class _NoScores:
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues.generate import draw_dialogues
     from wim.engines.staged import StagedModel
-    from wim.engines.stored import open_voices
+    from wim.engines.stored import open_engines
     from wim.tables.files import read_table
     from wim.tables.schemas import PROMPTS, Prompt
     from wim.templates import read_templates
@@ -66,13 +66,13 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         for manifest, name in zip(manifests, names, strict=False)
     ]
     with ExitStack() as opened:
-        voices = open_voices(opened, models)
-        for voice in voices:
-            voice._model = _NoModel()
+        engines = open_engines(opened, models)
+        for engine in engines:
+            engine._model = _NoModel()
         digests = [model.digest for model in models]
         texts = read_templates(templates) if templates else None
         try:
-            for _ in draw_dialogues(rows, voices, digests, texts, settings, config.seed):
+            for _ in draw_dialogues(rows, engines, digests, texts, settings, config.seed):
                 known += 1
         except UserError:
             # What is known comes first; the first row without an answer ends it.

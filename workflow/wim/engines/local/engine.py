@@ -1,7 +1,6 @@
 """The local engine: a causal language model run by transformers in this process."""
 
 import logging
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from wim.engines.local.choices import choice_tree
 from wim.engines.local.contrastive import ContrastiveDecoder
 from wim.engines.local.decoder import Decoder
 from wim.engines.local.loading import fitting_dtype, open_model
+from wim.engines.special_tokens import escaped_messages, special_token_pattern, special_tokens
 from wim.settings.precision import Attention, Quantization
 from wim.settings.sampling import Sampling
 
@@ -22,7 +22,7 @@ FULL_ENOUGH = 0.75
 
 
 @dataclass(frozen=True)
-class Encoded:
+class TokenizedRequest:
     """A request as token numbers, with the opening at the end, and the tokens drawn for it."""
 
     request: Request
@@ -58,7 +58,8 @@ class LocalEngine:
         self.model = open_model(folder, self.dtype, self.device, quantization, attention)
         self.context = int(self.model.config.max_position_embeddings)
         self.ends = _end_tokens(self.model, self.tokenizer)
-        self.special = _special_tokens(self.tokenizer)
+        # The tokenizer knows all special tokens of its model, so that no other spelling counts.
+        self.special = special_token_pattern(special_tokens(self.tokenizer), spellings=())
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
             *(self.dtype, "" if quantization == "none" else f" in {quantization}", self.device),
@@ -67,7 +68,7 @@ class LocalEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate."""
-        fitting, too_long = self._encoded(requests, sampling.max_new_tokens)
+        fitting, too_long = self._tokenized(requests, sampling.max_new_tokens)
         for row in too_long:
             yield Completion(row.request.key, "", "context", len(row.tokens), 0)
         waiting = deque(_longest_first(fitting))
@@ -81,7 +82,7 @@ class LocalEngine:
         if not requests:
             return
         tree = choice_tree(self._after(requests[0], choices))
-        fitting, too_long = self._encoded(requests, tree.depth)
+        fitting, too_long = self._tokenized(requests, tree.depth)
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
         for batch in self._batches(fitting):
@@ -94,21 +95,12 @@ class LocalEngine:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _text(self, request: Request) -> str:
-        messages = [
-            {"role": message["role"], "content": self._inert(message["content"])}
-            for message in request.messages
-        ]
         conversation = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            escaped_messages(request.messages, self.special),
+            tokenize=False,
+            add_generation_prompt=True,
         )
         return str(conversation) + request.opening
-
-    def _inert(self, text: str) -> str:
-        """Text in which no special token stands: a word joiner (U+2060) is put into each.
-
-        Without it a response could end its own turn and answer in the judge's place.
-        """
-        return self.special.sub(lambda found: found[0][0] + "\u2060" + found[0][1:], text)
 
     def _after(self, request: Request, choices: Sequence[str]) -> list[list[int]]:
         """The choices' tokens where the answer to a request goes on; some tokenizers join them."""
@@ -119,27 +111,31 @@ class LocalEngine:
             return [tokens[len(before) :] for tokens in joined]
         return [self._tokens(choice) for choice in choices]
 
-    def _encoded(
+    def _tokenized(
         self, requests: Sequence[Request], new_tokens: int
-    ) -> tuple[list[Encoded], list[Encoded]]:
+    ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
         """The requests that fit in the context with so many new tokens, and those that do not."""
-        rows = [Encoded(request, self._tokens(self._text(request))) for request in requests]
+        rows = [
+            TokenizedRequest(request, self._tokens(self._text(request))) for request in requests
+        ]
         fits = [len(row.tokens) + new_tokens <= self.context for row in rows]
         return (
             [row for row, fit in zip(rows, fits, strict=True) if fit],
             [row for row, fit in zip(rows, fits, strict=True) if not fit],
         )
 
-    def _batches(self, rows: list[Encoded]) -> Iterator[list[Encoded]]:
+    def _batches(self, rows: list[TokenizedRequest]) -> Iterator[list[TokenizedRequest]]:
         """Batches of rows of like length."""
         rows = _longest_first(rows)
         for start in range(0, len(rows), self.batch_size):
             yield rows[start : start + self.batch_size]
 
-    def _prefilled(self, batch: list[Encoded], kind: type[Decoder] = Decoder) -> Decoder:
+    def _prefilled(self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder) -> Decoder:
         return kind(self.model, [row.tokens for row in batch], self.device)
 
-    def _generate(self, waiting: deque[Encoded], sampling: Sampling) -> Iterator[Completion]:
+    def _generate(
+        self, waiting: deque[TokenizedRequest], sampling: Sampling
+    ) -> Iterator[Completion]:
         """Complete the first of the waiting rows, and those that take the places of ended ones.
 
         Rows join some at a time, as each time their prompts are run and the cache is copied.
@@ -176,19 +172,19 @@ class LocalEngine:
             if rows:
                 decoder.advance(tokens)
 
-    def _completion(self, row: Encoded, ended: bool) -> Completion:
+    def _completion(self, row: TokenizedRequest, ended: bool) -> Completion:
         tokens = row.drawn[:-1] if ended else row.drawn
         text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
         reason: Any = "stop" if ended else "length"
         return Completion(row.request.key, text, reason, len(row.tokens), len(row.drawn))
 
 
-def _longest_first(rows: list[Encoded]) -> list[Encoded]:
+def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
     """Rows of like length beside each other, the longest first: memory shows at once if it fails."""
     return sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
 
 
-def _taken(waiting: deque[Encoded], count: int) -> list[Encoded]:
+def _taken(waiting: deque[TokenizedRequest], count: int) -> list[TokenizedRequest]:
     """The first of the waiting rows, which wait no longer."""
     return [waiting.popleft() for _ in range(min(count, len(waiting)))]
 
@@ -197,11 +193,3 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     ends = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)
-
-
-def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
-    """Matches the text of any token that means more than its characters."""
-    added = tokenizer.added_tokens_decoder.values()
-    texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")

@@ -1,11 +1,13 @@
 """Chat completions: what is asked, and what the answers say."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from wim.engines.base import Completion, FinishReason, Request
+from wim.engines.special_tokens import escaped_messages
 from wim.settings.sampling import Sampling
 
 # What every server takes for a seed.
@@ -93,15 +95,15 @@ class Malformed(Exception):
 
 
 def request_fields(
-    request: Request, model: str, sampling: Sampling, inert: Callable[[str], str]
+    request: Request, model: str, sampling: Sampling, special: re.Pattern[str]
 ) -> dict[str, Any]:
-    """The fields of a request. top_k is none of the API's and is not sent."""
+    """The fields of a chat completion request; top_k, which the API does not have, is not sent.
+
+    special: matches the special tokens that are escaped in the messages.
+    """
     return {
         "model": model,
-        "messages": [
-            {"role": message["role"], "content": inert(message["content"])}
-            for message in request.messages
-        ],
+        "messages": escaped_messages(request.messages, special),
         "max_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,

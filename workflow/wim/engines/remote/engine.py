@@ -26,8 +26,8 @@ from wim.engines.remote.choice_parsing import (
     sample_logprobs,
     token_logprobs,
 )
-from wim.engines.remote.text_completions import Written
-from wim.engines.special_tokens import inert_with
+from wim.engines.remote.text_completions import PromptRenderer
+from wim.engines.special_tokens import special_token_pattern
 from wim.engines.transport.calls import Calls
 from wim.provenance.digest import seed_of
 from wim.settings.sampling import Sampling
@@ -52,7 +52,7 @@ class EndpointEngine:
     Whether the server gives log-probabilities and several answers to a request is found out
     at the first answers. A request that stays without one gives an Unanswered. model: the name
     that the server knows. special: the model's special tokens, as far as they are known.
-    written: how its template writes a conversation out, where it is known.
+    render_prompt: renders a conversation with its template, where that is known.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class EndpointEngine:
         model: str,
         samples: int,
         special: Collection[str] = (),
-        written: Written | None = None,
+        render_prompt: PromptRenderer | None = None,
     ) -> None:
         self.calls = calls
         self.model = model
         self.samples = samples
-        self.inert = inert_with(special)
-        self.written = written
+        self.special = special_token_pattern(special)
+        self.render_prompt = render_prompt
         self.gives_logprobs: bool | None = None
         self.gives_several = True
         self.drawing_checked = False
@@ -122,7 +122,7 @@ class EndpointEngine:
         yield from self.calls.each(jobs[first:])
 
     async def _complete(self, request: Request, sampling: Sampling) -> Completion:
-        fields = request_fields(request, self.model, sampling, self.inert)
+        fields = request_fields(request, self.model, sampling, self.special)
         try:
             return await self.calls.ask(fields, partial(read_completion, request.key))
         except NoAnswer as error:
@@ -134,7 +134,7 @@ class EndpointEngine:
                 return await self._read(request, choices)
             except NoTexts as none:
                 logger.info("no text completions (%s): numbers are asked for in the chat", none)
-                self.written = None
+                self.render_prompt = None
                 return await self._read(request, choices)
         except NoAnswer as error:
             return ReadChoices(request.key, None, 0, None, str(error))
@@ -221,15 +221,15 @@ class EndpointEngine:
 
     def _goes_on(self, request: Request) -> bool:
         """Whether the answer is made to begin with the request's opening."""
-        return self.written is not None and bool(request.opening)
+        return self.render_prompt is not None and bool(request.opening)
 
     def _asked(
         self, request: Request, choices: Sequence[str], sampling: Sampling
     ) -> dict[str, Any]:
-        fields = request_fields(request, self.model, sampling, self.inert)
+        fields = request_fields(request, self.model, sampling, self.special)
         if self._goes_on(request):
-            assert self.written is not None
-            fields["prompt"] = self.written(fields.pop("messages"), request.opening)
+            assert self.render_prompt is not None
+            fields["prompt"] = self.render_prompt(fields.pop("messages"), request.opening)
             fields["max_tokens"] = GOING_ON
             return fields
         last = fields["messages"][-1]

@@ -1,7 +1,7 @@
-"""Text completions, for models whose chat template is at hand: an answer begins in a given way.
+"""Prefilled answers over /v1/completions, rendered with the model's chat template.
 
-A chat API opens the answer itself. The servers that run a staged model also go on from a text
-(/v1/completions), which the model's own template writes.
+A chat API begins the answer itself. Servers that run a staged model also continue a text, which is
+rendered with the model's own template.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from wim.engines.remote.chat import (
 )
 from wim.tables.schemas import Message
 
-Written = Callable[[Sequence[Message], str], str]
+PromptRenderer = Callable[[Sequence[Message], str], str]
 
 
-def written_by(tokenizer: Any) -> Written:
-    """What writes messages and the answer's first words as a tokenizer's template has them."""
+def prompt_renderer(tokenizer: Any) -> PromptRenderer:
+    """Renders messages and the answer's first words with a tokenizer's chat template."""
     first = tokenizer.bos_token
-    # Servers tokenise a text as the tokenizer does of itself.
+    # Servers tokenise the text with the tokenizer, which may add the first token itself.
     added = first is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
 
-    def written(messages: Sequence[Message], opening: str) -> str:
+    def render(messages: Sequence[Message], opening: str) -> str:
         conversation = str(
             tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True
@@ -37,7 +37,7 @@ def written_by(tokenizer: Any) -> Written:
         )
         return (conversation.removeprefix(first) if added else conversation) + opening
 
-    return written
+    return render
 
 
 class TextLogprobs(BaseModel):

@@ -166,12 +166,12 @@ def prompt_dataset(
     """
     from datasets import Dataset
 
-    from wim.engines.special_tokens import inert_with
+    from wim.engines.special_tokens import escaped_messages, special_token_pattern
     from wim.sft_prompts import learns_from
     from wim.tables.files import read_tables
     from wim.tables.schemas import PROMPTS
 
-    inert = inert_with(str(each) for each in tokenizer.added_tokens_decoder.values())
+    special = special_token_pattern(str(each) for each in tokenizer.added_tokens_decoder.values())
     rows = []
     left_out, longest = 0, dialogues.sampling.max_new_tokens
     for row in read_tables(prompts, PROMPTS, ["prompt_id", "messages", "split"]).to_pylist():
@@ -180,7 +180,7 @@ def prompt_dataset(
         if sft_prompts is not None and learns_from(row["prompt_id"], sft_prompts):
             continue
         context = conversation(row["messages"], dialogues.system)
-        prompt = [{**message, "content": inert(message["content"])} for message in context]
+        prompt = escaped_messages(context, special)
         tokens = tokenizer.apply_chat_template(
             prompt, add_generation_prompt=True, return_dict=False
         )
