@@ -67,7 +67,7 @@ def test_check_names_each_drifted_file_and_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config").mkdir()
-    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/reference").mkdir(parents=True)
     monkeypatch.setattr(reference, "repository_root", lambda: tmp_path)
 
     assert reference.main([]) == 0

@@ -33,7 +33,8 @@ snakemake --configfile mine.yaml
 ```
 
 - It stands alone: `config/config.yaml` is not read beside it, and what it leaves out, at any
-  depth, has the default below. If several files follow `--configfile`, they are merged, and later ones win.
+  depth, has the default below. If several files follow `--configfile`, they are merged, and later
+  ones win.
 - `judges`, `rewards` and `arms` replace the default ones once you write them. `models` always
   contains the embedded `smollm2` and `minilm` as well.
 - You can also edit `config/config.yaml` in place, but `make reference` would undo the edit.
@@ -89,6 +90,6 @@ models:
 ```
 
 Paths are relative to the working directory; an archive is named as it is, `path:my-model.tar.gz`.
-With a `sha256` (for an archive, that of the archive itself), other content is refused. Models behind
-an API: [endpoints.md](../guide/endpoints.md).
+With a `sha256` (for an archive, that of the archive itself), other content is refused. Models
+behind an API: [endpoints.md](../guide/endpoints.md).
 """
