@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wim.engines.base import Request
 from wim.engines.local.engine import LocalEngine
-from wim.prompts.ingest import shard_of
+from wim.prompts.splits import shard_of
 from wim.provenance.digest import row_id, seed_of
 from wim.settings.sampling import Sampling
 

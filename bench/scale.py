@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from wim.prompts.ingest import shard_of
+from wim.prompts.splits import shard_of
 from wim.provenance.digest import digest_of, row_id
 from wim.tables.files import write_table
 from wim.tables.schemas import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table

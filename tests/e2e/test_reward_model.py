@@ -88,7 +88,7 @@ def test_an_arm_starts_from_the_fine_tuned_model_and_pairs_are_of_the_other_prom
 ) -> None:
     import pandas as pd
 
-    from wim.sft_prompts import learns_from
+    from wim.prompts.splits import is_for_sft
 
     story = read(finished, "checkpoints/after/round1/provenance.json")
     assert (
@@ -99,7 +99,7 @@ def test_an_arm_starts_from_the_fine_tuned_model_and_pairs_are_of_the_other_prom
     assert story["sft_learning_rate"] == 1e-3
     pairs = pd.read_parquet(finished.folder / "results/pairs/after/round1.parquet")
     train = pairs[pairs["split"] == "train"]
-    assert len(train) and not train["prompt_id"].map(lambda name: learns_from(name, 0.4)).any()
+    assert len(train) and not train["prompt_id"].map(lambda name: is_for_sft(name, 0.4)).any()
     others = pd.read_parquet(finished.folder / "results/pairs/length/round1.parquet")
     assert set(train["prompt_id"]) < set(others["prompt_id"])
     assert set(pairs.loc[pairs["split"] == "eval", "prompt_id"]) == set(

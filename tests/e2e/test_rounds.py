@@ -12,7 +12,9 @@ import pytest
 from support.planning import plan
 from support.workflow_runs import Project, job_counts, tiny_config
 from wim.errors import UserError
-from wim.rounds.convergence import check_convergence, select_prompts, slice_of
+from wim.prompts.splits import slice_of
+from wim.rounds.convergence import check_convergence
+from wim.rounds.select import select_prompts
 from wim.settings.config import load_config
 from wim.settings.rounds import StopSettings
 from wim.tables.files import as_arrow, read_table, write_table

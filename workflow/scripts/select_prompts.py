@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wim.job import job
-from wim.rounds.convergence import select_prompts
+from wim.rounds.select import select_prompts
 
 with job(snakemake) as spec:
     select_prompts(

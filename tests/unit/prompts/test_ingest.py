@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
-from wim.prompts.ingest import clean_text, ingest_prompts, shard_of, shard_prompts, share_of
+from wim.prompts.ingest import ingest_prompts, shard_prompts
+from wim.prompts.parse import clean_text
+from wim.prompts.splits import shard_of, share_of
 from wim.provenance.digest import row_id
 from wim.settings.prompts import PromptSettings
 from wim.tables.files import read_table

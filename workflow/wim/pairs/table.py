@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wim.errors import UserError
-from wim.sft_prompts import learns_from
+from wim.prompts.splits import is_for_sft
 from wim.tables.files import ROW_GROUP, read_tables, write_sorted
 from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, Message
 
@@ -81,7 +81,7 @@ def write_preferences(
         learnt = {
             name
             for name, part in splits.items()
-            if part == "train" and learns_from(name, sft_prompts)
+            if part == "train" and is_for_sft(name, sft_prompts)
         }
         prompt_ids = table["prompt_id"].to_pylist()
         others = [pair for pair in found if prompt_ids[pair.chosen] not in learnt]

@@ -1,4 +1,4 @@
-"""Reading prompt files: whatever the format, a file is rows that know where they stand."""
+"""Read prompt files of any supported format as rows that know their place in the file."""
 
 import csv
 import io
@@ -24,9 +24,9 @@ FOUND_CHARS = 60
 
 @dataclass(frozen=True)
 class SourceRow:
-    """A row as its file has it: values by column, plain Python all through.
+    """A row as its file has it: values by column, plain Python at every depth.
 
-    `source` is the name of the file, without its folder; `place` is what an error names: `file:line`
+    `source` is the name of the file, without its folder. `place` is what errors name: `file:line`
     for JSON lines, `file, row n` (counted from 1, a header not counted) for the rest. A file in an
     archive is named `archive/file` there.
     """
@@ -40,8 +40,9 @@ def read_rows(source: str) -> Iterator[SourceRow]:
     """The rows of a .jsonl, .json, .csv or .parquet file, of a folder saved by `datasets`, or of
     an archive's members of these kinds, by name; other members are left out with a warning.
 
-    Raises UserError, naming the place and what was expected, for a file that is missing, empty,
-    of another kind, damaged or not UTF-8, and for a row that is not an object.
+    Raises:
+        UserError: A file is missing, empty, of another kind, damaged or not UTF-8, or a row is not
+            an object; names the place and what was expected.
     """
     path = Path(source)
     if not path.exists():
@@ -71,7 +72,7 @@ def _archive_rows(archive: Path, source: str) -> Iterator[SourceRow]:
 
 
 def _members(folder: Path) -> tuple[list[Path], list[Path]]:
-    """What can be read of an unpacked folder, and the files that cannot, by name."""
+    """The readable files of an unpacked folder, and the others, both in the order of their names."""
     if _is_saved(folder):
         return [folder], []
     members, others = [], []
@@ -159,7 +160,7 @@ def _read_json(path: Path, source: str) -> Iterator[Placed]:
 def _read_csv(path: Path, source: str) -> Iterator[Placed]:
     text = _decoded(source, path.read_bytes())
     csv.field_size_limit(sys.maxsize)  # The default refuses prompts above 128 KiB.
-    # Strict, because a quote left open would swallow the rest of the file without a word.
+    # Strict, because an unclosed quote would otherwise swallow the rest of the file silently.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [row for row in reader if row]
@@ -237,7 +238,7 @@ def _object(place: str, value: object) -> Placed:
 
 
 def _decoded(source: str, content: bytes, offset: int = 0, line: int = 1) -> str:
-    """Bytes as text; the first byte stands at an offset and on a line of the file."""
+    """Decode UTF-8; `offset` and `line` are the place of the first byte in the file, for errors."""
     try:
         text = content.decode("utf-8")
         return text.removeprefix(BYTE_ORDER_MARK) if offset == 0 else text

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+SEED_BITS = 60  # Whole hex digits, and below the 63 bits of a positive int64.
 
 
 def canonical_json(value: object) -> str:
@@ -35,8 +36,8 @@ def digest_file(path: Path) -> str:
 
 
 def seed_of(seed: int, *place: object) -> int:
-    """A row's own seed (60 bits), from the run's seed and the row's place in it."""
-    return int(digest_of([seed, *place])[:15], 16)
+    """A row's own seed (SEED_BITS bits), from the run's seed and the row's place in it."""
+    return int(digest_of([seed, *place])[: SEED_BITS // 4], 16)
 
 
 def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str, ...] = ()) -> str:

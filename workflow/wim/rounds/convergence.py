@@ -1,46 +1,17 @@
-"""Rounds of an arm: the prompts of each, and whether it has converged."""
+"""Whether an arm has converged: whether its latest round still moved a metric."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wim.display.json_files import write_json
-from wim.provenance.digest import seed_of
 from wim.rounds.stop import reason_to_stop
 from wim.settings.rounds import StopSettings
-from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.files import read_table
 from wim.tables.metrics import last_value, read_metrics
-from wim.tables.schemas import PAIRS, PROMPTS, Prompt
+from wim.tables.schemas import PAIRS
 
 logger = logging.getLogger(__name__)
-
-
-def slice_of(prompt_id: str, slices: int) -> int:
-    """The slice of a prompt, from 1, by its id alone: no other prompt moves it."""
-    return 1 + seed_of(0, "slice", prompt_id) % slices
-
-
-def select_prompts(
-    prompts: Path, verdicts: Iterable[str | Path], number: int, slices: int | None, output: Path
-) -> None:
-    """The prompts of a shard that a round takes: all, or its slice of those to train on.
-
-    Held-out prompts are in every round, so that rounds are measured on the same. Behind a round
-    that has converged there are none, and with them nothing of the round.
-    """
-    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    kept = [
-        row
-        for row in rows
-        if slices is None or row.split == "eval" or slice_of(row.prompt_id, slices) == number
-    ]
-    stopped = reason_to_stop(verdicts)
-    if stopped:
-        logger.info("prompts: none, as the arm has stopped: %s", stopped)
-        kept = []
-    else:
-        logger.info("prompts: %d of %d are of round %d", len(kept), len(rows), number)
-    write_table(output, PROMPTS, as_arrow(PROMPTS, kept))
 
 
 def check_convergence(

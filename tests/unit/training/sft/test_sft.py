@@ -10,10 +10,10 @@ import pytest
 
 from support.sft_rows import ANSWERS, QUESTIONS, candidate, prompt
 from wim.errors import UserError
+from wim.prompts.splits import is_for_sft
 from wim.provenance.digest import row_id
 from wim.settings.config import load_config
 from wim.settings.sft import SftSettings
-from wim.sft_prompts import learns_from
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES, PROMPTS, Prompt
 from wim.training.sft.completions import completion_splits
@@ -79,17 +79,17 @@ def test_a_share_of_the_prompts_is_theirs_by_hash_and_the_others_are_left(
     train, held_out, excluded = splits(tables, completions="teacher", prompts=0.5, finished=False)
     used = {row["prompt"][-1]["content"] for row in train}
     ids = {each.messages[0]["content"]: each.prompt_id for each in prompts}
-    assert used and all(learns_from(ids[text], 0.5) for text in used)
+    assert used and all(is_for_sft(ids[text], 0.5) for text in used)
     assert len(held_out) == 3, "held-out prompts are not shared out"
     assert excluded["of prompts that are left to preferences"] + len(train) in (8, 9)
 
 
 def test_a_larger_share_has_the_prompts_of_a_smaller_one() -> None:
     ids = [row_id(number) for number in range(2000)]
-    tenth, half = ({name for name in ids if learns_from(name, share)} for share in (0.1, 0.5))
+    tenth, half = ({name for name in ids if is_for_sft(name, share)} for share in (0.1, 0.5))
     assert tenth < half
     assert 150 < len(tenth) < 250 and 900 < len(half) < 1100
-    assert all(learns_from(name, 1.0) for name in ids)
+    assert all(is_for_sft(name, 1.0) for name in ids)
 
 
 def test_nothing_to_learn_from_is_refused_with_what_was_left_out(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def prompt_dataset(
     from datasets import Dataset
 
     from wim.engines.special_tokens import escaped_messages, special_token_pattern
-    from wim.sft_prompts import learns_from
+    from wim.prompts.splits import is_for_sft
     from wim.tables.files import read_tables
     from wim.tables.schemas import PROMPTS
 
@@ -177,7 +177,7 @@ def prompt_dataset(
     for row in read_tables(prompts, PROMPTS, ["prompt_id", "messages", "split"]).to_pylist():
         if row["split"] != "train":
             continue
-        if sft_prompts is not None and learns_from(row["prompt_id"], sft_prompts):
+        if sft_prompts is not None and is_for_sft(row["prompt_id"], sft_prompts):
             continue
         context = conversation(row["messages"], dialogues.system)
         prompt = escaped_messages(context, special)

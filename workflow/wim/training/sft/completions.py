@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.prompts.splits import is_for_sft
 from wim.settings.sft import REFERENCES, SftSettings
-from wim.sft_prompts import learns_from
 from wim.tables.files import read_candidates, read_tables
 from wim.tables.schemas import PROMPTS, Message
 
@@ -38,7 +38,7 @@ def completion_splits(
     splits: dict[str, list[dict[str, object]]] = {"train": [], "eval": []}
     for prompt_id, context, completion, finished in spoken:
         split = known[prompt_id]["split"]
-        if split == "train" and not learns_from(prompt_id, settings.prompts):
+        if split == "train" and not is_for_sft(prompt_id, settings.prompts):
             excluded["of prompts that are left to preferences"] += 1
         elif not completion:
             excluded["without a word"] += 1
