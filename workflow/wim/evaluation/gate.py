@@ -25,13 +25,12 @@ from wim.evaluation.judged_pairs import (
 from wim.evaluation.llmbar import read_labelled_pairs
 from wim.evaluation.pair_statistics import pair_statistics, stability
 from wim.judging.compare import pair_id_of
-from wim.provenance.digest import seed_of
+from wim.provenance.digest import SEED_BITS, seed_of
 from wim.statistics import Estimate, rank_correlation
 from wim.tables.files import as_arrow, read_table, read_tables, write_table
 from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
 
 logger = logging.getLogger(__name__)
-SEEDS = 2**60
 
 
 class GateInputs(Protocol):
@@ -74,7 +73,7 @@ def label_dialogues(
     """
     shards: list[list[LabelledPair]] = [[] for _ in outputs]
     for pair in read_labelled_pairs(pairs):
-        if seed_of(seed, "retest", pair.pair_id) < share * SEEDS:
+        if seed_of(seed, "retest", pair.pair_id) < share * 2**SEED_BITS:
             shards[int(pair.pair_id[:8], 16) % len(outputs)].append(pair)
     for output, shard in zip(outputs, shards, strict=True):
         rows = [candidate for pair in shard for candidate in pair.candidates]

@@ -1,10 +1,10 @@
-"""Preference pairs labelled by a judge of pairs: the response that wins in both orders is chosen."""
+"""Preference pairs by a judge of pairs: the response that wins in both orders is chosen."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wim.pairs.table import TEXTS, Preference, Texts, write_preferences
+from wim.pairs.table import TEXTS, CandidateTable, Preference, write_preferences
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_tables
 from wim.tables.schemas import COMPARISONS
@@ -23,30 +23,43 @@ def pair_compared(
     exclusions: Path,
     sft_prompts: float | None = None,
 ) -> None:
-    """The pairs of an arm that a comparison labels, and the counts of what was left out.
+    """Write the pairs of an arm that a comparison labels, and the counts of what was left out.
 
-    dialogues: the shards of the first policy, whose candidates are a, and behind them those of the
-    second, if there is one. A score is the probability with which the response was chosen, mean of both orders, so
-    that the two of a pair sum to 1. Ties and failed comparisons label nothing. sft_prompts: see
-    wim.pairs.table. Raises UserError with the counts if no training pair is left.
+    A score is the probability with which the response was chosen, mean of both orders, so that
+    the two of a pair sum to 1. Ties and failed comparisons label nothing.
+
+    Args:
+        prompts: The shards of the prompts.
+        dialogues: The shards of the first policy, whose candidates are a; then those of the
+            second policy, if there is one.
+        policies: The one or two policies.
+        comparisons: The shards of the comparisons, as many as each policy has.
+        settings: Which pairs are made.
+        names: The `judge` and `reward` that the pairs come from.
+        output: The pairs table.
+        exclusions: The counts, as JSON.
+        sft_prompts: See `wim.pairs.table.write_preferences`.
+
+    Raises:
+        UserError: With the counts, if no training pair is left.
     """
-    texts = Texts()
-    places: list[dict[str, int]] = []
+    candidates = CandidateTable()
+    rows_by_policy: list[dict[str, int]] = []
     completions: list[str] = []
-    count = len(comparisons)
+    shards = len(comparisons)
     for place, policy in enumerate(policies):
-        rows: dict[str, int] = {}
-        for path in dialogues[place * count : (place + 1) * count]:
-            table = read_candidates(path, TEXTS)
-            first = texts.add(table, policy)
-            ids = table["candidate_id"].to_pylist()
-            rows.update(zip(ids, range(first, first + len(ids)), strict=True))
-            completions += table["completion"].to_pylist()
-        places.append(rows)
+        row_by_id: dict[str, int] = {}
+        for path in dialogues[place * shards : (place + 1) * shards]:
+            shard = read_candidates(path, TEXTS)
+            first = candidates.add(shard, policy)
+            ids = shard["candidate_id"].to_pylist()
+            row_by_id.update(zip(ids, range(first, first + len(ids)), strict=True))
+            completions += shard["completion"].to_pylist()
+        rows_by_policy.append(row_by_id)
     excluded: Counter[str] = Counter()
-    found = []
+    preferences = []
     for row in read_tables(comparisons, COMPARISONS, OF_COMPARISONS).to_pylist():
-        a, b = places[0][row["a_id"]], places[-1][row["b_id"]]
+        a, b = rows_by_policy[0][row["a_id"]], rows_by_policy[-1][row["b_id"]]
         preference = row["preference_a"]
         if row["winner"] is None:
             excluded[f"comparisons with status {row['status']}"] += 1
@@ -57,11 +70,18 @@ def pair_compared(
         elif abs(2 * preference - 1) < settings.min_margin:
             excluded["comparisons below the minimum margin"] += 1
         elif row["winner"] == "a":
-            found.append(Preference(a, b, preference, 1 - preference))
+            preferences.append(Preference(a, b, preference, 1 - preference))
         else:
-            found.append(Preference(b, a, 1 - preference, preference))
-    source = comparisons[0].parent
+            preferences.append(Preference(b, a, 1 - preference, preference))
     write_preferences(
-        *(prompts, texts, found, excluded, len(completions), names, source),
-        *(output, exclusions, sft_prompts),
+        prompts=prompts,
+        candidates=candidates,
+        preferences=preferences,
+        excluded=excluded,
+        considered=len(completions),
+        names=names,
+        source=comparisons[0].parent,
+        output=output,
+        exclusions=exclusions,
+        sft_prompts=sft_prompts,
     )

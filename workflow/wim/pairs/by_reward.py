@@ -1,4 +1,4 @@
-"""Preference pairs: two candidates of one context, the one with the higher reward chosen."""
+"""Preference pairs by reward: of two candidates of one context, the one with more is chosen."""
 
 import itertools
 from collections import Counter
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.judging.parse import Status
-from wim.pairs.table import Preference, Texts, write_preferences
+from wim.pairs.table import CandidateTable, Preference, write_preferences
 from wim.provenance.digest import seed_of
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_table, read_tables
-from wim.tables.schemas import PROMPTS, REWARDS
+from wim.tables.schemas import CONTEXT, PROMPTS, REWARDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-CONTEXT = ["prompt_id", "dialogue_id", "turn", "speaker"]
 
 
 @dataclass(frozen=True)
@@ -30,104 +28,43 @@ class Scored:
     completion: str
 
 
-def candidate_pairs(
-    context: Sequence[Scored], settings: PairSettings, seed: int, excluded: Counter[str]
-) -> Iterator[tuple[Scored, Scored]]:
-    """(chosen, rejected) pairs of the candidates of one context.
-
-    Counts in `excluded` why a context or a pair gives nothing.
-    """
-    if len(context) < 2:
-        excluded["contexts with fewer than two rewards"] += 1
-        return
-    ordered = sorted(context, key=lambda row: row.sample)
-    for one, other in _compared(ordered, settings):
-        if one.completion == other.completion:
-            excluded["pairs of identical completions"] += 1
-        elif one.reward == other.reward and settings.ties == "drop":
-            excluded["pairs with equal rewards"] += 1
-        elif abs(one.reward - other.reward) < settings.min_margin:
-            excluded["pairs below the minimum margin"] += 1
-        else:
-            yield _in_order(one, other, settings, seed)
-
-
-def _compared(ordered: Sequence[Scored], settings: PairSettings) -> Iterator[tuple[Scored, Scored]]:
-    if settings.select == "all":
-        yield from itertools.combinations(ordered, 2)
-        return
-    best = max(ordered, key=lambda row: row.reward)
-    others = [row for row in ordered if row is not best]
-    worst = min(others, key=lambda row: row.reward)
-    yield (best, worst) if best.sample < worst.sample else (worst, best)
-
-
-def _in_order(
-    one: Scored, other: Scored, settings: PairSettings, seed: int
-) -> tuple[Scored, Scored]:
-    """Chosen before rejected. `one` is the earlier sample, which decides ties: first."""
-    if one.reward == other.reward:
-        swapped = (
-            settings.ties == "random"
-            and seed_of(seed, "tie", one.candidate_id, other.candidate_id) % 2
-        )
-        return (other, one) if swapped else (one, other)
-    return (one, other) if one.reward > other.reward else (other, one)
-
-
-def shard_pairs(
-    dialogues: "pa.Table",
-    rewards: Mapping[str, float],
-    settings: PairSettings,
-    seed: int,
-    excluded: Counter[str],
-) -> list[tuple[int, int]]:
-    """Pairs of one shard as (chosen, rejected) rows of its dialogues."""
-    ids, samples = (dialogues[name].to_pylist() for name in ("candidate_id", "sample"))
-    contexts: dict[tuple[object, ...], list[int]] = {}
-    keys = (dialogues[name].to_pylist() for name in CONTEXT)
-    for row, key in enumerate(zip(*keys, strict=True)):
-        contexts.setdefault(key, []).append(row)
-    completions = dialogues["completion"].combine_chunks()
-    found = []
-    for rows in contexts.values():
-        rows_by_id = {ids[row]: row for row in rows}
-        scored = [
-            Scored(name, samples[row], rewards[name], completions[row].as_py())
-            for name, row in rows_by_id.items()
-            if name in rewards
-        ]
-        for chosen, rejected in candidate_pairs(scored, settings, seed, excluded):
-            found.append((rows_by_id[chosen.candidate_id], rows_by_id[rejected.candidate_id]))
-    return found
-
-
 def pair_candidates(
     prompts: Sequence[Path],
     dialogues: Sequence[Path],
     rewards: Path,
     settings: PairSettings,
-    names: dict[str, str],
+    names: Mapping[str, str],
     seed: int,
     output: Path,
     exclusions: Path,
     sft_prompts: float | None = None,
 ) -> None:
-    """The pairs of an arm's round, and the counts of everything that was left out, by cause.
+    """Write the pairs of an arm's round, and the counts of everything that was left out, by cause.
 
-    Dialogues of prompts that are not among `prompts` are those of other rounds. names: the `policy`, `judge` and `reward` behind the pairs. sft_prompts: see
-    wim.pairs.table. Raises UserError with the counts if no training pair is left.
+    Args:
+        prompts: The shards of the round's prompts.
+        dialogues: The shards of its dialogues; rows of other prompts are of other rounds.
+        rewards: The rewards of the candidates.
+        settings: Which pairs are made.
+        names: The `policy`, `judge` and `reward` that the pairs come from.
+        seed: The run's, by which ties are broken at random.
+        output: The pairs table.
+        exclusions: The counts, as JSON.
+        sft_prompts: See `wim.pairs.table.write_preferences`.
+
+    Raises:
+        UserError: With the counts, if no training pair is left.
     """
     import pyarrow.compute as pc
 
-    of_round = read_tables(prompts, PROMPTS, ["prompt_id"])["prompt_id"].combine_chunks()
+    prompt_ids = read_tables(prompts, PROMPTS, ["prompt_id"])["prompt_id"].combine_chunks()
 
-    def taken(table: "pa.Table") -> "pa.Table":
-        return table.filter(pc.is_in(table["prompt_id"], of_round))
+    def of_round(table: "pa.Table") -> "pa.Table":
+        return table.filter(pc.is_in(table["prompt_id"], prompt_ids))
 
     columns = ["candidate_id", "prompt_id", "status", "reward"]
-    scored = taken(read_table(rewards, REWARDS, columns)).to_pydict()
-    known = {
+    scored = of_round(read_table(rewards, REWARDS, columns)).to_pydict()
+    reward_by_id = {
         name: reward
         for name, reward in zip(scored["candidate_id"], scored["reward"], strict=True)
         if reward is not None
@@ -139,16 +76,114 @@ def pair_candidates(
         for status, reward in zip(scored["status"], scored["reward"], strict=True)
         if reward is None
     )
-    found: list[Preference] = []
-    texts = Texts()
+    preferences: list[Preference] = []
+    candidates = CandidateTable()
     for path in dialogues:
         columns = [*CONTEXT, "sample", "candidate_id", "context", "completion"]
-        table = taken(read_candidates(path, columns))
-        before, ids = texts.add(table, names["policy"]), table["candidate_id"].to_pylist()
-        for chosen, rejected in shard_pairs(table, known, settings, seed, excluded):
-            scores = known[ids[chosen]], known[ids[rejected]]
-            found.append(Preference(before + chosen, before + rejected, *scores))
+        shard = of_round(read_candidates(path, columns))
+        first = candidates.add(shard, names["policy"])
+        ids = shard["candidate_id"].to_pylist()
+        for chosen, rejected in shard_pairs(shard, reward_by_id, settings, seed, excluded):
+            preferences.append(
+                Preference(
+                    chosen=first + chosen,
+                    rejected=first + rejected,
+                    score_chosen=reward_by_id[ids[chosen]],
+                    score_rejected=reward_by_id[ids[rejected]],
+                )
+            )
     write_preferences(
-        *(prompts, texts, found, excluded, len(scored["reward"]), names, rewards),
-        *(output, exclusions, sft_prompts),
+        prompts=prompts,
+        candidates=candidates,
+        preferences=preferences,
+        excluded=excluded,
+        considered=len(scored["reward"]),
+        names=names,
+        source=rewards,
+        output=output,
+        exclusions=exclusions,
+        sft_prompts=sft_prompts,
     )
+
+
+def shard_pairs(
+    dialogues: "pa.Table",
+    rewards: Mapping[str, float],
+    settings: PairSettings,
+    seed: int,
+    excluded: Counter[str],
+) -> list[tuple[int, int]]:
+    """Pairs of one shard as (chosen, rejected) rows of its dialogues.
+
+    Args:
+        dialogues: The shard's candidates.
+        rewards: Rewards by candidate_id, of those candidates that have one.
+        settings: Which pairs are made.
+        seed: The run's.
+        excluded: Counts of what was left out, by cause; added to.
+    """
+    ids, samples = (dialogues[name].to_pylist() for name in ("candidate_id", "sample"))
+    contexts: dict[tuple[object, ...], list[int]] = {}
+    keys = (dialogues[name].to_pylist() for name in CONTEXT)
+    for row, key in enumerate(zip(*keys, strict=True)):
+        contexts.setdefault(key, []).append(row)
+    completions = dialogues["completion"].combine_chunks()
+    pairs = []
+    for rows in contexts.values():
+        row_by_id = {ids[row]: row for row in rows}
+        scored = [
+            Scored(name, samples[row], rewards[name], completions[row].as_py())
+            for name, row in row_by_id.items()
+            if name in rewards
+        ]
+        for chosen, rejected in candidate_pairs(scored, settings, seed, excluded):
+            pairs.append((row_by_id[chosen.candidate_id], row_by_id[rejected.candidate_id]))
+    return pairs
+
+
+def candidate_pairs(
+    context: Sequence[Scored], settings: PairSettings, seed: int, excluded: Counter[str]
+) -> Iterator[tuple[Scored, Scored]]:
+    """(chosen, rejected) pairs of the candidates of one context.
+
+    Counts in `excluded` why a context or a pair gives nothing.
+    """
+    if len(context) < 2:
+        excluded["contexts with fewer than two rewards"] += 1
+        return
+    by_sample = sorted(context, key=lambda row: row.sample)
+    for one, other in _compared(by_sample, settings):
+        if one.completion == other.completion:
+            excluded["pairs of identical completions"] += 1
+        elif one.reward == other.reward and settings.ties == "drop":
+            excluded["pairs with equal rewards"] += 1
+        elif abs(one.reward - other.reward) < settings.min_margin:
+            excluded["pairs below the minimum margin"] += 1
+        else:
+            yield _chosen_first(one, other, settings, seed)
+
+
+def _compared(
+    by_sample: Sequence[Scored], settings: PairSettings
+) -> Iterator[tuple[Scored, Scored]]:
+    """The candidates to compare, two at a time, the earlier sample first."""
+    if settings.select == "all":
+        yield from itertools.combinations(by_sample, 2)
+        return
+    best = max(by_sample, key=lambda row: row.reward)
+    others = [row for row in by_sample if row is not best]
+    worst = min(others, key=lambda row: row.reward)
+    yield (best, worst) if best.sample < worst.sample else (worst, best)
+
+
+def _chosen_first(
+    one: Scored, other: Scored, settings: PairSettings, seed: int
+) -> tuple[Scored, Scored]:
+    """Chosen before rejected. Of equal rewards `one`, the earlier sample, or a random one."""
+    if one.reward == other.reward:
+        swapped = (
+            settings.ties == "random"
+            and seed_of(seed, "tie", one.candidate_id, other.candidate_id) % 2
+        )
+        return (other, one) if swapped else (one, other)
+    return (one, other) if one.reward > other.reward else (other, one)

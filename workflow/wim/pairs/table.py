@@ -1,4 +1,4 @@
-"""The pairs table: preferences between candidates, however they were found, in TRL's form."""
+"""The pairs table: preferences between candidates, whatever labelled them, in TRL's form."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ TEXTS = ["candidate_id", "prompt_id", "context", "completion"]
 
 
 class Preference(NamedTuple):
-    """A pair: two rows of some texts, and the score of each."""
+    """A pair: two rows of a `CandidateTable`, and the score of each."""
 
     chosen: int
     rejected: int
@@ -28,15 +28,15 @@ class Preference(NamedTuple):
     score_rejected: float
 
 
-class Texts:
-    """The candidates of several dialogues tables under one numbering, each with its policy."""
+class CandidateTable:
+    """The candidates of several dialogues tables in one table, each with its policy."""
 
     def __init__(self) -> None:
         self._tables = [DIALOGUES.schema.empty_table().select(TEXTS)]
         self._policies: list[str] = [""]
 
     def add(self, dialogues: "pa.Table", policy: str) -> int:
-        """Add a table's rows; the number of the first of them."""
+        """Add a table's rows; returns the number of the first of them."""
         first = sum(map(len, self._tables))
         self._tables.append(dialogues.select(TEXTS))
         self._policies.append(policy)
@@ -56,67 +56,81 @@ class Texts:
 
 
 def write_preferences(
+    *,
     prompts: Sequence[Path],
-    texts: Texts,
-    found: Sequence[Preference],
+    candidates: CandidateTable,
+    preferences: Sequence[Preference],
     excluded: Counter[str],
-    candidates: int,
+    considered: int,
     names: Mapping[str, str],
     source: Path,
     output: Path,
     exclusions: Path,
-    sft_prompts: float | None = None,
+    sft_prompts: float | None,
 ) -> None:
-    """The pairs table, and the counts of everything that was left out, by cause.
+    """Write the pairs table, and the counts of everything that was left out, by cause.
 
-    names: the `judge` and `reward` behind the pairs. sft_prompts: the share of the training prompts
-    that the arm's model was fine-tuned on before, which give no pairs. Without any prompt, as
-    in a round of an arm that has stopped, there are no pairs; otherwise raises UserError with the
-    counts, naming the source of the labels, if no training pair is left.
+    Without any prompt, as in a round of an arm that has stopped, there are no pairs.
+
+    Args:
+        prompts: The shards of the prompts, which say what is held out.
+        candidates: The texts that the preferences refer to.
+        preferences: The pairs.
+        excluded: Counts of what was left out before, by cause; added to.
+        considered: How many candidates the pairs were made of.
+        names: The `judge` and `reward` that the pairs come from.
+        source: What labelled the pairs, for the error.
+        output: The pairs table.
+        exclusions: The counts, as JSON.
+        sft_prompts: The share of the training prompts that the arm's model was fine-tuned on
+            before, which give no pairs; None if it was not.
+
+    Raises:
+        UserError: With the counts, if there are prompts but no training pair is left.
     """
     split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
     splits = dict(zip(split["prompt_id"], split["split"], strict=True))
-    table = texts.table
+    texts = candidates.table
     if sft_prompts is not None:
         learnt = {
             name
             for name, part in splits.items()
             if part == "train" and is_for_sft(name, sft_prompts)
         }
-        prompt_ids = table["prompt_id"].to_pylist()
-        others = [pair for pair in found if prompt_ids[pair.chosen] not in learnt]
-        excluded["pairs of prompts that fine-tuning learnt from"] = len(found) - len(others)
-        found = others
-    ordered = _in_table_order(table, found)
+        prompt_ids = texts["prompt_id"].to_pylist()
+        others = [pair for pair in preferences if prompt_ids[pair.chosen] not in learnt]
+        excluded["pairs of prompts that fine-tuning learnt from"] = len(preferences) - len(others)
+        preferences = others
+    ordered = _in_table_order(texts, preferences)
     kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
     if splits and not kept["train"]:
         raise UserError(
-            f"{source}: no training pair is left of {candidates} candidates; left out: "
+            f"{source}: no training pair is left of {considered} candidates; left out: "
             f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "
-            "judge's words in the tables, or set pairs.ties, pairs.min_margin, "
-            "dialogues.candidates or what labels the arm otherwise."
+            "judge's answers in the tables, or change pairs.ties, pairs.min_margin, "
+            "dialogues.candidates or what labels the arm."
         )
     logger.info(
         "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
     )
     counts = {
-        "candidates": candidates,
+        "candidates": considered,
         "pairs": {"train": kept["train"], "eval": kept["eval"]},
         "excluded": dict(sorted(excluded.items())),
     }
-    write_sorted(output, PAIRS, _pieces(ordered, table, splits, names))
+    write_sorted(output, PAIRS, _pieces(ordered, texts, splits, names))
     exclusions.parent.mkdir(parents=True, exist_ok=True)
     exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
-def _in_table_order(texts: "pa.Table", found: Sequence[Preference]) -> "pa.Table":
-    """The pairs' rows and scores, in the order of the pairs table."""
+def _in_table_order(texts: "pa.Table", preferences: Sequence[Preference]) -> "pa.Table":
+    """The pairs' rows of `texts` and scores, in the order of the pairs table."""
     import numpy as np
     import pyarrow as pa
 
     columns = {
-        name: np.array([pair[place] for pair in found], dtype=kind)
+        name: np.array([pair[place] for pair in preferences], dtype=kind)
         for place, (name, kind) in enumerate(
             zip(Preference._fields, (np.int64, np.int64, np.float64, np.float64), strict=True)
         )
@@ -132,7 +146,7 @@ def _in_table_order(texts: "pa.Table", found: Sequence[Preference]) -> "pa.Table
 def _pieces(
     ordered: "pa.Table", texts: "pa.Table", splits: Mapping[str, str], names: Mapping[str, str]
 ) -> "Iterator[pa.Table]":
-    """The pairs table in pieces: texts are copied for one piece at a time."""
+    """The pairs table in pieces, so that texts are copied for one piece at a time."""
     import pyarrow as pa
 
     def answers(rows: "pa.Array") -> list[list[Message]]:

@@ -11,12 +11,10 @@ from wim.reports.figures import Course, Distribution, histogram
 from wim.settings.rewards import RewardSettings
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import read_candidates, read_table, read_tables
-from wim.tables.schemas import RATINGS, REWARDS
+from wim.tables.schemas import CONTEXT, RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CONTEXT = ("prompt_id", "dialogue_id", "turn", "speaker")
 
 
 @dataclass(frozen=True)

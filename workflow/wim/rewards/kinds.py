@@ -7,7 +7,7 @@ the column `reward`; who has a reward at all is decided by the status, in `wim.r
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wim.provenance.digest import seed_of
+from wim.provenance.digest import SEED_BITS, seed_of
 from wim.settings.rewards import RewardSettings
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOWEST, HIGHEST = 1, 10
-SEED_BITS = 60
 
 
 def scaled_rating(rating: "pd.Series[float]") -> "pd.Series[float]":

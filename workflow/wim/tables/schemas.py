@@ -150,6 +150,8 @@ PROMPTS = Table(
     ),
     key=("prompt_id",),
 )
+# What the candidates of one context, which are compared with each other, have in common.
+CONTEXT = ("prompt_id", "dialogue_id", "turn", "speaker")
 DIALOGUES = Table(
     "dialogues",
     (
