@@ -109,10 +109,8 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     from wim.settings.training import TrainingSettings
     from wim.tables.files import write_table
     from wim.tables.schemas import PAIRS
-    from wim.training.dpo.train import trainer_for
-    from wim.training.run.run import train
-    from wim.training.run.setup import Run, prepare
-    from wim.training.run.weights import open_language_model
+    from wim.training.dpo.train import DpoTraining
+    from wim.training.run.setup import Run, trainer_parts
 
     del datasets, peft, transformers, DPOTrainer, wim.training.run.callbacks
     resident = Resident()
@@ -124,13 +122,24 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
         write_table(pairs, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
         state = Path(name, "state")
         run = Run(folder / "manifest.json", 0, case["pairs"], state, 1e9, Path(name))
-        prepared, resumable = prepare(run, settings, "dpo", folder, open_language_model, state)
-        train(
-            trainer_for(pairs, settings, None, (state / "reference", "measured"), None, prepared),
-            state,
-            resumable,
-            "dpo",
+        training = DpoTraining(
+            run=run,
+            settings=settings,
+            upstream_settings={},
+            names={},
+            title="measured",
+            pairs=pairs,
+            reference=None,
         )
+        parts = trainer_parts(
+            run,
+            settings,
+            name=training.kind,
+            base=folder,
+            open_model=training.open_model,
+            working=state,
+        )
+        training.train(training.make_trainer(parts), parts, state)
     return {"peak": resident.peak()}
 
 

@@ -241,7 +241,7 @@ CHANGES = [
         id="code of pairs",
     ),
     pytest.param(
-        edited("wim/training/prepared.py", '"logging_steps": 1', '"logging_steps": 2'),
+        edited("wim/training/run/setup.py", '"logging_steps": 1', '"logging_steps": 2'),
         AFTER_PAIRS,
         id="code of training",
     ),

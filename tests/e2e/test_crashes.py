@@ -142,7 +142,7 @@ def test_killed_training_goes_on_to_the_same_loss_curve(
     assert not (project.folder / "results/checkpoints/wim/round1/manifest.json").exists()
     output = project.run(*resources, "--", "dpo_checkpoint")
     log = (project.folder / "logs/train_dpo/wim/round1.log").read_text()
-    assert "going on from checkpoint-" in output
+    assert "resuming from checkpoint-" in output
     assert f"batches of {gpus} x" in log
     # Without CUDA two processes compute on the processor. They fill up a last batch of one pair.
     whole = slice(None) if gpus == 1 else slice(-1)

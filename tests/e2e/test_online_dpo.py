@@ -88,7 +88,7 @@ def test_a_killed_training_goes_on_to_the_same_losses_and_tables(
 
     arguments = ["--set-resources", "train_online_dpo:save_seconds=0", "--", "dpo_checkpoint"]
     project.kill_when(saved_twice, arguments, signal.SIGKILL)
-    assert "going on from checkpoint-" in project.run("--", "dpo_checkpoint")
+    assert "resuming from checkpoint-" in project.run("--", "dpo_checkpoint")
     names = ("loss", "online/labelled")
     told = [{name: row[name] for name in names if name in row} for row in history(project)]
     before = [{name: row[name] for name in names if name in row} for row in history(trained)]

@@ -1,17 +1,16 @@
-"""A reward model with TRL's trainer: one number for a conversation, by Bradley and Terry's model."""
+"""A reward model with TRL's trainer: one number for a conversation (Bradley and Terry 1952)."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wim.display.json_files import write_json
 from wim.settings.reward_models import RewardModelSettings
 from wim.training.preference_data import preference_splits
-from wim.training.run.run import training_code, write_trained
-from wim.training.run.setup import Prepared, Run
+from wim.training.run.setup import Run, TrainerParts
+from wim.training.run.training import Training, training_code
 from wim.training.run.weights import open_scoring_model
 
 if TYPE_CHECKING:
@@ -30,62 +29,98 @@ def train_reward_model(
 ) -> None:
     """Train on the pairs' train split, measure on its eval split, and write the model.
 
-    Beside what every checkpoint has there is evaluation.json: accuracy and calibration on the
-    pairs that were held out, null where there are none. name: of the reward model. upstream_settings:
-    settings that made the pairs, for the card. See wim.training.run.run.
-    """
-    from wim.provenance.digest import digest_file
+    The checkpoint has a further file, evaluation.json: accuracy and calibration on the held-out
+    pairs, null if there are none.
 
-    story = {
-        "reward_model": name,
-        "kind": "reward_model",
-        "title": f"reward model {name}",
-        "settings": upstream_settings,
-        "digests": {"pairs": digest_file(pairs)},
-    }
-    report = partial(_evaluate, settings)
-    make = partial(_trainer, pairs, settings)
-    write_trained(run, settings, story, reward_model_code(), open_scoring_model, make, report)
+    Args:
+        pairs: The table of pairs.
+        settings: Those of the reward model.
+        name: That of the reward model.
+        upstream_settings: Those that made the pairs, for the model card.
+        run: Where the training starts from and goes to.
+
+    Raises:
+        UserError: See Training.write_checkpoint.
+    """
+    RewardModelTraining(
+        run=run,
+        settings=settings,
+        upstream_settings=upstream_settings,
+        names={"reward_model": name},
+        title=f"reward model {name}",
+        pairs=pairs,
+    ).write_checkpoint()
 
 
 def reward_model_code() -> str:
-    """The digest of the code that decides the outcome of a training."""
+    """The digest of the code that decides the outcome of a reward model's training."""
     return training_code(Path(__file__))
 
 
-def _trainer(pairs: Path, settings: RewardModelSettings, prepared: Prepared) -> Any:
-    from trl import RewardConfig, RewardTrainer
+@dataclass(frozen=True, kw_only=True)
+class RewardModelTraining(Training):
+    """The training of a reward model on a table of pairs."""
 
-    config = {"center_rewards_coefficient": settings.centering}
-    # The trainer would take the pairs' ids for nothing; their margin it would add to the loss.
-    texts = tuple(
-        split.select_columns(["prompt", "chosen", "rejected"]) if len(split) else split
-        for split in preference_splits(pairs)
-    )
-    return prepared.trainer((RewardTrainer, RewardConfig), texts, config)
+    kind: ClassVar[str] = "reward_model"
 
+    settings: RewardModelSettings
+    pairs: Path
 
-def _evaluate(settings: RewardModelSettings, trainer: Any, folder: Path) -> None:
-    """Write accuracy and calibration on the held-out pairs."""
-    from wim.evaluation.calibration import calibration
+    def digests(self) -> Mapping[str, str]:
+        """That of the pairs."""
+        from wim.provenance.digest import digest_file
 
-    held_out = trainer.eval_dataset
-    told = None
-    if held_out is not None and len(held_out):
-        found = calibration(_margins(trainer, held_out), settings.bins)
-        logger.info(
-            "reward model: %d pairs held out, accuracy %.3f, log-loss %.3f (a coin: 0.693), "
-            "expected calibration error %.3f",
-            *(found.pairs, found.accuracy, found.log_loss, found.expected_calibration_error),
+        return {"pairs": digest_file(self.pairs)}
+
+    def code(self) -> str:
+        """See reward_model_code."""
+        return reward_model_code()
+
+    def open_model(self, folder: Path, **options: Any) -> Any:
+        """A model with a head for one number."""
+        return open_scoring_model(folder, **options)
+
+    def make_trainer(self, parts: TrainerParts) -> Any:
+        """TRL's RewardTrainer on the pairs."""
+        from trl import RewardConfig, RewardTrainer
+
+        # The trainer ignores ids, but would add a column `margin` to the loss.
+        train, held_out = (
+            split.select_columns(["prompt", "chosen", "rejected"]) if len(split) else split
+            for split in preference_splits(self.pairs)
         )
-        told = asdict(found)
-    else:
-        logger.warning("reward model: no pair is held out, so that nothing is known of its worth")
-    write_json(folder / EVALUATION, {"held_out": told})
+        return parts.trainer(
+            RewardTrainer,
+            RewardConfig,
+            train=train,
+            held_out=held_out,
+            arguments={"center_rewards_coefficient": self.settings.centering},
+        )
+
+    def report(self, trainer: Any, folder: Path) -> None:
+        """Write accuracy and calibration on the held-out pairs."""
+        from wim.evaluation.calibration import calibration
+
+        pairs = trainer.eval_dataset
+        measured = None
+        if pairs is not None and len(pairs):
+            found = calibration(_margins(trainer, pairs), self.settings.bins)
+            logger.info(
+                "reward model: %d pairs held out, accuracy %.3f, log-loss %.3f (a coin: 0.693), "
+                "expected calibration error %.3f",
+                found.pairs,
+                found.accuracy,
+                found.log_loss,
+                found.expected_calibration_error,
+            )
+            measured = asdict(found)
+        else:
+            logger.warning("reward model: no pair is held out, so its accuracy is unknown")
+        write_json(folder / EVALUATION, {"held_out": measured})
 
 
 def _margins(trainer: Any, pairs: "Dataset") -> list[float]:
-    """The numbers of chosen minus rejected, a pair at a time, as a judge reads them alone."""
+    """The numbers of chosen minus rejected, each conversation on its own, as a judge scores it."""
     import torch
 
     model = trainer.accelerator.unwrap_model(trainer.model).eval()

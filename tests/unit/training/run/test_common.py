@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wim.training.run.files import unclocked
+from wim.training.run.metrics import unclocked
 from wim.training.run.steps import accumulation_steps
 
 

@@ -123,11 +123,11 @@ def test_running_out_of_memory_names_the_settings_to_lower(
 
 
 def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
-    from wim.training.records.resource_errors import shortages_told
+    from wim.training.records.resource_errors import explain_out_of_memory
 
     with (
         pytest.raises(RuntimeError, match="shapes"),
-        shortages_told(TrainingSettings(), 1, tmp_path),
+        explain_out_of_memory(TrainingSettings(), 1, tmp_path),
     ):
         raise RuntimeError("shapes do not fit")
 
@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_the_last_good_state_from_which_training_goes_on(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(
-        UserError, match=r"no space left on a disk .* checkpoint-2 is whole and kept"
+        UserError, match=r"no space left on a disk .* checkpoint-2 is complete and kept"
     ):
         trained(tiny_model, tmp_path, settings, save_seconds=0)
     assert saved
@@ -168,14 +168,14 @@ def test_a_full_disk_leaves_the_last_good_state_from_which_training_goes_on(
     assert last_saved(working) == working / "checkpoint-2"
     monkeypatch.undo()
     checkpoint = trained(tiny_model, tmp_path, settings)
-    assert "going on from checkpoint-2" in caplog.text
+    assert "resuming from checkpoint-2" in caplog.text
     assert (checkpoint / "manifest.json").exists()
 
 
 def test_a_full_disk_at_the_end_leaves_the_checkpoint_that_was_there(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wim.training.run import run
+    from wim.training.run import training
 
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
@@ -184,7 +184,7 @@ def test_a_full_disk_at_the_end_leaves_the_checkpoint_that_was_there(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(run, "write_manifest", full)
+    monkeypatch.setattr(training, "write_manifest", full)
     with pytest.raises(UserError, match="no space left on a disk"):
         trained(tiny_model, tmp_path, settings_of("sigmoid", **SHORT))
     assert [path.name for path in checkpoint.iterdir()] == ["earlier"]

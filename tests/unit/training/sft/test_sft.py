@@ -170,7 +170,7 @@ def test_a_killed_training_goes_on_to_the_same_loss_curve_and_leaves_a_whole_che
     assert not folder.exists()
     caplog.set_level("INFO", "wim")
     assert fine_tuned(tables, base, tmp_path / "killed") == pytest.approx(undisturbed, abs=1e-5)
-    assert "going on from checkpoint-3" in caplog.text
+    assert "resuming from checkpoint-3" in caplog.text
     assert not list((tmp_path / "killed/store").glob("*/checkpoint-*"))
 
     card = (folder / "README.md").read_text()

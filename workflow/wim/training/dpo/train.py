@@ -2,21 +2,19 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from wim.models.node_copy import local_copy
 from wim.rounds.stop import reason_to_stop
 from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 from wim.training.dpo.carry_forward import carry_forward
 from wim.training.preference_data import preference_splits
 from wim.training.run.processes import is_first_process
-from wim.training.run.run import training_code, write_trained
-from wim.training.run.setup import Prepared, Run
+from wim.training.run.setup import Run, TrainerParts
+from wim.training.run.training import Training, training_code
 from wim.training.run.weights import open_language_model
 
 logger = logging.getLogger(__name__)
@@ -33,100 +31,123 @@ def train_dpo(
 ) -> None:
     """Train on the pairs' train split, evaluate on its eval split, and write the checkpoint.
 
-    names: the `arm`, `round` and `reward`, and `sft_learning_rate` where the model was fine-tuned
-    before. upstream_settings: those that made the pairs, for the card. reference: manifest of the
-    reference model; without one it is the model that is trained. verdicts: what may have stopped
-    the arm, whose last checkpoint is then passed on. See wim.training.run.run.
-    """
-    from wim.models.manifest import read_manifest
-    from wim.provenance.digest import digest_file
+    Args:
+        pairs: The table of pairs.
+        settings: Those of the arm's training.
+        names: The `arm`, `round` and `reward`, and `sft_learning_rate` if the model was fine-tuned
+            before.
+        upstream_settings: Those that made the pairs, for the model card.
+        run: Where the training starts from and goes to.
+        reference: Manifest of the reference model; None if it is the model that is trained.
+        verdicts: What may have stopped the arm; its last checkpoint is then carried forward.
 
+    Raises:
+        UserError: No pair can be trained on, or see Training.write_checkpoint.
+    """
     if stopped := reason_to_stop(verdicts):
         if is_first_process():
             carry_forward(run.manifest.parent, stopped, names, run.folder)
         return
-    held_to = {"reference model": read_manifest(reference).digest} if reference else {}
-
-    run = replace(run, per_device=_pairs_at_once(settings, run.per_device))
-    story = {
-        **names,
-        "kind": "dpo",
-        "title": f"arm {names['arm']}, round {names['round']}",
-        "settings": upstream_settings,
-        "digests": {"pairs": digest_file(pairs), **held_to},
-    }
-    folder = local_copy(reference, run.scratch).parent if reference else None
-    known = run.store.with_name("reference_log_probs")
-    digest = read_manifest(reference or run.manifest).digest
-    if reference is None and run.quantization != "none":
-        digest = f"{digest} {run.quantization}"
-    make = partial(
-        trainer_for, pairs, settings, names.get("sft_learning_rate"), (known, digest), folder
-    )
-    measure = partial(measured, run.manifest.parent, settings.max_length)
-    write_trained(run, settings, story, dpo_code(), open_language_model, make, measure)
-
-
-def measured(base: Path, max_length: int, trainer: Any, folder: Path) -> None:
-    """Add the KL divergence to the reference to the checkpoint's metrics.
-
-    base: folder of the model that was trained.
-    """
-    from wim.training.records.kl import kl_to_reference
-
-    if kl := kl_to_reference(trainer, base, max_length):
-        row = {"step": trainer.state.global_step, "epoch": trainer.state.epoch, **kl}
-        with (folder / "metrics.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
+    DpoTraining(
+        run=replace(run, per_device=_pairs_at_once(settings, run.per_device)),
+        settings=settings,
+        upstream_settings=upstream_settings,
+        names=names,
+        title=f"arm {names['arm']}, round {names['round']}",
+        pairs=pairs,
+        reference=reference,
+    ).write_checkpoint()
 
 
 def dpo_code() -> str:
-    """The digest of the code that decides the outcome of a training."""
+    """The digest of the code that decides the outcome of a DPO training."""
     return training_code(Path(__file__))
 
 
 def _pairs_at_once(settings: TrainingSettings, per_device: int) -> int:
-    """A processor is as fast with one pair at a time, and holds the activations of that one alone."""
+    """Micro-batch size: `per_device` on a GPU; 1 on a CPU, where larger batches are no faster.
+
+    Where a loss depends on which pairs share a forward pass, it is `per_device` everywhere.
+    """
     import torch
 
     over_batch = any(LOSSES[name].over_batch for name in settings.loss_weights)
     return per_device if over_batch or torch.cuda.is_available() else 1
 
 
-def trainer_for(
-    pairs: Path,
-    settings: TrainingSettings,
-    sft_learning_rate: float | None,
-    known: tuple[Path, str],
-    reference: Path | None,
-    prepared: Prepared,
-) -> Any:
-    """The trainer on the pairs.
+@dataclass(frozen=True, kw_only=True)
+class DpoTraining(Training):
+    """DPO on a table of pairs; reference: manifest of the reference model, if it is another."""
 
-    sft_learning_rate: that of the fine-tuning before, if any. known: the folder of stored
-    log-probabilities, and the digest of the reference model. reference: its folder, if it is not
-    the model that is trained.
-    """
-    from trl import DPOConfig
+    kind: ClassVar[str] = "dpo"
 
-    from wim.training.dpo.batches import PAD_TO
-    from wim.training.dpo.reference import ReferenceStore
-    from wim.training.dpo.trainer import PreferenceTrainer, loss_arguments
-    from wim.training.records.notes import notes
+    settings: TrainingSettings
+    pairs: Path
+    reference: Path | None
 
-    for note in notes(settings, prepared.micro_batch, sft_learning_rate):
-        logger.info("dpo: %s", note)
-    return prepared.trainer(
-        (PreferenceTrainer, DPOConfig),
-        preference_splits(pairs),
-        {
-            **loss_arguments(settings),
-            "pad_to_multiple_of": PAD_TO,
-            "precompute_ref_log_probs": "fsdp" not in prepared.arguments,
-        },
-        settings=settings,
-        reference=ReferenceStore(*known),
-        ref_model=open_language_model(reference, dtype=prepared.parts["model"].dtype)
-        if reference
-        else None,
-    )
+    def digests(self) -> Mapping[str, str]:
+        """Those of the pairs, and of a reference model that is not the one that is trained."""
+        from wim.models.manifest import read_manifest
+        from wim.provenance.digest import digest_file
+
+        digests = {"pairs": digest_file(self.pairs)}
+        if self.reference is not None:
+            digests["reference model"] = read_manifest(self.reference).digest
+        return digests
+
+    def code(self) -> str:
+        """See dpo_code."""
+        return dpo_code()
+
+    def make_trainer(self, parts: TrainerParts) -> Any:
+        """TRL's DPOTrainer with our losses, on the pairs."""
+        from trl import DPOConfig
+
+        from wim.models.node_copy import local_copy
+        from wim.training.dpo.batches import PAD_TO
+        from wim.training.dpo.reference import ReferenceStore
+        from wim.training.dpo.trainer import PreferenceTrainer, loss_arguments
+        from wim.training.records.notes import notes
+
+        for note in notes(self.settings, parts.micro_batch, self.names.get("sft_learning_rate")):
+            logger.info("dpo: %s", note)
+        train, held_out = preference_splits(self.pairs)
+        reference = None
+        if self.reference is not None:
+            folder = local_copy(self.reference, self.run.scratch).parent
+            reference = open_language_model(folder, dtype=parts.model.dtype)
+        return parts.trainer(
+            PreferenceTrainer,
+            DPOConfig,
+            train=train,
+            held_out=held_out,
+            arguments={
+                **loss_arguments(self.settings),
+                "pad_to_multiple_of": PAD_TO,
+                "precompute_ref_log_probs": not self.run.sharded,
+            },
+            settings=self.settings,
+            reference=ReferenceStore(
+                self.run.store.with_name("reference_log_probs"), self.reference_digest()
+            ),
+            ref_model=reference,
+        )
+
+    def reference_digest(self) -> str:
+        """What the reference model's log-probabilities are known by: its weights as they are held."""
+        from wim.models.manifest import read_manifest
+
+        digest = read_manifest(self.reference or self.run.manifest).digest
+        if self.reference is None and self.run.quantization != "none":
+            return f"{digest} {self.run.quantization}"
+        return digest
+
+    def report(self, trainer: Any, folder: Path) -> None:
+        """Add the KL divergence from the reference to the checkpoint's metrics."""
+        from wim.training.records.kl import kl_to_reference
+
+        kl = kl_to_reference(trainer, self.run.manifest.parent, self.settings.max_length)
+        if kl:
+            row = {"step": trainer.state.global_step, "epoch": trainer.state.epoch, **kl}
+            with (folder / "metrics.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(row) + "\n")

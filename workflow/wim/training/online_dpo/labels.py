@@ -1,4 +1,4 @@
-"""Labels of completions that are drawn while a model trains."""
+"""Labels of completions that are sampled while a model trains."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,17 +13,25 @@ from wim.tables.schemas import Candidate
 from wim.training.online_dpo.rewards import Rewards
 
 if TYPE_CHECKING:
-    from wim.training.online_dpo.trainer import Drawn, Label
+    from wim.training.online_dpo.trainer import Label, SampledCompletion
 
-# So many prompts in a row without a label end a training that would learn nothing.
-WITHOUT_LABEL = 256
+MAX_PROMPTS_WITHOUT_LABEL = 256
+"""The number of prompts in a row without a label after which training ends: it learns nothing."""
 
 
-class Labelling:
-    """Labels of drawn completions: their rewards, set against each other as in a pairs table.
+class RewardLabeller:
+    """Labels sampled completions: compares their rewards, as in a table of pairs.
 
-    Every completion is kept in `folder`, a file for each batch, which a training that goes on from
-    a saved state writes again.
+    Every completion is kept in `folder`, a file for each batch. A training that resumes from a
+    saved state writes the same files again.
+
+    Args:
+        rewards: Computes the rewards.
+        settings: How rewards become pairs.
+        contexts: The messages of each prompt, by prompt_id.
+        seed: The run's.
+        folder: Where completions are kept.
+        rank: The number of this process.
     """
 
     def __init__(
@@ -44,24 +52,28 @@ class Labelling:
         self.batches: Counter[int] = Counter()
         self.without_label = 0
 
-    def __call__(self, drawn: "Sequence[Drawn]") -> "list[Label | None]":
-        """A label for each prompt, whose completions stand after one another.
+    def __call__(self, sampled: "Sequence[SampledCompletion]") -> "list[Label | None]":
+        """A label for each prompt, None where its completions cannot be compared.
 
-        Raises UserError when WITHOUT_LABEL prompts in a row had none.
+        Args:
+            sampled: The completions, those of a prompt one after the other.
+
+        Raises:
+            UserError: MAX_PROMPTS_WITHOUT_LABEL prompts in a row had none.
         """
-        candidates = [self._candidate(row) for row in drawn]
-        self._keep(drawn[0].step, candidates)
+        candidates = [self._candidate(row) for row in sampled]
+        self._keep(sampled[0].step, candidates)
         scores = self.rewards.of(candidates)
         by_prompt: dict[str, list[Candidate]] = {}
         for row in candidates:
             by_prompt.setdefault(row.dialogue_id, []).append(row)
         labels = [self._label(rows, scores) for rows in by_prompt.values()]
         self.without_label = 0 if any(labels) else self.without_label + len(labels)
-        if self.without_label >= WITHOUT_LABEL:
+        if self.without_label >= MAX_PROMPTS_WITHOUT_LABEL:
             raise UserError(
                 f"online_dpo: the completions of {self.without_label} prompts in a row gave no pair: "
                 f"{len(scores)} of the last {len(candidates)} completions have a reward. Try the judge "
-                "on dialogues first (snakemake rewards), and look at the judge's words there."
+                "on dialogues first (snakemake rewards), and read the judge's raw answers there."
             )
         return labels
 
@@ -77,7 +89,7 @@ class Labelling:
             return Label(chosen.sample, chosen.reward, rejected.reward)
         return None
 
-    def _candidate(self, row: "Drawn") -> Candidate:
+    def _candidate(self, row: "SampledCompletion") -> Candidate:
         place = [self.folder.parent.name, row.step, self.rank, row.prompt_id]
         return Candidate(
             candidate_id=row_id([*place, row.sample, row.completion]),

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rewarding:
+class RewardPipeline:
     """What a reward is made with: a judge, an encoder and the reward's settings.
 
-    model, templates, settings: the judge's, as rate_candidates takes them. encoder: the manifest
-    of the encoder, none for a reward that needs no vectors. seed: the run's.
+    Attributes:
+        judge: The judge's name.
+        model: Its model.
+        templates: Its prompt templates.
+        settings: Its settings.
+        encoder: The encoder's manifest; none for a reward that needs no embeddings.
+        encoder_store: The row store of embeddings.
+        reward: The reward's settings.
+        seed: The seed of the judge's answers.
     """
 
     judge: str
@@ -35,12 +42,12 @@ class Rewarding:
     seed: int
 
 
-def rewarding_of(snakemake: Any, spec: Mapping[str, Any]) -> Rewarding:
-    """What a rule's job is told of its reward."""
+def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
+    """The reward pipeline of a rule's job."""
     store = store_folder(snakemake).parent
-    return Rewarding(
+    return RewardPipeline(
         judge=spec["names"]["judge"],
-        # The stores are those of the stages, so that they know each other's rows.
+        # The stores are those of the stages, so that they share rows.
         model=StagedModel(
             manifest=Path(snakemake.input.judge),
             source=snakemake.params.model,
@@ -59,7 +66,7 @@ def rewarding_of(snakemake: Any, spec: Mapping[str, Any]) -> Rewarding:
 
 
 class Rewards:
-    """The rewards of completions, through the row store."""
+    """Computes the rewards of completions, through the row stores of judging and embedding."""
 
     def __init__(
         self, judge: Judge, encoder: "StoredEncoder | None", settings: RewardSettings, seed: int
@@ -92,7 +99,10 @@ class Rewards:
 def _cosines(
     candidates: Sequence[Candidate], ratings: Sequence[Rating], encoder: "StoredEncoder"
 ) -> dict[str, float]:
-    """The cosine of each response and its critique; as in wim.rewards.score 1 where nothing is missing."""
+    """The cosine of each response and its critique, 1 where nothing is missing.
+
+    As in wim.rewards.score.
+    """
     from wim.rewards.score import cosines
 
     responses = {row.candidate_id: row.completion for row in candidates}
@@ -110,8 +120,8 @@ def _cosines(
 
 
 @contextmanager
-def open_rewards(told: Rewarding) -> Iterator[Rewards]:
-    """The judge and the encoder, kept open for a whole training. Each opens at its first use."""
+def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
+    """The judge and the encoder, open for a whole training; each is loaded at its first use."""
     from wim.embedding.embed import Encoder, StoredEncoder, vector_schema
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
@@ -121,18 +131,20 @@ def open_rewards(told: Rewarding) -> Iterator[Rewards]:
     from wim.templates import read_templates
 
     with ExitStack() as opened:
-        engine = opened.enter_context(open_engine(told.model))
-        templates, digest = read_templates(list(told.templates)), told.model.digest
-        judge = judge_of(told.judge, engine, templates, told.settings, told.seed, digest)
+        engine = opened.enter_context(open_engine(pipeline.model))
+        templates, digest = read_templates(list(pipeline.templates)), pipeline.model.digest
+        judge = judge_of(
+            pipeline.judge, engine, templates, pipeline.settings, pipeline.seed, digest
+        )
         encoder = None
-        if told.encoder:
-            (manifest,) = told.encoder
-            vectors = opened.enter_context(RowStore(told.encoder_store, vector_schema()))
+        if pipeline.encoder:
+            (manifest,) = pipeline.encoder
+            vectors = opened.enter_context(RowStore(pipeline.encoder_store, vector_schema()))
             encoder = StoredEncoder(
                 lambda: Encoder(
-                    local_copy(manifest, told.model.scratch).parent, told.model.batch_size
+                    local_copy(manifest, pipeline.model.scratch).parent, pipeline.model.batch_size
                 ),
                 vectors,
                 read_manifest(manifest).digest,
             )
-        yield Rewards(judge, encoder, told.reward, told.seed)
+        yield Rewards(judge, encoder, pipeline.reward, pipeline.seed)

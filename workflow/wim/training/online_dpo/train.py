@@ -1,40 +1,60 @@
-"""Online DPO (Guo et al. 2024, arXiv 2402.04792): pairs drawn from the model while it trains.
+"""Online DPO (Guo et al. 2024, arXiv 2402.04792): pairs sampled from the model while it trains.
 
-What the model draws is labelled by the arm's own judge, encoder and reward, through the row store
-of their stages. So the tables that are written at the end are those of the stages, made by the
-same functions, and every label can be traced to the judge's words.
+Completions that the model samples are labelled by the arm's own judge, encoder and reward, through
+the row store of their stages. So the tables that are written at the end are those of the stages,
+made by the same functions, and every label can be traced to the judge's raw text.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wim.dialogues.generate import conversation
 from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
-from wim.training.online_dpo.labels import Labelling
-from wim.training.online_dpo.rewards import Rewarding, Rewards, open_rewards
+from wim.training.online_dpo.labels import RewardLabeller
+from wim.training.online_dpo.rewards import RewardPipeline, Rewards, open_rewards
 from wim.training.run.processes import rank
-from wim.training.run.run import training_code, write_trained
-from wim.training.run.setup import Prepared, Run
-from wim.training.run.weights import open_language_model
+from wim.training.run.setup import Run, TrainerParts
+from wim.training.run.training import Training, training_code
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
 logger = logging.getLogger(__name__)
+SAMPLED = "sampled"
+"""The folder of a working folder in which the labeller keeps every completion."""
+
+
+@dataclass(frozen=True)
+class OnlineInputs:
+    """What an online training reads, and how it samples and labels.
+
+    Attributes:
+        prompts: All shards of the prompts.
+        dialogues: How completions are sampled.
+        reward: The judge, encoder and reward that label them.
+        pairing: How rewards become labels.
+        sft_prompts: The share of the prompts that the model was fine-tuned on, which are left out
+            here; None if it was not.
+    """
+
+    prompts: Sequence[Path]
+    dialogues: DialogueSettings
+    reward: RewardPipeline
+    pairing: PairSettings
+    sft_prompts: float | None
 
 
 @dataclass(frozen=True)
 class OnlineTables:
-    """Where the tables of what was drawn go: those of the stages, and the pairs' exclusions."""
+    """Where the tables of the sampled completions go, and what was excluded from the pairs."""
 
     dialogues: Path
     ratings: Path
@@ -44,61 +64,43 @@ class OnlineTables:
 
 
 def train_online_dpo(
-    prompts: Sequence[Path],
-    dialogues: DialogueSettings,
-    rewarding: Rewarding,
-    pairing: PairSettings,
+    inputs: OnlineInputs,
     settings: TrainingSettings,
     names: dict[str, Any],
     upstream_settings: dict[str, Any],
-    sft_prompts: float | None,
     run: Run,
     tables: OnlineTables,
 ) -> None:
-    """Train on completions that the model draws for the prompts of the train split.
+    """Train on completions that the model samples for training prompts; write checkpoint and tables.
 
-    dialogues: how they are drawn. names: the `arm`, `round` and `reward`. upstream_settings: those that made
-    the labels, for the card. sft_prompts: the share of the prompts that the model was fine-tuned on,
-    which are left out here. Writes the checkpoint (see wim.training.run.run) and the tables. Raises
-    UserError if no prompt leaves room for a completion, or nothing that was drawn could be labelled.
+    Args:
+        inputs: What is read, and how completions are sampled and labelled.
+        settings: Those of the arm's training.
+        names: The `arm`, `round` and `reward`.
+        upstream_settings: Those that made the labels, for the model card.
+        run: Where the training starts from and goes to.
+        tables: Where the tables of the sampled completions go.
+
+    Raises:
+        UserError: No prompt leaves room for a completion, no sampled completion could be labelled,
+            or see Training.write_checkpoint.
     """
-    from wim.models.manifest import read_manifest
-    from wim.provenance.digest import digest_file, digest_of
-
-    told = {
-        "sampling": dialogues.sampling.model_dump(mode="json"),
-        "system": dialogues.system,
-        "judge": rewarding.settings.identity(),
-        "reward": rewarding.reward.identity(rewarding.seed),
-        "pairs": pairing.model_dump(mode="json"),
-        "sft_prompts": sft_prompts,
-    }
-    digests = {
-        "prompts": digest_of([digest_file(path) for path in prompts]),
-        "judge model": rewarding.model.digest,
-        "judge templates": digest_of([digest_file(path) for path in rewarding.templates]),
-        "labelling": digest_of(told),
-    }
-    for path in rewarding.encoder:
-        digests["encoder"] = read_manifest(path).digest
-    story = {
-        **names,
-        "kind": "online_dpo",
-        "title": f"arm {names['arm']}, round {names['round']}",
-        "settings": upstream_settings,
-        "digests": digests,
-    }
     with ExitStack() as opened:
-        rewards = opened.enter_context(open_rewards(rewarding))
-        make = partial(
-            _trainer, prompts, dialogues, settings, sft_prompts, rewards, pairing, opened
-        )
-        report = partial(_write_tables, prompts, rewarding, pairing, names, tables)
-        write_trained(run, settings, story, online_code(), open_language_model, make, report)
+        OnlineDpoTraining(
+            run=run,
+            settings=settings,
+            upstream_settings=upstream_settings,
+            names=names,
+            title=f"arm {names['arm']}, round {names['round']}",
+            inputs=inputs,
+            rewards=opened.enter_context(open_rewards(inputs.reward)),
+            opened=opened,
+            tables=tables,
+        ).write_checkpoint()
 
 
-# What draws the pairs of an online training, and labels them.
-DRAWN_AND_JUDGED_BY = (
+# What samples the pairs of an online training, and labels them.
+SAMPLED_AND_JUDGED_BY = (
     "wim.engines",
     "wim.judging",
     "wim.embedding",
@@ -108,48 +110,160 @@ DRAWN_AND_JUDGED_BY = (
 
 
 def online_code() -> str:
-    """The digest of the code that decides the outcome of a training."""
-    return training_code(Path(__file__), *DRAWN_AND_JUDGED_BY)
+    """The digest of the code that decides the outcome of an online training."""
+    return training_code(Path(__file__), *SAMPLED_AND_JUDGED_BY)
 
 
-def _trainer(
-    prompts: Sequence[Path],
-    dialogues: DialogueSettings,
-    settings: TrainingSettings,
-    sft_prompts: float | None,
-    rewards: Rewards,
-    pairing: PairSettings,
-    opened: ExitStack,
-    prepared: Prepared,
-) -> Any:
-    from trl.experimental.online_dpo import OnlineDPOConfig
+@dataclass(frozen=True, kw_only=True)
+class OnlineDpoTraining(Training):
+    """Online DPO on prompts.
 
-    from wim.training.online_dpo.trainer import OnlineTrainer
-    from wim.training.run.callbacks import AtTheEnd
+    Attributes:
+        inputs: What is read, and how completions are sampled and labelled.
+        rewards: The opened judge and encoder of `inputs.reward`.
+        opened: What closes them.
+        tables: Where the tables of the sampled completions go.
+    """
 
-    tokenizer, working = prepared.parts["processing_class"], Path(prepared.arguments["output_dir"])
-    sampling = dialogues.sampling
-    rows = prompt_dataset(prompts, dialogues, settings.max_length, tokenizer, sft_prompts)
-    contexts = dict(zip(rows["prompt_id"], rows["context"], strict=True))
-    labelling = Labelling(
-        *(rewards, pairing, contexts, prepared.arguments["seed"]),
-        *(working / "drawn", rank()),
-    )
-    # What was judged is in the store before the tables are written from it.
-    prepared.parts["callbacks"].append(AtTheEnd(opened.close))
-    return prepared.trainer(
-        (OnlineTrainer, OnlineDPOConfig),
-        (rows.remove_columns("context"), rows.select([])),
-        {
-            "loss_type": settings.loss,
-            "beta": settings.beta,
-            "max_new_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_k": sampling.top_k,
-            "top_p": sampling.top_p,
-        },
-        labelling=labelling,
-    )
+    kind: ClassVar[str] = "online_dpo"
+
+    settings: TrainingSettings
+    inputs: OnlineInputs
+    rewards: Rewards
+    opened: ExitStack
+    tables: OnlineTables
+
+    def digests(self) -> Mapping[str, str]:
+        """Those of the prompts, and of everything that labels completions."""
+        from wim.models.manifest import read_manifest
+        from wim.provenance.digest import digest_file, digest_of
+
+        inputs, reward = self.inputs, self.inputs.reward
+        labelling = {
+            "sampling": inputs.dialogues.sampling.model_dump(mode="json"),
+            "system": inputs.dialogues.system,
+            "judge": reward.settings.identity(),
+            "reward": reward.reward.identity(reward.seed),
+            "pairs": inputs.pairing.model_dump(mode="json"),
+            "sft_prompts": inputs.sft_prompts,
+        }
+        digests = {
+            "prompts": digest_of([digest_file(path) for path in inputs.prompts]),
+            "judge model": reward.model.digest,
+            "judge templates": digest_of([digest_file(path) for path in reward.templates]),
+            "labelling": digest_of(labelling),
+        }
+        for path in reward.encoder:
+            digests["encoder"] = read_manifest(path).digest
+        return digests
+
+    def code(self) -> str:
+        """See online_code."""
+        return online_code()
+
+    def make_trainer(self, parts: TrainerParts) -> Any:
+        """TRL's OnlineDPOTrainer with our labels, on the prompts."""
+        from trl.experimental.online_dpo import OnlineDPOConfig
+
+        from wim.training.online_dpo.trainer import OnlineTrainer
+        from wim.training.run.callbacks import CallAtEnd
+
+        sampling = self.inputs.dialogues.sampling
+        rows = prompt_dataset(
+            self.inputs.prompts,
+            self.inputs.dialogues,
+            self.settings.max_length,
+            parts.tokenizer,
+            self.inputs.sft_prompts,
+        )
+        labeller = RewardLabeller(
+            rewards=self.rewards,
+            settings=self.inputs.pairing,
+            contexts=dict(zip(rows["prompt_id"], rows["context"], strict=True)),
+            seed=self.run.seed,
+            folder=Path(parts.arguments["output_dir"]) / SAMPLED,
+            rank=rank(),
+        )
+        # What was judged is in the store before the tables are written from it.
+        parts.callbacks.append(CallAtEnd(self.opened.close))
+        return parts.trainer(
+            OnlineTrainer,
+            OnlineDPOConfig,
+            train=rows.remove_columns("context"),
+            held_out=rows.select([]),
+            arguments={
+                "loss_type": self.settings.loss,
+                "beta": self.settings.beta,
+                "max_new_tokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "top_k": sampling.top_k,
+                "top_p": sampling.top_p,
+            },
+            labeller=labeller,
+        )
+
+    def report(self, trainer: Any, folder: Path) -> None:
+        """Write the tables of all sampled completions, by the stages' functions and stores."""
+        import pyarrow as pa
+
+        from wim.embedding.embed import embed_critiques
+        from wim.judging.rate import rate_candidates
+        from wim.pairs.by_reward import pair_candidates
+        from wim.rewards.score import score_candidates
+        from wim.tables.files import read_table, write_table
+        from wim.tables.schemas import DIALOGUES
+
+        inputs, reward, tables = self.inputs, self.inputs.reward, self.tables
+        sampled = Path(trainer.args.output_dir) / SAMPLED
+        parts = [
+            read_table(path, DIALOGUES)
+            for path in sorted(sampled.glob("*.parquet"))
+            if int(path.name.split("-")[0]) < trainer.state.max_steps
+        ]
+        write_table(tables.dialogues, DIALOGUES, pa.concat_tables(parts))
+        rate_candidates(
+            dialogues=tables.dialogues,
+            model=reward.model,
+            templates=list(reward.templates),
+            judge=reward.judge,
+            settings=reward.settings,
+            seed=reward.seed,
+            output=tables.ratings,
+        )
+        embeddings = [sampled / "embeddings" for _ in reward.encoder]
+        for manifest, path in zip(reward.encoder, embeddings, strict=True):
+            embed_critiques(
+                dialogues=tables.dialogues,
+                ratings=tables.ratings,
+                manifest=manifest,
+                judge=reward.judge,
+                batch_size=reward.model.batch_size,
+                store=reward.encoder_store,
+                output=path,
+                scratch=reward.model.scratch,
+            )
+        score_candidates(
+            dialogues=[tables.dialogues],
+            ratings=[tables.ratings],
+            embeddings=embeddings,
+            settings=reward.reward,
+            output=tables.rewards,
+            seed=reward.seed,
+        )
+        pair_candidates(
+            prompts=inputs.prompts,
+            dialogues=[tables.dialogues],
+            rewards=tables.rewards,
+            settings=inputs.pairing,
+            names={
+                "policy": f"{self.names['arm']}-online",
+                "judge": reward.judge,
+                "reward": self.names["reward"],
+            },
+            seed=trainer.args.seed,
+            output=tables.pairs,
+            exclusions=tables.exclusions,
+        )
 
 
 def prompt_dataset(
@@ -159,10 +273,21 @@ def prompt_dataset(
     tokenizer: Any,
     sft_prompts: float | None = None,
 ) -> "Dataset":
-    """The prompts of the train split: prompt_id, `context` as in dialogues, and `prompt` as TRL's.
+    """The prompts of the train split that leave room for a completion, sorted by their ids.
 
-    In the latter no text is read as a special token. Prompts that leave no room for a completion
-    are left out and counted; UserError if none is left.
+    Args:
+        prompts: All shards of the prompts.
+        dialogues: How completions are sampled.
+        max_length: The most tokens of a prompt with its completion.
+        tokenizer: That of the model, with its chat template.
+        sft_prompts: The share of the prompts that is left out, as the model was fine-tuned on them.
+
+    Returns:
+        Rows of prompt_id, `context` (messages as in dialogues) and `prompt` (the same for TRL, in
+        which no text is read as a special token).
+
+    Raises:
+        UserError: No prompt leaves room for a completion.
     """
     from datasets import Dataset
 
@@ -196,49 +321,3 @@ def prompt_dataset(
         )
     logger.info("online_dpo: %d prompts; %d too long and left out", len(rows), left_out)
     return Dataset.from_list(sorted(rows, key=lambda row: str(row["prompt_id"])))
-
-
-def _write_tables(
-    prompts: Sequence[Path],
-    told: Rewarding,
-    pairing: PairSettings,
-    names: dict[str, Any],
-    tables: OnlineTables,
-    trainer: Any,
-    _: Path,
-) -> None:
-    """The tables of everything that was drawn, by the stages' own functions, from their stores."""
-    import pyarrow as pa
-
-    from wim.embedding.embed import embed_critiques
-    from wim.judging.rate import rate_candidates
-    from wim.pairs.by_reward import pair_candidates
-    from wim.rewards.score import score_candidates
-    from wim.tables.files import read_table, write_table
-    from wim.tables.schemas import DIALOGUES
-
-    drawn = Path(trainer.args.output_dir) / "drawn"
-    parts = [
-        read_table(path, DIALOGUES)
-        for path in sorted(drawn.glob("*.parquet"))
-        if int(path.name.split("-")[0]) < trainer.state.max_steps
-    ]
-    write_table(tables.dialogues, DIALOGUES, pa.concat_tables(parts))
-    rate_candidates(
-        *(tables.dialogues, told.model, list(told.templates), told.judge, told.settings),
-        *(told.seed, tables.ratings),
-    )
-    embeddings = [drawn / "embeddings" for _ in told.encoder]
-    for manifest, path in zip(told.encoder, embeddings, strict=True):
-        embed_critiques(
-            *(tables.dialogues, tables.ratings, manifest, told.judge, told.model.batch_size),
-            *(told.encoder_store, path, told.model.scratch),
-        )
-    score_candidates(
-        [tables.dialogues], [tables.ratings], embeddings, told.reward, tables.rewards, told.seed
-    )
-    speaker = {"policy": f"{names['arm']}-online", "judge": told.judge, "reward": names["reward"]}
-    pair_candidates(
-        *(prompts, [tables.dialogues], tables.rewards, pairing, speaker, trainer.args.seed),
-        *(tables.pairs, tables.exclusions),
-    )

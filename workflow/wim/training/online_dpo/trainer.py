@@ -1,8 +1,8 @@
 """TRL's online DPO with labels of our own. Importing this module loads trl.
 
-TRL draws the completions and computes the loss and every metric. Between the two stands a step of
-ours: prompts whose completions got no label are left out of the batch. TRL itself would count a
-failed judgement as a reward of 0 and take the first completion of a tie for the better one.
+TRL samples the completions and computes the loss and every metric. In between, prompts whose
+completions got no label are left out of the batch: TRL itself would count a failed judgement as a
+reward of 0, and take the first completion of a tie for the better one.
 """
 
 import logging
@@ -22,8 +22,8 @@ LABELLED = "online/labelled"
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A completion that the model drew in training. step: steps that it had made before."""
+class SampledCompletion:
+    """A completion that the model sampled in training; step: the steps that it had made before."""
 
     prompt_id: str
     context: list[Message]
@@ -44,30 +44,29 @@ class Label:
     score_rejected: float
 
 
-# Takes the completions of some prompts, SAMPLES after one another for each, and gives a label for
-# each prompt, None where there is none.
-Labelling = Callable[[Sequence[Drawn]], Sequence[Label | None]]
+Labeller = Callable[[Sequence[SampledCompletion]], Sequence[Label | None]]
+"""Takes the completions of some prompts, SAMPLES of each in a row, and labels each prompt or not."""
 
 
 class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
-    """OnlineDPOTrainer whose pairs are labelled by `labelling`.
+    """OnlineDPOTrainer whose pairs are labelled by `labeller`.
 
-    A batch's loss is the mean over its labelled pairs; a batch without any gives no gradient.
+    A batch's loss is the mean over its labelled pairs; a batch without any has no gradient.
     """
 
-    def __init__(self, labelling: Labelling, **trainer: Any) -> None:
-        super().__init__(reward_funcs=labelling, **trainer)
-        self.labelling = labelling
+    def __init__(self, labeller: Labeller, **trainer: Any) -> None:
+        super().__init__(reward_funcs=labeller, **trainer)
+        self.labeller = labeller
         self.stats[LABELLED] = []
         self._batch: tuple[Any, ...] = ()
         self._scores = torch.zeros(0)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *more: Any) -> Tensor:
-        """Draw, label, leave out what has no label, and let TRL train on the rest."""
+        """Sample, label, leave out what has no label, and let TRL train on the rest."""
         prompts, ids = inputs["prompt"], inputs["prompt_id"]
         model.train()
-        drawn = super()._generate(model, prompts)
-        labels = self.labelling(self._completions(prompts, ids, drawn))
+        sampled = super()._generate(model, prompts)
+        labels = self.labeller(self._completions(prompts, ids, sampled))
         self.stats[LABELLED].append(sum(label is not None for label in labels) / len(labels))
         usable = [(place, label) for place, label in enumerate(labels) if label is not None]
         if usable:
@@ -76,11 +75,11 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
             rejected = [place + (1 - label.chosen) * len(prompts) for place, label in usable]
             scores = [label.score_chosen for _, label in usable]
             scores += [label.score_rejected for _, label in usable]
-            self._batch = _rows(drawn, [*chosen, *rejected])
+            self._batch = _rows(sampled, [*chosen, *rejected])
         else:
-            # Every process must go backward; without a completion's token there is no gradient.
+            # Every process must run a backward pass; a mask of 0 leaves no gradient.
             places, scores = [0], [0.0, 0.0]
-            self._batch = _rows(drawn, [0, len(prompts)])
+            self._batch = _rows(sampled, [0, len(prompts)])
             self._batch[3].zero_()
         self._scores = torch.tensor(scores, device=self.accelerator.device)
         batch = {"prompt": [prompts[each] for each in places]}
@@ -88,7 +87,7 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         return loss
 
     def _generate(self, *_: Any) -> tuple[Any, ...]:
-        """The batch that was drawn and labelled: the chosen completions, then the rejected ones."""
+        """The batch that was sampled and labelled: chosen completions, then rejected ones."""
         return self._batch
 
     def _calculate_rewards_from_functions(self, *_: Any, **__: Any) -> Tensor:
@@ -96,10 +95,10 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         return self._scores
 
     def _completions(
-        self, prompts: list[list[Message]], ids: list[str], drawn: tuple[Any, ...]
-    ) -> list[Drawn]:
-        """What was drawn, a prompt's completions after one another."""
-        _, prompt_mask, tokens, mask, _ = drawn
+        self, prompts: list[list[Message]], ids: list[str], sampled: tuple[Any, ...]
+    ) -> list[SampledCompletion]:
+        """The sampled completions, those of a prompt one after the other."""
+        _, prompt_mask, tokens, mask, _ = sampled
         texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
         ends = torch.isin(tokens, torch.tensor(self.eos_token_ids, device=tokens.device)).any(dim=1)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(SAMPLES)]
@@ -107,7 +106,7 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         for place, sample in rows:
             row = place + sample * len(prompts)
             found.append(
-                Drawn(
+                SampledCompletion(
                     prompt_id=ids[place],
                     context=prompts[place],
                     sample=sample,
@@ -121,7 +120,7 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         return found
 
 
-def _rows(drawn: tuple[Any, ...], rows: list[int]) -> tuple[Any, ...]:
-    """Rows of a batch that TRL drew, in another order; vision inputs, of which there are none."""
-    *tensors, vision = drawn
+def _rows(sampled: tuple[Any, ...], rows: list[int]) -> tuple[Any, ...]:
+    """Rows of a batch that TRL sampled, in another order; its vision inputs are None."""
+    *tensors, vision = sampled
     return (*(tensor[rows] for tensor in tensors), vision)

@@ -1,4 +1,4 @@
-"""What is said when memory or disk space runs out. Importing this module loads torch."""
+"""Errors for memory or disk space that ran out. Importing this module loads torch."""
 
 import errno
 import shutil
@@ -11,7 +11,7 @@ import torch
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings
 
-# What torch says of the processor's memory, and of files that could not be written to the end.
+# What torch reports when the CPU's memory runs out, or a file could not be written to its end.
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -22,13 +22,16 @@ _NO_SPACE = ("no space left", "quota exceeded", "file write failed", "failed wri
 
 
 @contextmanager
-def shortages_told(
+def explain_out_of_memory(
     settings: OptimizationSettings, micro_batch: int, working: Path
 ) -> Iterator[None]:
-    """Turn running out of memory or of disk space into a UserError that says what helps.
+    """Turn running out of memory or of disk space into a UserError that says what to change.
 
-    micro_batch: pairs that share a forward pass. working: where the trainer saves itself; a state
-    there counts once it is whole, so one that the disk had no room for takes no other's place.
+    Args:
+        settings: Those of the training.
+        micro_batch: The most rows of a forward pass.
+        working: Where the trainer saves itself. Only complete states count there, so one that the
+            disk had no room for replaces no other.
     """
     try:
         yield
@@ -69,7 +72,7 @@ def _memory_message(settings: OptimizationSettings, micro_batch: int) -> str:
         tries.append("training.lora in place of all weights")
     if settings.precision == "float32":
         tries.append("training.precision: bfloat16")
-    tries.append("a larger card, or on a processor more mem_mb; `wim size` tells how much")
+    tries.append("a larger GPU, or on a CPU more mem_mb; `wim size` tells how much")
     return f"training: {whose} ran out. Try, in this order: {'; '.join(tries)}."
 
 
@@ -79,8 +82,8 @@ def _space_message(working: Path) -> str:
     saved = last_saved(working)
     place = working if working.exists() else working.parent
     free = shutil.disk_usage(place).free / 2**20 if place.exists() else 0
-    kept = f"{saved.name} is whole and kept" if saved else "no state was saved before"
+    kept = f"{saved.name} is complete and kept" if saved else "no state was saved before"
     return (
         f"training: no space left on a disk ({free:.0f} MB free where {working} is); {kept}. Make "
-        "room, or have `store:` on a larger disk, and run again to go on."
+        "room, or have `store:` on a larger disk, and run again to resume."
     )

@@ -24,7 +24,7 @@ SHOWN = (
 
 
 class ProgressLog(TrainerCallback):  # type: ignore[misc]
-    """A bar on a terminal, and a line in the log for each logged step."""
+    """A progress bar on a terminal, and a line in the log file for each logged step."""
 
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
@@ -36,14 +36,14 @@ class ProgressLog(TrainerCallback):  # type: ignore[misc]
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Move the bar."""
+        """Advance the bar by a step."""
         if self.bar is not None:
             self.bar.update()
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Write the figures that tell whether training goes well."""
+        """Log the metrics that show whether training goes well."""
         values = [f"{key} {float(logs[key]):.4g}" for key in SHOWN if logs and key in logs]
         if values:
             logger.debug("step %d of %d: %s", state.global_step, state.max_steps, ", ".join(values))
@@ -54,7 +54,7 @@ class ProgressLog(TrainerCallback):  # type: ignore[misc]
             self.bar.close()
 
 
-class Finite(TrainerCallback):  # type: ignore[misc]
+class StopOnNonFinite(TrainerCallback):  # type: ignore[misc]
     """Ends training when a loss or a gradient is not finite, before its weights are saved."""
 
     def __init__(self, settings: OptimizationSettings) -> None:
@@ -63,24 +63,24 @@ class Finite(TrainerCallback):  # type: ignore[misc]
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Look at the figures of the step. Raises UserError."""
+        """Check the values logged for a step. Raises UserError."""
         for name, what in (("loss", "loss"), ("grad_norm", "gradient")):
             value = float((logs or {}).get(name, 0.0))
             if not math.isfinite(value):
                 raise not_finite(f"{what} is {value} at step {state.global_step}", self.settings)
 
 
-class GoesOnCounting(TrainerCallback):  # type: ignore[misc]
-    """Has a trainer go on with sums that its saved state holds in what it logged alone.
+class RestoreCounters(TrainerCallback):  # type: ignore[misc]
+    """Restores sums that a trainer's saved state has only in what was logged.
 
-    They are the tokens that TRL counts and the losses whose mean is the last row's train_loss.
+    They are the tokens that TRL counts, and the losses whose mean is the last row's train_loss.
     """
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take the sums from the rows of the steps before."""
+        """Take the sums from the logged steps."""
         before = [row for row in state.log_history if "loss" in row]
         if before:
             self.trainer._total_train_tokens = int(before[-1].get("num_tokens", 0))
@@ -92,11 +92,14 @@ COMPLETE = "complete"
 
 
 class Resumable(TrainerCallback):  # type: ignore[misc]
-    """Saves the trainer every so many seconds, and once more when the job is asked to stop.
+    """Saves the trainer every few seconds, and once more when the job is asked to stop.
 
-    SIGTERM and SIGUSR1 end training after the step in hand; `stopped_by` then has the signal's
-    number. What is measured at an epoch's end is part of what is saved of its last step. A saved
-    state that is whole has a file `complete`.
+    SIGTERM and SIGUSR1 end training after the current step; `stopped_by` is then the signal's
+    number. A state saved at the end of an epoch includes that epoch's evaluation. A saved state
+    that is complete has a file `complete`.
+
+    Args:
+        seconds: The time between two saves.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -106,7 +109,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         self.saves_epoch = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take the signals over for the time of training."""
+        """Handle the signals while training runs."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGUSR1, self._stop)
         self.saved = time.monotonic()
@@ -115,7 +118,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         self.stopped_by = number
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a save when it is time, and for the end when the job must stop."""
+        """Ask for a save when one is due, and for the end when the job must stop."""
         self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
         wanted = bool(self.stopped_by) or (due and state.global_step < state.max_steps)
         self.saves_epoch = wanted and _ends_epoch(state)
@@ -123,7 +126,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         control.should_save |= wanted and not self.saves_epoch
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Save what was put off until the epoch is measured; measure none that was broken off."""
+        """Save after the epoch's evaluation; evaluate no epoch that was interrupted."""
         control.should_save |= self.saves_epoch
         if self.stopped_by and not _ends_epoch(state):
             control.should_evaluate = False
@@ -132,7 +135,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         return time.monotonic() - self.saved >= self.seconds
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the saved state as whole, when every process has written its part of it."""
+        """Mark the saved state as complete, once every process has written its part of it."""
         agreed(0, False)
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
         self.saved = time.monotonic()
@@ -144,20 +147,23 @@ def _ends_epoch(state: Any) -> bool:
     return state.global_step >= state.max_steps or float(state.epoch).is_integer()
 
 
-class AtTheEnd(TrainerCallback):  # type: ignore[misc]
-    """Does something in every process when training ends or is stopped, before any goes on."""
+class CallAtEnd(TrainerCallback):  # type: ignore[misc]
+    """Calls a function in every process when training ends or is stopped.
 
-    def __init__(self, what: Callable[[], None]) -> None:
-        self.what = what
+    No process continues before all have called it.
+    """
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function = function
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Do it, and wait for the other processes."""
-        self.what()
+        """Call it, and wait for the other processes."""
+        self.function()
         agreed(0, False)
 
 
 def agreed(signal_number: int, due: bool) -> tuple[int, bool]:
-    """What any of the processes of a training has seen, so that all stop and save together."""
+    """The largest values over all processes of a training, so that all stop and save together."""
     import torch
     import torch.distributed as processes
 
@@ -170,7 +176,7 @@ def agreed(signal_number: int, due: bool) -> tuple[int, bool]:
 
 
 def last_saved(working: Path) -> Path | None:
-    """The newest whole saved state of a working directory."""
+    """The newest complete saved state of a working folder, None if there is none."""
     steps = {
         int(path.parent.name.removeprefix("checkpoint-")): path.parent
         for path in working.glob(f"checkpoint-*/{COMPLETE}")

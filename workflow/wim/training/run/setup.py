@@ -1,4 +1,4 @@
-"""What a training is told, and what its trainer is made with, whatever it trains."""
+"""Where a training starts from and goes to, and what the trainer of any method is made with."""
 
 import logging
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ from wim.training.run.weights import OpenModel, lora_config
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from wim.training.run.callbacks import Resumable
+
 logger = logging.getLogger(__name__)
 
 
@@ -25,11 +27,19 @@ logger = logging.getLogger(__name__)
 class Run:
     """Where a training starts from and goes to.
 
-    manifest: of the model. store: where the trainer saves itself. folder: the checkpoint's.
-    per_device: rows of a forward pass. scratch: see wim.models.node_copy.local_copy. logs: folder of
-    TensorBoard's event files, and of what the trackers named in `tracking` write. quantization: how
-    the model's weights are held below adapters (QLoRA); the merged weights are those of the model as
-    it is. parallel: how several GPUs share a training.
+    Attributes:
+        manifest: That of the model that is trained.
+        seed: Of new weights, of the order of rows and of dropout.
+        per_device: The most rows of a forward pass.
+        store: The folder in which the trainer saves itself.
+        save_seconds: The time between two saves.
+        folder: That of the checkpoint.
+        scratch: A folder on the node's own disk (see wim.models.node_copy.local_copy).
+        logs: The folder of TensorBoard's event files, and of what the trackers write.
+        tracking: Further trackers: comet, wandb.
+        quantization: How the weights below adapters are held (QLoRA); the merged weights are those
+            of the unquantized model.
+        parallel: How several GPUs share a training.
     """
 
     manifest: Path
@@ -46,76 +56,118 @@ class Run:
 
     @property
     def sharded(self) -> bool:
-        """Whether several processes share the weights out."""
+        """Whether each of several processes holds a share of the weights."""
         return self.parallel == "fsdp" and world_size() > 1
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What a trainer of any kind is made with; micro_batch: rows of a forward pass."""
+class TrainerParts:
+    """What the trainer of any method is made with.
+
+    Attributes:
+        name: The method, for messages.
+        micro_batch: Rows of a forward pass.
+        arguments: Those of TRL's configuration that all methods have.
+        model: The opened model.
+        tokenizer: Its tokenizer.
+        adapter: The LoraConfig of the adapter to train, None if all weights are trained.
+        callbacks: Those of all methods; a method may add its own.
+        resumable: The one of them that saves the trainer.
+    """
 
     name: str
     micro_batch: int
-    arguments: dict[str, Any]
-    parts: dict[str, Any]
+    arguments: Mapping[str, Any]
+    model: Any
+    tokenizer: Any
+    adapter: Any
+    callbacks: list[Any]
+    resumable: "Resumable"
 
     def trainer(
         self,
-        kinds: tuple[type, type],
-        splits: "tuple[Dataset, Dataset]",
-        config: Mapping[str, Any],
-        **own: Any,
+        trainer_class: type,
+        arguments_class: type,
+        train: "Dataset",
+        held_out: "Dataset",
+        arguments: Mapping[str, Any],
+        **options: Any,
     ) -> Any:
         """A TRL trainer.
 
-        kinds: its class and that of its arguments. splits: to train on and held out. config, own:
-        what the trainer's arguments and the trainer itself take besides what all do.
+        Args:
+            trainer_class: The trainer.
+            arguments_class: Its configuration.
+            train: Rows to train on.
+            held_out: Rows to evaluate on after each epoch; may be empty.
+            arguments: Fields of the configuration that this method has besides the common ones.
+            options: Arguments of the trainer besides the common ones.
+
+        Raises:
+            UserError: No row to train on fits into max_length.
         """
         from transformers.trainer_utils import IntervalStrategy
 
-        make, arguments = kinds
-        train, held_out = splits
-        trainer = make(
-            args=arguments(
-                **self.arguments, eval_strategy="epoch" if len(held_out) else "no", **config
+        trainer = trainer_class(
+            args=arguments_class(
+                **self.arguments, eval_strategy="epoch" if len(held_out) else "no", **arguments
             ),
             train_dataset=train,
             eval_dataset=held_out if len(held_out) else None,
-            **self.parts,
-            **own,
+            model=self.model,
+            processing_class=self.tokenizer,
+            peft_config=self.adapter,
+            callbacks=self.callbacks,
+            **options,
         )
-        kept = [len(trainer.train_dataset), len(trainer.eval_dataset or [])]
+        rows, evaluated = len(trainer.train_dataset), len(trainer.eval_dataset or [])
         logger.info(
             "%s: %d rows, %d held out, batches of %d x %d x %d",
-            *(self.name, *kept, world_size()),
-            *(trainer.args.gradient_accumulation_steps, self.micro_batch),
+            self.name,
+            rows,
+            evaluated,
+            world_size(),
+            trainer.args.gradient_accumulation_steps,
+            self.micro_batch,
         )
-        if left_out := len(train) + len(held_out) - sum(kept):
+        if left_out := len(train) + len(held_out) - rows - evaluated:
             logger.warning("%s: %d rows cannot be trained on", self.name, left_out)
-        if not kept[0]:
+        if not rows:
             raise UserError(
                 f"{self.name}: no row to train on fits into max_length {trainer.args.max_length}; "
                 "raise it."
             )
-        if not kept[1]:
+        if not evaluated:
             trainer.args.eval_strategy = IntervalStrategy.NO
         return trainer
 
 
-def prepare(
+def trainer_parts(
     run: Run,
     settings: OptimizationSettings,
     name: str,
-    opened: Path,
+    base: Path,
     open_model: OpenModel,
     working: Path,
-) -> tuple[Prepared, Any]:
-    """What the trainer is made with, and the callback that saves it."""
+) -> TrainerParts:
+    """Open the model and its tokenizer, and choose the arguments that all methods share.
+
+    Args:
+        run: Where the training starts from and goes to.
+        settings: Those of the method.
+        name: The method, for messages.
+        base: The folder to open the model from.
+        open_model: Opens it.
+        working: The folder in which the trainer saves itself.
+
+    Raises:
+        UserError: The model has no chat template, or a tracker is not installed.
+    """
     import torch
     from transformers import AutoTokenizer, set_seed
 
     from wim.training.records.tracking import trackers
-    from wim.training.run.callbacks import Finite, ProgressLog, Resumable, last_saved
+    from wim.training.run.callbacks import ProgressLog, Resumable, StopOnNonFinite, last_saved
 
     saved = last_saved(working)
     step = int(saved.name.rpartition("-")[2]) if saved else 0
@@ -125,13 +177,13 @@ def prepare(
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
     micro, accumulation = accumulation_steps(settings.batch_size, run.per_device, world_size())
     resumable = Resumable(run.save_seconds)
-    # A new head is drawn at random.
+    # The weights of a new head are random.
     set_seed(run.seed)
-    packed = {}
+    quantized = {}
     if run.quantization != "none":
-        packed = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
-    model = open_model(opened, dtype=dtype, **packed)
-    tokenizer = AutoTokenizer.from_pretrained(opened)
+        quantized = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
+    model = open_model(base, dtype=dtype, **quantized)
+    tokenizer = AutoTokenizer.from_pretrained(base)
     if tokenizer.chat_template is None:
         raise UserError(
             f"{run.manifest}: the model has no chat template, which turns messages into its text; "
@@ -165,10 +217,13 @@ def prepare(
     }
     if run.sharded:
         arguments |= sharding_arguments()
-    parts = {
-        "model": model,
-        "processing_class": tokenizer,
-        "peft_config": lora_config(settings, type(model).__name__),
-        "callbacks": [Finite(settings), ProgressLog(), resumable, *tracked],
-    }
-    return Prepared(name, micro, arguments, parts), resumable
+    return TrainerParts(
+        name=name,
+        micro_batch=micro,
+        arguments=arguments,
+        model=model,
+        tokenizer=tokenizer,
+        adapter=lora_config(settings, type(model).__name__),
+        callbacks=[StopOnNonFinite(settings), ProgressLog(), resumable, *tracked],
+        resumable=resumable,
+    )

@@ -2,15 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wim.settings.sft import SftSettings
-from wim.training.run.run import training_code, write_trained
-from wim.training.run.setup import Prepared, Run
-from wim.training.run.weights import open_language_model
+from wim.training.run.setup import Run, TrainerParts
+from wim.training.run.training import Training, training_code
 from wim.training.sft.completions import completion_splits
 
 if TYPE_CHECKING:
@@ -28,41 +27,68 @@ def train_sft(
     upstream_settings: dict[str, Any],
     run: Run,
 ) -> None:
-    """Train on completions of the training prompts, evaluate on the others', write the checkpoint.
+    """Train on completions of training prompts, evaluate on held-out ones, write the checkpoint.
 
-    dialogues: all shards of the policy that the settings name; none for references, whose prompts
-    stand behind the `system` message. name: of the fine-tuning. upstream_settings: those that made the
-    completions, for the card. See wim.training.run.run.
+    Args:
+        prompts: All shards of the prompts.
+        dialogues: All shards of the policy that the settings name; none for references.
+        settings: Those of the fine-tuning.
+        system: The system message that precedes the prompts of references.
+        name: That of the fine-tuning.
+        upstream_settings: Those that made the completions, for the model card.
+        run: Where the training starts from and goes to.
+
+    Raises:
+        UserError: No completion is left to train on, or see Training.write_checkpoint.
     """
     excluded: Counter[str] = Counter()
-    splits = completion_splits(prompts, dialogues, settings, system, excluded)
+    train, held_out = completion_splits(prompts, dialogues, settings, system, excluded)
     for cause, count in sorted(excluded.items()):
         logger.info("sft: %d completions left out: %s", count, cause)
-    story = {
-        "sft": name,
-        "kind": "sft",
-        "title": f"fine-tuning {name}",
-        "settings": upstream_settings,
-        "digests": {"completions": _digest(splits)},
-    }
-    make = partial(_trainer, splits)
-    write_trained(run, settings, story, sft_code(), open_language_model, make)
+    SftTraining(
+        run=run,
+        settings=settings,
+        upstream_settings=upstream_settings,
+        names={"sft": name},
+        title=f"fine-tuning {name}",
+        completions=train,
+        held_out=held_out,
+    ).write_checkpoint()
 
 
 def sft_code() -> str:
-    """The digest of the code that decides the outcome of a training."""
+    """The digest of the code that decides the outcome of a fine-tuning."""
     return training_code(Path(__file__))
 
 
-def _digest(splits: "Sequence[Dataset]") -> str:
-    from wim.provenance.digest import digest_of
+@dataclass(frozen=True, kw_only=True)
+class SftTraining(Training):
+    """Supervised fine-tuning; completions, held_out: TRL's columns prompt and completion."""
 
-    return digest_of([split.to_list() for split in splits])
+    kind: ClassVar[str] = "sft"
 
+    completions: "Dataset"
+    held_out: "Dataset"
 
-def _trainer(splits: "tuple[Dataset, Dataset]", prepared: Prepared) -> Any:
-    from trl import SFTConfig, SFTTrainer
+    def digests(self) -> Mapping[str, str]:
+        """That of the completions."""
+        from wim.provenance.digest import digest_of
 
-    # Prompt and completion are columns of their own, so the loss leaves the prompt's tokens out.
-    config = {"completion_only_loss": True, "packing": False}
-    return prepared.trainer((SFTTrainer, SFTConfig), splits, config)
+        return {"completions": digest_of([self.completions.to_list(), self.held_out.to_list()])}
+
+    def code(self) -> str:
+        """See sft_code."""
+        return sft_code()
+
+    def make_trainer(self, parts: TrainerParts) -> Any:
+        """TRL's SFTTrainer on the completions."""
+        from trl import SFTConfig, SFTTrainer
+
+        return parts.trainer(
+            SFTTrainer,
+            SFTConfig,
+            train=self.completions,
+            held_out=self.held_out,
+            # With prompt and completion in columns of their own, the loss leaves out the prompt.
+            arguments={"completion_only_loss": True, "packing": False},
+        )

@@ -1,0 +1,215 @@
+"""One training, from a staged model to a checkpoint: the steps that all methods share."""
+
+import logging
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from wim.atomic import whole_folder
+from wim.display.json_files import write_json, write_json_lines
+from wim.models.manifest import write_manifest
+from wim.settings.optimization import OptimizationSettings
+from wim.training.run.metrics import unclocked
+from wim.training.run.setup import Run, TrainerParts, trainer_parts
+from wim.training.run.sharding import whole_weights
+from wim.training.run.weights import open_language_model, save_model
+
+logger = logging.getLogger(__name__)
+
+
+def training_code(entry: Path, *further: str) -> str:
+    """The digest of the code that decides the outcome of a training.
+
+    Args:
+        entry: The module of the method.
+        further: Packages that decide it besides those of training.
+    """
+    from wim.provenance.digest import code_digest
+
+    within = ("wim.training", "wim.engines.local", "wim.engines.special_tokens", *further)
+    return code_digest(entry, within=within, without=("wim.training.records",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(ABC):
+    """A training; each method is a subclass that says what differs.
+
+    Attributes:
+        run: Where the training starts from and goes to.
+        settings: Those of the method.
+        upstream_settings: Those that made the data, for the model card.
+        names: What the checkpoint is called in provenance.json, such as its `arm` and `round`.
+        title: What it is called in the model card and in the manifest.
+    """
+
+    kind: ClassVar[str]
+    """The method, one of wim.training.records.card.WHAT."""
+
+    run: Run
+    settings: OptimizationSettings
+    upstream_settings: Mapping[str, Any]
+    names: Mapping[str, Any]
+    title: str
+
+    def write_checkpoint(self) -> None:
+        """Open the model, make the trainer, train, and write the checkpoint.
+
+        The checkpoint's folder holds the merged model (safetensors), the tokenizer with its chat
+        template, the adapter, the model card (README.md), trainer_state.json, metrics.jsonl,
+        provenance.json and manifest.json. It appears whole or not at all.
+
+        Of several processes (wim.training.run.launch) all train, and the first one writes. The
+        trainer saves itself in the working folder, from which a killed job resumes.
+
+        Raises:
+            UserError: The model or the data cannot be trained on, a loss is not finite, or memory
+                or disk space ran out.
+            SystemExit: With 128 + signal, after SIGTERM or SIGUSR1, when the trainer is saved.
+        """
+        from wim.models.node_copy import local_copy
+        from wim.training.records.resource_errors import explain_out_of_memory
+
+        provenance = self.provenance()
+        working = self.working_folder(provenance)
+        base = local_copy(self.run.manifest, self.run.scratch).parent
+        with explain_out_of_memory(self.settings, self.run.per_device, working):
+            parts = trainer_parts(
+                self.run,
+                self.settings,
+                name=self.kind,
+                base=base,
+                open_model=self.open_model,
+                working=working,
+            )
+            trainer = self.make_trainer(parts)
+            self.train(trainer, parts, working)
+            weights = whole_weights(trainer)
+        if not trainer.is_world_process_zero():
+            return
+        with (
+            explain_out_of_memory(self.settings, self.run.per_device, working),
+            whole_folder(self.run.folder) as folder,
+        ):
+            self.write(trainer, weights, base, provenance, folder)
+        shutil.rmtree(working, ignore_errors=True)
+
+    def provenance(self) -> dict[str, Any]:
+        """Everything that made the checkpoint, as in its provenance.json."""
+        from wim.models.manifest import read_manifest
+        from wim.provenance.code_changes import behind_checkpoint
+
+        run, base = self.run, read_manifest(self.run.manifest)
+        training = self.settings.model_dump(mode="json")
+        quantized = run.quantization != "none"
+        return {
+            **self.names,
+            "kind": self.kind,
+            "title": self.title,
+            "base": base.source,
+            "settings": {**self.upstream_settings, "training": training, "seed": run.seed},
+            "digests": {"base model": base.digest, **self.digests()},
+            "accepted": behind_checkpoint(),
+            **({"quantization": run.quantization} if quantized else {}),
+        }
+
+    def working_folder(self, provenance: Mapping[str, Any]) -> Path:
+        """Where the trainer saves itself: a folder of the store, named by what decides the outcome.
+
+        So a killed job resumes from its own state, and no other training ever does.
+        """
+        from wim.provenance.code_changes import stored_code
+        from wim.provenance.digest import row_id
+
+        decided_by = {
+            "training": provenance["settings"]["training"],
+            "seed": self.run.seed,
+            "digests": provenance["digests"],
+            "code": stored_code(self.run.store, self.code()),
+        }
+        if self.run.quantization != "none":
+            decided_by["quantization"] = self.run.quantization
+        if self.run.sharded:
+            # Its saved states are of another form.
+            decided_by["parallel"] = self.run.parallel
+        return self.run.store / row_id(decided_by)
+
+    @abstractmethod
+    def digests(self) -> Mapping[str, str]:
+        """Digests of what is trained on, by its name, besides that of the base model."""
+
+    @abstractmethod
+    def code(self) -> str:
+        """The digest of the code that decides the outcome."""
+
+    def open_model(self, folder: Path, **options: Any) -> Any:
+        """The model that is trained, from a folder; options: those of from_pretrained."""
+        return open_language_model(folder, **options)
+
+    @abstractmethod
+    def make_trainer(self, parts: TrainerParts) -> Any:
+        """TRL's trainer of this method, on its data."""
+
+    def train(self, trainer: Any, parts: TrainerParts, working: Path) -> None:
+        """Train from the last saved state to the end, or until a signal."""
+        from transformers import PrinterCallback
+
+        from wim.training.run.callbacks import RestoreCounters, last_saved
+
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(RestoreCounters(trainer))
+        saved = last_saved(working)
+        if saved:
+            logger.info("%s: resuming from %s", self.kind, saved.name)
+        trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+        if parts.resumable.stopped_by:
+            logger.warning("%s: stopped by a signal and saved; run again to resume", self.kind)
+            sys.exit(128 + parts.resumable.stopped_by)
+
+    def write(
+        self,
+        trainer: Any,
+        weights: Mapping[str, Any] | None,
+        base: Path,
+        provenance: Mapping[str, Any],
+        folder: Path,
+    ) -> None:
+        """Write the checkpoint into a folder.
+
+        Args:
+            trainer: At the end of training.
+            weights: The trained weights, if the model does not hold them whole (see whole_weights).
+            base: The folder that the model was opened from.
+            provenance: What made the checkpoint.
+            folder: A new, empty folder.
+        """
+        from wim.training.records.card import model_card
+
+        save_model(
+            trainer,
+            weights,
+            base=base,
+            name=self.run.manifest.parent,
+            settings=self.settings,
+            open_model=self.open_model,
+            folder=folder,
+        )
+        history = [unclocked(row) for row in trainer.state.log_history]
+        write_json_lines(folder / "metrics.jsonl", history)
+        state = {
+            "global_step": trainer.state.global_step,
+            "epoch": trainer.state.epoch,
+            "max_steps": trainer.state.max_steps,
+            "log_history": history,
+        }
+        write_json(folder / "trainer_state.json", state)
+        write_json(folder / "provenance.json", provenance)
+        (folder / "README.md").write_text(model_card(provenance, history), encoding="utf-8")
+        self.report(trainer, folder)
+        write_manifest(folder, self.title)
+
+    def report(self, trainer: Any, folder: Path) -> None:  # noqa: B027
+        """Measure the trained model and write the result into the checkpoint's folder, or do nothing."""
