@@ -138,7 +138,9 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
     ((now, former),) = accepted["rate_candidates"].items()
     assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
     project.edit(
-        "workflow/wim/rewards/kinds.py", "LOWEST, HIGHEST = 1, 10", "LOWEST, HIGHEST = 1, 5 * 2"
+        "workflow/wim/rewards/kinds.py",
+        "(2 * rating - (LOWEST + HIGHEST))",
+        "(rating * 2 - (LOWEST + HIGHEST))",
     )
     wim(project, "accept", "score_candidates")
     accepted = json.loads((folder / "provenance.json").read_text())["accepted"]

@@ -75,7 +75,7 @@ def reorder_keys(project: Project) -> None:
 def reformat(project: Project) -> None:
     project.append("workflow/wim/rewards/score.py", "\n\n# A comment.\n")
     project.edit(
-        "workflow/wim/rewards/kinds.py",
+        "workflow/wim/tables/ratings.py",
         "LOWEST, HIGHEST = 1, 10",
         "LOWEST, HIGHEST = (\n    1,\n    10,\n)",
     )

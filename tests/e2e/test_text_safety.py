@@ -17,7 +17,6 @@ from wim.engines.local.engine import LocalEngine
 from wim.engines.remote.chat import ChatCompletion, read_completion
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
-from wim.judging.parse import Status
 from wim.judging.rate import rate_candidates
 from wim.models.stage import stage_model
 from wim.pairs.by_reward import pair_candidates
@@ -31,6 +30,7 @@ from wim.settings.prompts import PromptSettings
 from wim.settings.rewards import RewardSettings
 from wim.settings.sampling import Sampling
 from wim.tables.files import read_table, write_table
+from wim.tables.ratings import Status
 from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, RATINGS, REWARDS
 
 HOSTILE = {

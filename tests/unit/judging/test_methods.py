@@ -14,9 +14,8 @@ from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
 from wim.judging.base import Judge
 from wim.judging.pairwise import PairwiseJudge, ResponsePair, agreed_winner
-from wim.judging.parse import Reading, Status
+from wim.judging.parse import Reading, placeholders, read_judgement
 from wim.judging.rate import judge_of
-from wim.judging.single_call import placeholders, read_judgement
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import published_critique, published_number
 from wim.provenance.digest import canonical_json
@@ -24,6 +23,7 @@ from wim.settings.config import load_config
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
 from wim.tables.files import as_arrow
+from wim.tables.ratings import Status
 from wim.tables.schemas import COMPARISONS, RATINGS, Candidate, Message
 from wim.templates import Templates, read_templates
 

@@ -11,11 +11,12 @@ from support.workflow_runs import REPOSITORY
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
-from wim.judging.parse import Status, overlap, read_critique
+from wim.judging.parse import overlap, read_critique
 from wim.judging.structured import NUMBERS, StructuredJudge, expected_rating
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
 from wim.tables.files import as_arrow
+from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS, Candidate, Message
 from wim.templates import Templates, read_templates
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import code_digest, digest_of
 from wim.tables.files import read_table, write_table
+from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS, embeddings_table
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def embed_critiques(
     else:
         texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
         rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
-    named = [row for row in rows if row["status"] == "ok"]
+    named = [row for row in rows if row["status"] == Status.OK]
     digest = read_manifest(manifest).digest
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(

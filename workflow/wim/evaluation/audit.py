@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from wim.display.json_files import write_json
 from wim.errors import UserError
-from wim.judging.parse import Status, overlap
-from wim.judging.single_call import placeholders
+from wim.judging.parse import overlap, placeholders
 from wim.rewards.score import USABLE, cosine_by_candidate, judged_candidates
 from wim.statistics import Estimate, Share, mean_over_groups, rank_correlation
 from wim.tables.files import read_candidates, read_embeddings, read_table
+from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS
 
 if TYPE_CHECKING:

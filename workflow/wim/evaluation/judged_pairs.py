@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wim.judging.pairwise import ResponsePair, share_of_first
-from wim.judging.parse import Status
 from wim.provenance.digest import row_id
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Comparison, Message
 
 Winner = Literal["a", "b", "tie"]

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair, PairJudgement, Winner, of_scores
-from wim.judging.parse import Status
 from wim.provenance.digest import row_id
+from wim.tables.ratings import Status
 
 FORM = "expected a list of {input, output_1, output_2, label}, where label is 1 or 2"
 # How a recorded judge names the better output: how its words or a line begin, or in a conclusion.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from wim.engines.base import ChoiceLogprobs, Engine, Request
 from wim.engines.remote.answers import ReadChoices
-from wim.judging.parse import Status
 from wim.progress import progress
 from wim.provenance.digest import digest_of
+from wim.tables.ratings import Status
 from wim.tables.schemas import Comparison, Message
 from wim.templates import Templates
 

@@ -1,10 +1,11 @@
-"""Reading a judge's own words: is the critique usable, and if not, why."""
+"""Parses a judge's answer: its critique and its number, and why either is unusable."""
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+
+from wim.tables.ratings import HIGHEST, LOWEST, Status
 
 # No sentence ends with the full stop of a list number ("1.") at the start of a line, or of these.
 ABBREVIATIONS = ("e.g", "i.e", "eg", "ie", "cf", "vs", "approx", "dr", "mr", "mrs", "ms", "prof")
@@ -16,7 +17,7 @@ SENTENCE_END = re.compile(
 )
 SAYS_NOTHING = {"none", "n/a", "na", "nothing", "nil", "no"}
 _KIND = "(important|relevant|key|other|further|additional|significant|substantial|essential)"
-# What the words must name to speak of everything: "no details", but "no dates" is a partial claim.
+# What a claim must name to be about everything: "no details" is; "no dates" is about one kind only.
 _ALL = rf"({_KIND} )?(information|details?|content|facts,? (steps,? )?(or|and) details)"
 _ANSWER = r"((the|this|that|your) )?(answer|response|reply|it)( itself)?"
 _IS = r"(is|are|seems?|appears?)( to be)?"
@@ -38,7 +39,7 @@ NOTHING_MISSING = re.compile(
     )
     + r")\b"
 )
-# Words after which something is missing all the same, in the sentence or at the next one's start.
+# Words after which something is missing after all, in the sentence or at the start of the next.
 EXCEPTION = re.compile(
     r"[^.!?]*\b(except|but|apart from|aside from|other than|besides|however|though|although|yet)\b"
     r"|[^.!?]*[.!?]+[\"')\]]* (however|but|yet|still|that said|nevertheless)\b"
@@ -49,28 +50,16 @@ REFUSAL = re.compile(
     r"judge|evaluate|answer|comply|do that)|as an ai\b"
 )
 ECHO_WORDS = 5
-
-
-class Status(StrEnum):
-    """What became of a judgement. Only OK and NOTHING_MISSING carry a reward."""
-
-    OK = "ok"
-    NOTHING_MISSING = "nothing_missing"
-    ECHO = "echo"
-    TRUNCATED = "truncated"
-    UNPARSABLE = "unparsable"
-    REFUSED = "refused"
-    ERROR = "error"
-
-    @property
-    def usable(self) -> bool:
-        """Whether a reward may be made of it."""
-        return self in (Status.OK, Status.NOTHING_MISSING)
+# A critique is in three or more brackets and contains no such opening; a number is in exactly two.
+CRITIQUE = re.compile(r"\[{3,}((?:(?!\[{3}).)*?)\]{3,}", re.DOTALL)
+NUMBER = re.compile(r"(?<!\[)\[\[([^\[\]]*)\]\](?!\])")
+WHOLE = re.compile(r"\d+", re.ASCII)
+DECIMAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from a judge's words; number and critique are None unless it is usable."""
+    """What was parsed from a judge's answer; number and critique are None unless it is usable."""
 
     status: Status
     number: float | None = None
@@ -84,12 +73,16 @@ def read_critique(
     others: Sequence[str],
     echo_overlap: float,
 ) -> tuple[Status, str]:
-    """Status of a critique, and the critique as far as it is whole.
+    """The status of a critique, and the critique up to its last complete sentence.
 
-    text: the judge's words. finished: whether the judge ended by itself; a critique cut off
-    by the token limit counts up to its last whole sentence, and is truncated if it has none.
-    others: the texts it may not repeat (the instruction, the response); a critique that shares
-    `echo_overlap` of its five-word sequences with one of them is an echo.
+    Args:
+        text: The judge's raw text.
+        finished: Whether the judge ended it. A critique cut off by the token limit counts up to
+            its last complete sentence, and is truncated if it has none.
+        nothing_missing: The phrase by which the judge says that nothing is missing.
+        others: Texts that it may not repeat (the instruction, the response).
+        echo_overlap: A critique that shares this part (0..1) of its five-word sequences with one
+            of the others is an echo.
     """
     critique = text.strip()
     words = plain(critique)
@@ -110,10 +103,10 @@ def read_critique(
 
 
 def says_nothing_is_missing(words: str, phrase: str) -> bool:
-    """Whether a critique (as `plain` gives it) opens by saying that nothing is missing.
+    """Whether a critique, normalised by `plain`, begins by saying that nothing is missing.
 
-    Quotes and emphasis around it do not count. "Nothing is missing but the date" does not say so,
-    nor does "No dates are missing", which speaks of one kind only.
+    Quotes and emphasis around it are ignored. "Nothing is missing but the date" does not say so,
+    and neither does "No dates are missing", which is about one kind only.
     """
     bare, phrase = words.strip(MARKS), plain(phrase).strip(MARKS)
     opens = NOTHING_MISSING.match(bare)
@@ -125,7 +118,7 @@ def says_nothing_is_missing(words: str, phrase: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Text for comparison: compatibility forms, lower case, straight quotes, single spaces."""
+    """Text normalised for comparison: NFKC, lower case, straight quotes, single spaces."""
     folded = (
         unicodedata.normalize("NFKC", text)
         .casefold()
@@ -135,9 +128,9 @@ def plain(text: str) -> str:
 
 
 def overlap(text: str, other: str) -> float:
-    """Share of the text's five-word sequences that the other text has, 0..1.
+    """The share (0..1) of the text's five-word sequences that also occur in the other text.
 
-    A text of fewer words has none, and repeats only what it equals.
+    A shorter text has no such sequences: its overlap is 1 if both have the same words, else 0.
     """
     words, others = _words(text), _words(other)
     if len(words) < ECHO_WORDS:
@@ -155,3 +148,61 @@ def _sequences(words: list[str]) -> list[tuple[str, ...]]:
     return [
         tuple(words[start : start + ECHO_WORDS]) for start in range(len(words) - ECHO_WORDS + 1)
     ]
+
+
+def read_judgement(
+    text: str,
+    finished: bool,
+    decimals: bool,
+    nothing_missing: str,
+    examples: Iterable[str],
+    others: Sequence[str],
+    echo_overlap: float,
+) -> Reading:
+    """The number and the critique of an answer in the single-call format, or why there are none.
+
+    The last [[ ]] outside all critiques must contain one number from 1 to 10 and nothing else. The
+    last [[[ ]]] is the critique, which may have several lines; an empty one says that nothing is
+    missing.
+
+    Args:
+        text: The judge's raw text.
+        finished: Whether the judge ended it.
+        decimals: Whether the number may have decimals.
+        nothing_missing: As in `read_critique`.
+        examples: Critiques in the template itself, whose repetition is an echo.
+        others: As in `read_critique`.
+        echo_overlap: As in `read_critique`.
+    """
+    critiques = [match.strip() for match in CRITIQUE.findall(text)]
+    outside = CRITIQUE.sub("\n", text)
+    numbers = NUMBER.findall(outside)
+    # What follows brackets that are never closed cannot be told from a critique.
+    if not critiques or not numbers or "[[[" in outside:
+        if not finished:
+            return Reading(Status.TRUNCATED)
+        refused = not critiques and not numbers and REFUSAL.match(plain(text))
+        return Reading(Status.REFUSED if refused else Status.UNPARSABLE)
+    number, critique = read_number(numbers[-1], decimals), critiques[-1]
+    if number is None:
+        return Reading(Status.UNPARSABLE)
+    if not critique:
+        return Reading(Status.NOTHING_MISSING, number, critique)
+    if plain(critique) in set(map(plain, examples)):
+        return Reading(Status.ECHO)
+    status, _ = read_critique(critique, True, nothing_missing, others, echo_overlap)
+    return Reading(status, number, critique) if status.usable else Reading(status)
+
+
+def read_number(text: str, decimals: bool) -> float | None:
+    """The number from 1 to 10 that the text consists of, if it does; decimals only where allowed."""
+    text = text.strip()
+    if not (DECIMAL if decimals else WHOLE).fullmatch(text):
+        return None
+    number = float(text)
+    return number if LOWEST <= number <= HIGHEST else None
+
+
+def placeholders(template: str) -> list[str]:
+    """The example critiques in a template, which show the format; empty ones are left out."""
+    return [found for match in CRITIQUE.findall(template) if (found := match.strip())]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from wim.engines.base import Engine
 from wim.engines.staged import StagedModel
 from wim.judging.base import Judge
-from wim.judging.parse import Status
 from wim.judging.reward_model import RewardModelJudge
 from wim.judging.single_call import SingleCallJudge
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
 from wim.settings.judging import JudgeSettings
+from wim.tables.ratings import Status
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:

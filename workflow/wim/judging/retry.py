@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wim.engines.base import Completion, Engine, Request
-from wim.judging.parse import Reading, Status
+from wim.judging.parse import Reading
 from wim.progress import progress
 from wim.settings.judging import JudgeSettings
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate
 
 

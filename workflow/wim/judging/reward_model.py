@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from wim.engines.reward_model_engine import Score, StoredScores
-from wim.judging.parse import Status
 from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Message, Rating
 
 SOURCE = "reward_model"

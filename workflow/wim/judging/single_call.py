@@ -5,22 +5,15 @@ what cannot be read is asked for again a few times, and then it is a failure, ne
 """
 
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from wim.engines.base import Completion, Request
 from wim.judging.base import Judge, failed_to_answer, without_words
-from wim.judging.parse import REFUSAL, Reading, Status, plain, read_critique
+from wim.judging.parse import Reading, placeholders, read_judgement
 from wim.judging.retry import Asked, ask_until_usable
 from wim.provenance.digest import seed_of
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Rating
-
-# Three brackets or more around a text that opens none itself; and two, no more, around another.
-CRITIQUE = re.compile(r"\[{3,}((?:(?!\[{3}).)*?)\]{3,}", re.DOTALL)
-NUMBER = re.compile(r"(?<!\[)\[\[([^\[\]]*)\]\](?!\])")
-WHOLE = re.compile(r"\d+", re.ASCII)
-DECIMAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
-LOWEST, HIGHEST = 1, 10
 
 
 class SingleCallJudge(Judge):
@@ -71,53 +64,3 @@ class SingleCallJudge(Judge):
             tokens=asked.tokens,
             judge_digest=self.digest,
         )
-
-
-def read_judgement(
-    text: str,
-    finished: bool,
-    decimals: bool,
-    nothing_missing: str,
-    examples: Iterable[str],
-    others: Sequence[str],
-    echo_overlap: float,
-) -> Reading:
-    """The number and the critique of an answer in the single-call format, or why there are none.
-
-    The last [[ ]] outside all critiques must hold one number from 1 to 10 and nothing else, and the
-    last [[[ ]]] is the critique, over several lines too; empty, it says that nothing is missing.
-    text: the judge's words. finished: whether the judge ended by itself. examples: critiques that
-    the template itself spells out, whose repetition is an echo. The rest is as in `read_critique`.
-    """
-    critiques = [match.strip() for match in CRITIQUE.findall(text)]
-    outside = CRITIQUE.sub("\n", text)
-    numbers = NUMBER.findall(outside)
-    # Brackets that are opened and not closed leave open what stands inside them.
-    if not critiques or not numbers or "[[[" in outside:
-        if not finished:
-            return Reading(Status.TRUNCATED)
-        refused = not critiques and not numbers and REFUSAL.match(plain(text))
-        return Reading(Status.REFUSED if refused else Status.UNPARSABLE)
-    number, critique = read_number(numbers[-1], decimals), critiques[-1]
-    if number is None:
-        return Reading(Status.UNPARSABLE)
-    if not critique:
-        return Reading(Status.NOTHING_MISSING, number, critique)
-    if plain(critique) in set(map(plain, examples)):
-        return Reading(Status.ECHO)
-    status, _ = read_critique(critique, True, nothing_missing, others, echo_overlap)
-    return Reading(status, number, critique) if status.usable else Reading(status)
-
-
-def read_number(text: str, decimals: bool) -> float | None:
-    """The one number from 1 to 10 that a text is, with decimals only where the scale has them."""
-    text = text.strip()
-    if not (DECIMAL if decimals else WHOLE).fullmatch(text):
-        return None
-    number = float(text)
-    return number if LOWEST <= number <= HIGHEST else None
-
-
-def placeholders(template: str) -> list[str]:
-    """The critiques that a template spells out itself, to show the format; the empty one is none."""
-    return [found for match in CRITIQUE.findall(template) if (found := match.strip())]

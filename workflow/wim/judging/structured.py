@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.remote.answers import ReadChoices
 from wim.judging.base import Judge, failed_to_answer, without_words
-from wim.judging.parse import Reading, Status, read_critique
+from wim.judging.parse import Reading, read_critique
 from wim.judging.retry import Asked, ask_until_usable
 from wim.provenance.digest import seed_of
+from wim.tables.ratings import HIGHEST, LOWEST, Status
 from wim.tables.schemas import Candidate, Message, Rating
 
 logger = logging.getLogger(__name__)
 OPENING = "Rating:"
-NUMBERS = tuple(f" {number}" for number in range(1, 11))
+NUMBERS = tuple(f" {number}" for number in range(LOWEST, HIGHEST + 1))
 
 
 class StructuredJudge(Judge):
@@ -118,7 +119,7 @@ class Numbers:
     @property
     def most_likely(self) -> int:
         """The number of the largest share, the lowest of equal ones."""
-        return 1 + self.shares.index(max(self.shares))
+        return LOWEST + self.shares.index(max(self.shares))
 
 
 def numbers_of(answer: ChoiceLogprobs, logprobs: Sequence[float]) -> Numbers:
@@ -130,4 +131,4 @@ def numbers_of(answer: ChoiceLogprobs, logprobs: Sequence[float]) -> Numbers:
 
 def expected_rating(probabilities: Sequence[float]) -> float:
     """The mean rating over the probabilities of 1 to 10."""
-    return sum(number * share for number, share in enumerate(probabilities, start=1))
+    return sum(number * share for number, share in enumerate(probabilities, start=LOWEST))

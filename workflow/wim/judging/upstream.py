@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from wim.engines.base import Completion, Request
 from wim.judging.base import Judge, failed_to_answer, without_words
-from wim.judging.parse import Status
 from wim.progress import progress
 from wim.provenance.digest import seed_of
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Rating
 
 NUMBER = re.compile(r"\[\[(.*?)\]\]")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.judging.parse import Status
 from wim.pairs.table import CandidateTable, Preference, write_preferences
 from wim.provenance.digest import seed_of
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_table, read_tables
+from wim.tables.ratings import Status
 from wim.tables.schemas import CONTEXT, PROMPTS, REWARDS
 
 if TYPE_CHECKING:

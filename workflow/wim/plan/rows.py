@@ -137,6 +137,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.models.manifest import read_manifest
     from wim.store.rows import RowStore
     from wim.tables.files import read_table
+    from wim.tables.ratings import Status
     from wim.tables.schemas import RATINGS
 
     def no_encoder() -> NoReturn:
@@ -146,7 +147,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     judged = read_table(ratings, RATINGS, ["status", "wim"]).to_pylist()
     whole = config.judges_conversations(job.wildcards["policy"])
     texts = {row.completion for row in read_judged(dialogues, whole)}
-    texts |= {row["wim"] for row in judged if row["status"] == "ok"}
+    texts |= {row["wim"] for row in judged if row["status"] == Status.OK}
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)
         with suppress(_NotKnown):

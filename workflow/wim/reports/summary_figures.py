@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
-from wim.judging.parse import Status
 from wim.reports.figures import Course, Distribution, histogram
 from wim.settings.rewards import RewardSettings
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import read_candidates, read_table, read_tables
+from wim.tables.ratings import Status
 from wim.tables.schemas import CONTEXT, RATINGS, REWARDS
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from wim.provenance.digest import SEED_BITS, seed_of
 from wim.settings.rewards import RewardSettings
+from wim.tables.ratings import HIGHEST, LOWEST
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-LOWEST, HIGHEST = 1, 10
 
 
 def scaled_rating(rating: "pd.Series[float]") -> "pd.Series[float]":

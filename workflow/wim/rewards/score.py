@@ -10,6 +10,7 @@ from wim.provenance.digest import seed_of
 from wim.rewards.kinds import KINDS, donors, published_rating, scaled_rating
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import read_candidates, read_embeddings_in_pieces, read_table, write_table
+from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS, REWARDS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PIECE = 2**13
-USABLE = ["ok", "nothing_missing"]
+USABLE = [status.value for status in Status if status.usable]
 OF_DIALOGUES = ["candidate_id", "prompt_id", "turn", "completion_tokens"]
 OF_RATINGS = [
     *("candidate_id", "judge", "status", "rating", "rating_expected", "nothing_missing_logprob")
@@ -66,7 +67,7 @@ def shard_rewards(
     frame["rating_scaled"] = (published_rating if published else scaled_rating)(
         frame["rating" if published else settings.rating].astype("float64")
     )
-    carries = frame["status"] != "error" if published else frame["status"].isin(USABLE)
+    carries = frame["status"] != Status.ERROR.value if published else frame["status"].isin(USABLE)
     frame["reward"] = KINDS[settings.kind](frame, settings, seed).where(carries)
     rewards: pd.DataFrame = frame[REWARDS.schema.names]
     return rewards
@@ -132,7 +133,7 @@ def _piece_cosines(
     values = np.full(len(piece), np.nan)
     real = valid[givers]
     values[receivers[real]] = cosines(response[receivers[real]], critique[places[givers[real]]])
-    values[receivers[status[givers] == "nothing_missing"]] = 1.0
+    values[receivers[status[givers] == Status.NOTHING_MISSING.value]] = 1.0
     return values
 
 

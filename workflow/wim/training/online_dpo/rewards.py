@@ -11,6 +11,7 @@ from wim.job import scratch_folder, store_folder
 from wim.judging.base import Judge
 from wim.settings.judging import JudgeSettings
 from wim.settings.rewards import RewardSettings
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Rating
 
 if TYPE_CHECKING:
@@ -107,10 +108,10 @@ def _cosines(
 
     responses = {row.candidate_id: row.completion for row in candidates}
     found = {
-        row.candidate_id: 1.0 if row.status == "nothing_missing" else float("nan")
+        row.candidate_id: 1.0 if row.status == Status.NOTHING_MISSING else float("nan")
         for row in ratings
     }
-    named = [row for row in ratings if row.status == "ok"]
+    named = [row for row in ratings if row.status == Status.OK]
     texts = [responses[row.candidate_id] for row in named] + [str(row.wim) for row in named]
     if texts:
         vectors = encoder.encode(texts).vectors
