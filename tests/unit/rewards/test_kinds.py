@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import wim.rewards.score
 from wim.provenance.digest import canonical_json
-from wim.rewards.kinds import donors
+from wim.rewards.kinds import derangement
 from wim.rewards.score import score_candidates
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import as_arrow, read_table, write_table
@@ -215,13 +215,13 @@ def test_without_another_prompt_there_is_no_shuffled_critique(tmp_path) -> None:
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(0, 2**60))
 def test_each_row_gives_at_most_once_and_never_to_its_own_prompt(prompts, seed) -> None:
     of = np.array(prompts, dtype=np.int64)
-    found = donors(of, seed)
+    found = derangement(of, seed)
     given_by = found[found >= 0]
     assert len(set(given_by.tolist())) == len(given_by)
     assert not (of[found] == of)[found >= 0].any()
     if len(of) and 2 * np.bincount(of).max() <= len(of):
         assert (found >= 0).all()
-    assert donors(of, seed).tolist() == found.tolist()
+    assert derangement(of, seed).tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("kind", ["nothing_missing", "length", "random"])

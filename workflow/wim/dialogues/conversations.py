@@ -1,4 +1,4 @@
-"""Conversations judged as wholes: what came of a turn, in the place of the turn alone."""
+"""Conversations judged as a whole: a turn together with what followed, instead of the turn alone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,9 @@ from wim.tables.schemas import DIALOGUES, Candidate, Message
 def read_judged(dialogues: Path, conversations: bool = False) -> list[Candidate]:
     """The candidates that judges rate, as judges and encoders read them.
 
-    conversations: with what came of each, as `whole_conversations` gives it.
+    Args:
+        dialogues: A shard.
+        conversations: Whether each candidate is read with what followed, by `whole_conversations`.
     """
     if not conversations:
         return [Candidate(**row) for row in read_candidates(dialogues).to_pylist()]
@@ -20,11 +22,11 @@ def read_judged(dialogues: Path, conversations: bool = False) -> list[Candidate]
 
 
 def whole_conversations(rows: Sequence[Candidate]) -> list[Candidate]:
-    """The judged candidates among the rows of dialogues, each with the conversation that came of it.
+    """The judged candidates among the rows of dialogues, each with the conversation that followed.
 
-    Their context is then the conversation from its first message to its last, in which the
-    candidate's speaker is the assistant, and their completion all that it said from the
-    candidate on, a blank line between its turns.
+    A candidate's context is then the conversation from its first message to its last, in which
+    the candidate's speaker is the assistant; its completion is everything that the speaker said
+    from the candidate on, with a blank line between turns.
     """
     by_sample: dict[tuple[str, int], list[Candidate]] = {}
     for row in sorted(rows, key=lambda row: row.turn):

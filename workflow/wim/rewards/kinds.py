@@ -1,7 +1,7 @@
-"""What a reward may be: one function for each kind, over the judged candidates of a shard.
+"""The kinds of rewards: one function each, over the judged candidates of a shard.
 
-Each takes a frame with a row for each candidate (its status, numbers, cosine and length) and gives
-the column `reward`; who has a reward at all is decided by the status, in `wim.rewards.score`.
+Each takes a frame with a row for each candidate (status, numbers, cosine and length) and returns
+the column `reward`. The status decides which candidates have a reward, in `wim.rewards.score`.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ def mixed_reward(
 ) -> "pd.Series[float]":
     """(1 - zeta) * scaled rating + zeta * cosine (Stranges and Yang 2026, arXiv 2603.04429).
 
-    A term whose weight is zero is not needed, so its value may be missing.
+    A term whose weight is zero may be missing.
     """
     if zeta == 0:
         return rating
@@ -36,16 +36,16 @@ def mixed_reward(
 
 
 def published_rating(rating: "pd.Series[float]") -> "pd.Series[float]":
-    """A number as published: (n - 5) / 5, whatever its range, and 0 for one that was not read."""
+    """A number as published: (n - 5) / 5, whatever its range, and 0 if no number was parsed."""
     return ((rating - 5) / 5).fillna(0.0)
 
 
 def published_reward(
     rating: "pd.Series[float]", cosine: "pd.Series[float]", zeta: float
 ) -> "pd.Series[float]":
-    """The reward as published (nstranges/what-is-missing), of numbers as `published_rating` gives.
+    """The reward as published (nstranges/what-is-missing), of numbers from `published_rating`.
 
-    Without a cosine, where no critique was read, the number alone is the reward, at any zeta.
+    Where no critique was parsed there is no cosine; the number is then the reward, at any zeta.
     """
     return ((1 - zeta) * rating + zeta * cosine).where(cosine.notna(), rating)
 
@@ -77,8 +77,8 @@ def _length(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.S
 
 
 def _random(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.Series[float]":
-    draws = [seed_of(seed, "random", name) / 2**SEED_BITS for name in frame["candidate_id"]]
-    return 2 * frame["candidate_id"].map(dict(zip(frame["candidate_id"], draws, strict=True))) - 1
+    values = [seed_of(seed, "random", name) / 2**SEED_BITS for name in frame["candidate_id"]]
+    return 2 * frame["candidate_id"].map(dict(zip(frame["candidate_id"], values, strict=True))) - 1
 
 
 Kind = Callable[["pd.DataFrame", RewardSettings, int], "pd.Series[float]"]
@@ -94,18 +94,23 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def donors(prompts: "np.ndarray[Any, Any]", seed: int) -> "np.ndarray[Any, Any]":
-    """For each row, the row whose critique it gets: each once, and of another prompt.
+def derangement(prompts: "np.ndarray[Any, Any]", seed: int) -> "np.ndarray[Any, Any]":
+    """A random permutation of rows in which no row gets one of its own prompt.
 
-    prompts: (rows,) ids. Returns (rows,) positions, drawn by seed; -1 for a row that would get one
-    of its own prompt, which is so only where a prompt has more than half of the rows.
+    Args:
+        prompts: (rows,) ids.
+        seed: By which the permutation is sampled.
+
+    Returns:
+        (rows,) the row that each row gets, each at most once; -1 for a row that would get one of
+        its own prompt, which happens only if a prompt has more than half of the rows.
     """
     import numpy as np
 
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     _, prompt, sizes = np.unique(prompts, return_inverse=True, return_counts=True)
-    # Rows of one prompt stand together; shifted by the largest prompt's rows, none meets its own.
-    order = np.lexsort((draw.permutation(len(prompts)), draw.permutation(len(sizes))[prompt]))
+    # Rows of a prompt are adjacent; shifted by the largest prompt's rows, none gets its own prompt.
+    order = np.lexsort((rng.permutation(len(prompts)), rng.permutation(len(sizes))[prompt]))
     found = np.empty(len(prompts), dtype=np.int64)
     found[order] = np.roll(order, -int(sizes.max(initial=0)))
     found[prompt[found] == prompt] = -1

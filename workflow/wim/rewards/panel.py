@@ -1,4 +1,4 @@
-"""Panels: the mean or median of several rewards, where enough of them could be given."""
+"""Panels: the mean or median of several rewards, for candidates that have enough of them."""
 
 import logging
 from collections.abc import Sequence
@@ -18,10 +18,15 @@ COLUMNS = ["candidate_id", "prompt_id", "turn", "judge", "status", "reward"]
 
 
 def combine_rewards(members: Sequence[Path], settings: RewardSettings, output: Path) -> None:
-    """The rewards table of a panel, with its members' rewards in each row.
+    """Write the rewards table of a panel, with its members' rewards in each row.
 
-    members: the members' rewards tables, in the order of `settings.of`. Raises UserError where
-    they are not of the same candidates.
+    Args:
+        members: The members' rewards tables, in the order of `settings.of`.
+        settings: The panel.
+        output: The rewards table.
+
+    Raises:
+        UserError: If the tables are not of the same candidates.
     """
     import numpy as np
     import pyarrow as pa
@@ -39,14 +44,14 @@ def combine_rewards(members: Sequence[Path], settings: RewardSettings, output: P
     )
     statuses = [table["status"].to_pylist() for table in tables]
     judges = [table["judge"].to_pylist() for table in tables]
-    rewards, counts = taken_together(values, settings)
-    given = ~np.isnan(values)
+    rewards, counts = combined(values, settings)
+    decided, given = ~np.isnan(rewards), ~np.isnan(values)
     rows = {name: first[name] for name in ("candidate_id", "prompt_id", "turn")}
     rows["judge"] = ["+".join(dict.fromkeys(each)) for each in zip(*judges, strict=True)]
     rows["status"] = [
         panel_status(each, with_reward, enough)
         for each, with_reward, enough in zip(
-            zip(*statuses, strict=True), given, ~np.isnan(rewards), strict=True
+            zip(*statuses, strict=True), given, decided, strict=True
         )
     ]
     rows["cosine"] = rows["rating_scaled"] = pa.nulls(len(first), pa.float64())
@@ -64,17 +69,25 @@ def combine_rewards(members: Sequence[Path], settings: RewardSettings, output: P
     found = ", ".join(f"{(counts == n).sum()} with {n}" for n in range(len(members), -1, -1))
     logger.info(
         "panel: %d rows, %d with a reward; of %d members: %s",
-        *(len(first), int((~np.isnan(rewards)).sum()), len(members), found),
+        len(first),
+        int(decided.sum()),
+        len(members),
+        found,
     )
     write_table(output, PANELS, pa.Table.from_pydict(rows, schema=PANELS.schema))
 
 
-def taken_together(
+def combined(
     values: "np.ndarray[Any, Any]", settings: RewardSettings
 ) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
-    """A panel's rewards (rows,), NaN where too few members have one, and how many have (rows,).
+    """A panel's rewards and how many members have a reward.
 
-    values: the members' rewards (rows, members), NaN where there is none.
+    Args:
+        values: (rows, members) the members' rewards, NaN where there is none.
+        settings: How they are combined, and how many are enough.
+
+    Returns:
+        (rows,) rewards, NaN where too few members have one; (rows,) counts.
     """
     import numpy as np
 
@@ -87,9 +100,10 @@ def taken_together(
 
 
 def panel_status(statuses: Sequence[str], given: Sequence[bool], enough: bool) -> str:
-    """The most frequent status among the members that decided: those with a reward, or without.
+    """A panel's status: the most frequent one of the members that decided it.
 
-    Of equally frequent ones, the first member's.
+    These are the members with a reward if there are enough, or else the members without. Of
+    equally frequent statuses, the first member's counts.
     """
     deciding = [
         status for status, with_reward in zip(statuses, given, strict=True) if with_reward == enough

@@ -1,4 +1,4 @@
-"""Rewards: functions of a rating and its embeddings. No model is loaded here."""
+"""Rewards of candidates: functions of their ratings and embeddings. No model is loaded."""
 
 import logging
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
 from wim.provenance.digest import seed_of
-from wim.rewards.kinds import KINDS, donors, published_rating, scaled_rating
+from wim.rewards.kinds import KINDS, derangement, published_rating, scaled_rating
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import read_candidates, read_embeddings_in_pieces, read_table, write_table
 from wim.tables.ratings import Status
@@ -23,18 +23,53 @@ PIECE = 2**13
 USABLE = [status.value for status in Status if status.usable]
 OF_DIALOGUES = ["candidate_id", "prompt_id", "turn", "completion_tokens"]
 OF_RATINGS = [
-    *("candidate_id", "judge", "status", "rating", "rating_expected", "nothing_missing_logprob")
+    "candidate_id",
+    "judge",
+    "status",
+    "rating",
+    "rating_expected",
+    "nothing_missing_logprob",
 ]
 VECTORS = ["response_embedding", "wim_embedding"]
 
 
-def cosines(
-    response: "np.ndarray[Any, Any]", critique: "np.ndarray[Any, Any]"
-) -> "np.ndarray[Any, Any]":
-    """Cosine of each row of two arrays (rows, dimension) of unit vectors, float64."""
-    import numpy as np
+def score_candidates(
+    dialogues: Sequence[Path],
+    ratings: Sequence[Path],
+    embeddings: Sequence[Path],
+    settings: RewardSettings,
+    output: Path,
+    seed: int | None = None,
+) -> None:
+    """Write the rewards table of all shards, a shard at a time.
 
-    return np.asarray((response.astype(np.float64) * critique.astype(np.float64)).sum(axis=1))
+    Args:
+        dialogues, ratings: The shards, in one order.
+        embeddings: The shards; empty for a kind of reward that does not use them.
+        settings: The reward.
+        output: The rewards table.
+        seed: The run's, for a kind of reward that samples.
+
+    Raises:
+        UserError: If the tables of a shard are not of the same candidates.
+    """
+    import pyarrow as pa
+
+    parts = []
+    shuffled_by = seed if settings.kind == "shuffled_wim" else None
+    for place, (said, rated) in enumerate(zip(dialogues, ratings, strict=True)):
+        frame = judged_candidates(
+            read_candidates(said, OF_DIALOGUES), read_table(rated, RATINGS, OF_RATINGS)
+        )
+        cosine = None
+        if "embeddings" in settings.reads:
+            cosine = cosine_by_candidate(embeddings[place], frame, shuffled_by)
+        rows = shard_rewards(frame, cosine, settings, seed or 0)
+        parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))
+    table = pa.concat_tables(parts)
+    with_reward = len(table) - table["reward"].null_count
+    logger.info("rewards: %d rows, %d with a reward", len(table), with_reward)
+    write_table(output, REWARDS, table)
 
 
 def judged_candidates(dialogues: "pa.Table", ratings: "pa.Table") -> "pd.DataFrame":
@@ -52,12 +87,16 @@ def shard_rewards(
     settings: RewardSettings,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """The rewards of a shard's candidates; the columns of the rewards table.
+    """The rewards of a shard's candidates, in the columns of the rewards table.
 
-    frame: as `judged_candidates` gives. cosine: by candidate_id, NaN where there is none; None for
-    a kind that is not made of it. Only the statuses ok and nothing_missing carry a reward, the
-    controls' too, so that they speak of the same candidates; `published` alone goes by rules of
-    its own.
+    Only the statuses ok and nothing_missing carry a reward, also of the controls, so that all
+    rewards are of the same candidates; only `published` has rules of its own.
+
+    Args:
+        frame: The candidates, from `judged_candidates`; columns are added to it.
+        cosine: By candidate_id, NaN where there is none; None for a kind that does not use it.
+        settings: The reward.
+        seed: The run's, for a kind that samples.
     """
     frame["cosine"] = float("nan")
     if cosine is not None:
@@ -73,26 +112,19 @@ def shard_rewards(
     return rewards
 
 
-def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
-    """Every table of a shard has the same candidates; a row without its partner is an error."""
-    for other in others:
-        odd = set(rated).symmetric_difference(other)
-        if odd:
-            raise UserError(
-                f"rewards: {len(odd)} candidates stand in only one of a shard's tables (dialogues, "
-                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run again."
-            )
-
-
 def cosine_by_candidate(
     embeddings: Path, frame: "pd.DataFrame", shuffled_by: int | None = None
 ) -> "pd.Series[float]":
     """The cosines of a shard's responses and critiques; NaN where there is no critique.
 
-    Where nothing is missing the cosine is 1, as published. frame: as `judged_candidates` gives.
-    shuffled_by: a seed by which each response meets the critique of another prompt's response, as
-    a control; NaN for a response that is left without. Vectors are by far the largest of what a
-    reward reads, so they are never all in memory, and are shuffled within a piece.
+    Where nothing is missing the cosine is 1, as published. Vectors are by far the largest input of
+    a reward, so they are read, and shuffled, a piece at a time.
+
+    Args:
+        embeddings: The shard's embeddings.
+        frame: Its candidates, from `judged_candidates`.
+        shuffled_by: A seed by which each response is paired with the critique of another prompt's
+            response, as a control; a response that gets none has NaN.
     """
     import numpy as np
     import pandas as pd
@@ -107,7 +139,7 @@ def cosine_by_candidate(
         if shuffled_by is not None:
             usable = np.flatnonzero(rows["status"].isin(USABLE))
             prompts = rows["prompt_id"].to_numpy(object)[usable].astype(str)
-            given = donors(prompts, seed_of(shuffled_by, "shuffled_wim", names[:1]))
+            given = derangement(prompts, seed_of(shuffled_by, "shuffled_wim", names[:1]))
             receivers, givers = usable[given >= 0], usable[given[given >= 0]]
         ids += names
         found.append(_piece_cosines(piece, rows["status"].to_numpy(object), receivers, givers))
@@ -137,32 +169,21 @@ def _piece_cosines(
     return values
 
 
-def score_candidates(
-    dialogues: Sequence[Path],
-    ratings: Sequence[Path],
-    embeddings: Sequence[Path],
-    settings: RewardSettings,
-    output: Path,
-    seed: int | None = None,
-) -> None:
-    """The rewards table over all shards, a shard at a time.
+def cosines(
+    response: "np.ndarray[Any, Any]", critique: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
+    """Cosine of each row of two arrays (rows, dimension) of unit vectors, float64."""
+    import numpy as np
 
-    embeddings: none for a kind that is not made of them. seed: the run's, for a kind that draws.
-    """
-    import pyarrow as pa
+    return np.asarray((response.astype(np.float64) * critique.astype(np.float64)).sum(axis=1))
 
-    parts = []
-    shuffled_by = seed if settings.kind == "shuffled_wim" else None
-    for place, shard in enumerate(zip(dialogues, ratings, strict=True)):
-        frame = judged_candidates(
-            read_candidates(shard[0], OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
-        )
-        cosine = None
-        if "embeddings" in settings.reads:
-            cosine = cosine_by_candidate(embeddings[place], frame, shuffled_by)
-        rows = shard_rewards(frame, cosine, settings, seed or 0)
-        parts.append(pa.Table.from_pandas(rows, schema=REWARDS.schema, preserve_index=False))
-    table = pa.concat_tables(parts)
-    with_reward = len(table) - table["reward"].null_count
-    logger.info("rewards: %d rows, %d with a reward", len(table), with_reward)
-    write_table(output, REWARDS, table)
+
+def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
+    """Raise UserError unless all tables of a shard have the same candidates."""
+    for other in others:
+        odd = set(rated).symmetric_difference(other)
+        if odd:
+            raise UserError(
+                f"rewards: {len(odd)} candidates are in only one of a shard's tables (dialogues, "
+                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run again."
+            )

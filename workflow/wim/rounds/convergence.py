@@ -24,8 +24,12 @@ def check_convergence(
 ) -> None:
     """Write whether the later of two rounds has moved the metric: {"stop", "reason", ...}.
 
-    rounds, pairs, metrics: of the round before and of the round. verdicts: of the round before,
-    from the third round on; one that has stopped the arm stays.
+    Args:
+        rounds, pairs, metrics: The numbers, pairs and logs of the round before and of the round.
+        verdicts: The verdict of the round before, from the third round on. If it has stopped the
+            arm, the arm stays stopped.
+        stop: The metric, and the change below which the arm has converged.
+        output: The verdict, as JSON.
     """
     values: list[float | None] = []
     reason = reason_to_stop(verdicts)
@@ -40,13 +44,13 @@ def check_convergence(
                 f"less than {stop.below:g}."
             )
         logger.info("round %d: %s %s -> %s", rounds[1], stop.metric, before, now)
-    logger.info("round %d: %s", rounds[1], f"stop: {reason}" if reason else "goes on")
+    logger.info("round %d: %s", rounds[1], f"stop: {reason}" if reason else "continues")
     verdict = {"stop": bool(reason), "reason": reason, "metric": stop.metric, "values": values}
     write_json(output, verdict)
 
 
 def _measured(stop: StopSettings, pairs: str | Path, metrics: str | Path) -> float | None:
-    """A round's metric, None where there is none."""
+    """A round's metric, None if it was not measured."""
     import pyarrow.compute as pc
 
     if stop.metric == "pair_margin":
