@@ -14,10 +14,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 
 from wim.provenance.code_changes import effective_code, script_code
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.provenance.digest import canonical_json
 from wim.errors import UserError
-from wim.settings.checks.no_effect import idle_settings
+from wim.settings.checks.no_effect import settings_without_effect
 
 GIVEN = ["--config"] if workflow.config_settings.config else []
 
@@ -29,7 +29,7 @@ except UserError as error:
     raise WorkflowError(error) from None
 
 if workflow.is_main_process:
-    for line in idle_settings(CONFIG, config):
+    for line in settings_without_effect(CONFIG, config):
         logger.warning(f"config: {line}")
 
 SHARDS = [f"{number:03d}" for number in range(CONFIG.prompts.shards)]

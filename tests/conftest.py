@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from support.workflow_runs import REPOSITORY
 from wim.models.stage import stage_model
-from wim.settings.config import DEMO_MODELS
+from wim.settings.models import DEMO_MODELS
 
 SENTENCES = [
     "It gives no date.",

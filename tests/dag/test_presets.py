@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from support.workflow_runs import REPOSITORY, SNAKEMAKE, job_counts
-from wim.settings.config import Config, load_config
+from wim.settings.config import Config
+from wim.settings.load import load_config
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "config/presets").glob("*.yaml"))
 PUBLISHED = [name for name in PRESETS if name != "demo-chat"]

@@ -13,7 +13,7 @@ from support.workflow_runs import Project
 from wim.errors import UserError
 from wim.judging.compare import compared_pairs
 from wim.pairs.by_comparison import pair_compared
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.pairs import PairSettings
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison, Prompt

@@ -18,8 +18,8 @@ from wim.engines.base import Completion, Request
 from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
 from wim.pairs.by_reward import shard_pairs
-from wim.settings.config import load_config
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.load import load_config
 from wim.settings.pairs import PairSettings
 from wim.settings.sampling import Sampling
 from wim.tables.files import as_arrow, read_candidates, write_table

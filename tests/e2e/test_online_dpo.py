@@ -11,7 +11,7 @@ import torch
 
 from support.workflow_runs import Project, rows_computed, tiny_config
 from wim.errors import UserError
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 

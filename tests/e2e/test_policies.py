@@ -7,7 +7,7 @@ import pytest
 
 from support.workflow_runs import Project, tiny_config
 from wim.errors import UserError
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 SHARDS = 2

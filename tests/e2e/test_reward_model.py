@@ -11,7 +11,7 @@ import pytest
 from support.workflow_runs import Project, tiny_config
 from wim.errors import UserError
 from wim.evaluation.calibration import calibration
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.reward_models import RewardModelSettings
 from wim.tables.files import write_table
 from wim.tables.schemas import PAIRS

@@ -15,7 +15,7 @@ from wim.errors import UserError
 from wim.prompts.splits import slice_of
 from wim.rounds.convergence import check_convergence
 from wim.rounds.select import select_prompts
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.rounds import StopSettings
 from wim.tables.files import as_arrow, read_table, write_table
 from wim.tables.schemas import PAIRS, PROMPTS, Prompt

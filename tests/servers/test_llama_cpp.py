@@ -14,8 +14,7 @@ from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
 from wim.models.sources import fetch
 from wim.models.stage import stage_model
-from wim.settings.config import DEMO_MODELS
-from wim.settings.models import ModelSource
+from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.sampling import Sampling
 from wim.tables.schemas import Message
 

@@ -13,7 +13,7 @@ from support.workflow_runs import REPOSITORY, Project, job_counts, rows_computed
 from wim.engines.base import Completion, Request
 from wim.engines.remote.answers import unanswered
 from wim.errors import UserError
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.sampling import Sampling
 from wim.settings.topics import TopicSettings
 from wim.templates import read_templates

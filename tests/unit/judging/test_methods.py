@@ -19,8 +19,8 @@ from wim.judging.rate import judge_of
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import published_critique, published_number
 from wim.provenance.digest import canonical_json
-from wim.settings.config import load_config
 from wim.settings.judging import JudgeSettings
+from wim.settings.load import load_config
 from wim.settings.sampling import Sampling
 from wim.tables.files import as_arrow
 from wim.tables.ratings import Status

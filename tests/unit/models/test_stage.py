@@ -18,8 +18,7 @@ from wim.errors import UserError
 from wim.models.manifest import read_manifest
 from wim.models.stage import stage_model
 from wim.provenance.digest import digest_file, digest_of
-from wim.settings.config import DEMO_MODELS
-from wim.settings.models import ModelSource
+from wim.settings.models import DEMO_MODELS, ModelSource
 
 # A safetensors file without tensors: the length of the header, and the header.
 EMPTY_SAFETENSORS = (8).to_bytes(8, "little") + b"{}      "

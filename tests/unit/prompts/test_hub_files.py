@@ -12,7 +12,7 @@ import yaml
 
 from wim.errors import UserError
 from wim.prompts.ingest import ingest_prompts
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.prompts import PromptSettings, staged_path
 from wim.tables.files import read_table
 from wim.tables.schemas import PROMPTS

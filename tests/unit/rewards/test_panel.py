@@ -11,7 +11,7 @@ import pytest
 
 from wim.errors import UserError
 from wim.rewards.panel import combine_rewards
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import read_table, write_table
 from wim.tables.schemas import PANELS, REWARDS

@@ -16,7 +16,9 @@ from pydantic.fields import FieldInfo
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.settings import docs as reference
-from wim.settings.config import DEMO_MODELS, Config, load_config
+from wim.settings.config import Config
+from wim.settings.load import load_config
+from wim.settings.models import DEMO_MODELS
 from wim.settings.reading import expected_value, section_of
 from wim.settings.section import Section
 

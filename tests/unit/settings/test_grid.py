@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from wim.errors import UserError
-from wim.settings.config import Config, load_config
+from wim.settings.config import Config
 from wim.settings.grid import points
+from wim.settings.load import load_config
 
 
 def config(grid: Any, **more: Any) -> Config:

@@ -7,7 +7,8 @@ import pytest
 from trl import DPOConfig
 
 from wim.errors import UserError
-from wim.settings.config import Config, load_config
+from wim.settings.config import Config
+from wim.settings.load import load_config
 from wim.settings.losses import LOSSES, LossName
 from wim.settings.training import LOSS_OPTIONS, TrainingSettings
 from wim.training.dpo.trainer import loss_arguments

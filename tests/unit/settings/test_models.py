@@ -3,7 +3,7 @@
 import pytest
 
 from wim.errors import UserError
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.models import ModelSource
 
 URL = "https://api.example.org/v1"

@@ -42,7 +42,7 @@ follows, for new rows alone. If no shard changes, the jobs behind shard_prompts 
 
 def show_plan(arguments: Sequence[str]) -> int:
     """Print the plan of `snakemake ARGUMENTS`; the exit status, Snakemake's own if it fails."""
-    from wim.settings.config import load_config
+    from wim.settings.load import load_config
 
     command = [sys.executable, "-m", "wim.plan.dry_run", "--dry-run", "--nocolor", *arguments]
     done = subprocess.run(

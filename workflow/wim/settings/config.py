@@ -1,43 +1,32 @@
-"""The configuration: one pydantic model per section, read and refused in the user's terms."""
+"""The configuration: one pydantic model per section, and what follows from them together."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from wim.errors import UserError
 from wim.settings.arms import Arm
-from wim.settings.checks.models import model_problems
-from wim.settings.checks.names import unknown_names
-from wim.settings.checks.no_effect import contrastive_problems
-from wim.settings.checks.online import online_problems
-from wim.settings.checks.trained import trained_problems
-from wim.settings.comparisons import ComparisonSettings, comparison_problems
+from wim.settings.comparisons import ComparisonSettings
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.gate import RETEST, GateSettings
-from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
-from wim.settings.judging import JudgeSettings, unfit_for_conversations
-from wim.settings.models import DEMO_MODELS as DEMO_MODELS
-from wim.settings.models import ModelSource
+from wim.settings.judging import JudgeSettings
+from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.optimization import Parallel
 from wim.settings.pairs import PairSettings
-from wim.settings.policies import PolicySettings, taken_names
+from wim.settings.policies import PolicySettings
 from wim.settings.prompts import PromptSettings
-from wim.settings.reading import overlaid, validated, with_defaults
+from wim.settings.reading import overlaid
 from wim.settings.reward_models import RewardModelSettings
-from wim.settings.rewards import RewardSettings, unfit_judges, unfit_panels
-from wim.settings.rounds import RoundOverlay, RoundSettings, round_problems, with_counts_of_rounds
+from wim.settings.rewards import RewardSettings
+from wim.settings.rounds import RoundOverlay, RoundSettings
 from wim.settings.section import Name, Section
 from wim.settings.sft import SftSettings
 from wim.settings.training import TrainingSettings
 
-CHECKPOINT = re.compile(r".+-round\d+")
-
 
 class Config(Section):
-    """Everything that a run can be told."""
+    """All settings of a run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of sampling, of random tie-breaking and of training. Unit: none."""
@@ -118,73 +107,6 @@ class Config(Section):
     @classmethod
     def _with_embedded(cls, models: Any) -> Any:
         return {**DEMO_MODELS, **models} if isinstance(models, Mapping) else models
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> "Config":
-        """Every name that a section uses is defined, and an arm's own settings are valid."""
-        problems = unfit_judges(self.rewards, self.judges) + unfit_panels(self.rewards)
-        problems += unknown_names(self)
-        if any(arm.reward for arm in self.arms.values()) and self.dialogues.candidates < 2:
-            problems.append(
-                "dialogues.candidates: found 1, of which the arms can make no pairs; write at least "
-                "2, or `arms: {}` to end with the rewards."
-            )
-        if self.dialogues.judged == "conversations":
-            problems += unfit_for_conversations(self.judges)
-        actor, encoder = self.dialogues.actor, self.embeddings.encoder
-        problems += [
-            f"arms.{name}: found a name that ends as those of checkpoints do, in -round and a "
-            "number; write another one."
-            for name in self.arms
-            if CHECKPOINT.fullmatch(name)
-        ]
-        problems += model_problems(self.models, actor, encoder, self.arms)
-        problems += taken_names(self.policies)
-        starts = {name: self.start_of(name) for name in self.arms}
-        problems += trained_problems(self.models, self.sft, self.reward_models, starts, actor)
-        overlays: list[tuple[Callable[[str], Section], Iterable[str]]] = [
-            (self.policy_dialogues, self.policies),
-            (self.arm_pairs, self.arms),
-            (self.arm_training, self.arms),
-            (self.arm_rounds, self.arms),
-        ]
-        for settings_of, names in overlays:
-            for name in names:
-                try:
-                    settings_of(name)
-                except UserError as error:
-                    problems.append(str(error))
-        if not problems:
-            arms = {name: (arm, self.arm_pairs(name)) for name, arm in self.arms.items()}
-            problems = comparison_problems(self.comparisons, self.judges, self.rewards, arms)
-            problems += contrastive_problems(self)
-        if not problems:
-            for name, arm in self.arms.items():
-                if arm.method == "online_dpo":
-                    if self.parallel == "fsdp":
-                        problems.append(
-                            f"arms.{name}.method: online_dpo draws from the whole model, which "
-                            "parallel: fsdp shares out; write parallel: ddp."
-                        )
-                    label = self.rewards.get(arm.reward or "")
-                    training = self.arm_training(name)
-                    problems += online_problems(name, training, label, self.dialogues)
-        problems = problems or list(self._problems_of_rounds())
-        if problems:
-            raise UserError("\n".join(problems))
-        return self
-
-    def _problems_of_rounds(self) -> Iterator[str]:
-        for name, arm in self.arms.items():
-            judges = [self.judges[judge] for judge in self.judges_behind(arm.reward or "")]
-            fraction = self.prompts.eval_fraction
-            yield from round_problems(f"arms.{name}", arm, self.arm_rounds(name), judges, fraction)
-            for number in arm.by_round:
-                try:
-                    self.arm_pairs(name, number)
-                    self.arm_training(name, number)
-                except UserError as error:
-                    yield str(error)
 
     def policy_dialogues(self, policy: str) -> DialogueSettings:
         """The dialogues of whoever speaks: the actor, its checkpoints, or a named policy."""
@@ -278,20 +200,3 @@ class Config(Section):
         """Whether a checkpoint is the model of the judge of its own dialogues."""
         turn = self.round_of(policy)
         return turn is not None and self.arm_rounds(turn[0]).judge == "self"
-
-
-def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
-    """The configuration from its mapping; what is left out has its default.
-
-    Raises UserError with one line per problem: the source (the file's name), the key, what
-    was found, what to write.
-    """
-    try:
-        written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
-        try:
-            written = with_counts_of_rounds(written)
-            return validated(Config, with_defaults(Config, written), "")
-        except UserError as error:
-            raise UserError(in_terms_of_grids(str(error), values)) from None
-    except UserError as error:
-        raise UserError(f"{source}: " + str(error).replace("\n", f"\n{source}: ")) from None

@@ -1,6 +1,5 @@
 """Settings of a judge: the model, its method, and its templates."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -26,8 +25,6 @@ UNUSED = {
     },
 }
 SINGLE_CALL_TOKENS = 64
-# Methods that have templates about whole conversations.
-OF_CONVERSATIONS = ("structured", "single_call")
 
 
 class JudgeSettings(Section):
@@ -121,13 +118,3 @@ class JudgeSettings(Section):
                 "answer; write attempts: 1, or a sampling.temperature above 0, such as 0.6"
             )
         return self
-
-
-def unfit_for_conversations(judges: Mapping[str, JudgeSettings]) -> list[str]:
-    """In words, the judges whose method cannot read a whole conversation."""
-    return [
-        f"judges.{name}.method: found '{judge.method}', which reads single turns; write structured or "
-        "single_call, or dialogues.judged: turns."
-        for name, judge in judges.items()
-        if judge.method not in OF_CONVERSATIONS
-    ]

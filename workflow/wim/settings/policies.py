@@ -1,15 +1,10 @@
 """Settings of further speakers, such as teachers, beside the actor."""
 
-import re
-from collections.abc import Collection
 from typing import Any
 
 from pydantic import Field
 
 from wim.settings.section import Name, Section
-
-# Policies that the workflow itself names: the actor, labelled pairs, and arms' checkpoints.
-TAKEN = re.compile(r"base|labelled|retest|references|.+-round\d+")
 
 
 class PolicySettings(Section):
@@ -29,14 +24,3 @@ class PolicySettings(Section):
         """What the policy sets otherwise than `dialogues`."""
         own = {} if self.candidates is None else {"candidates": self.candidates}
         return {"actor": self.model, "sampling": self.sampling, **own}
-
-
-def taken_names(policies: Collection[str]) -> list[str]:
-    """One line for each policy whose name the workflow needs for another."""
-    return [
-        f"policies.{name}: the workflow itself gives this name (base is the actor, labelled and "
-        "retest the gate's pairs, references the prompts' own answers, <arm>-round<number> a "
-        "checkpoint); write another one."
-        for name in policies
-        if TAKEN.fullmatch(name)
-    ]

@@ -1,6 +1,5 @@
 """Settings of a named reward."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +7,7 @@ from pydantic import Field, model_validator
 from wim.settings.section import Name, Section
 
 if TYPE_CHECKING:
-    from wim.settings.judging import JudgeSettings
+    pass
 
 OF_PANEL = {"of", "by", "at_least"}
 # The settings that a kind has no use for.
@@ -23,22 +22,6 @@ UNUSED = {
     "random": {"zeta", "rating", *OF_PANEL},
     "panel": {"judge", "zeta", "rating"},
 }
-# The unit of a kind's rewards; all others are on the scale of a cosine.
-UNITS = {
-    "published": "published points",
-    "nothing_missing": "nats",
-    "reward_model": "log-odds",
-    "length": "tokens",
-}
-SCALE = "points of -1 to 1"
-# The judge that a kind needs, and why.
-NEEDS = {
-    "published": ("upstream", "asks and parses as published"),
-    "nothing_missing": ("structured", "records that log-probability"),
-    "reward_model": ("reward_model", "gives that number"),
-}
-# What a judge without words and without a scale is enough for.
-OF_NUMBER_ALONE = ("reward_model", "length", "random")
 
 
 class RewardSettings(Section):
@@ -115,44 +98,3 @@ class RewardSettings(Section):
                 f"most {len(self.of)}"
             )
         return self
-
-
-def unfit_judges(
-    rewards: Mapping[str, RewardSettings], judges: "Mapping[str, JudgeSettings]"
-) -> list[str]:
-    """In words, the rewards whose judge cannot give what their kind is made of."""
-    problems = []
-    for name, reward in rewards.items():
-        judge = judges.get(reward.judge or "")
-        method, why = NEEDS.get(reward.kind, (None, ""))
-        if judge and method not in (None, judge.method):
-            problems.append(
-                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge of the method "
-                f"{method}, as that {why}; judges.{reward.judge}.method is {judge.method}."
-            )
-        elif judge and judge.method == "reward_model" and reward.kind not in OF_NUMBER_ALONE:
-            problems.append(
-                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge's words and scale, "
-                f"and judges.{reward.judge} is a reward model, which gives a number alone; write "
-                "kind: reward_model."
-            )
-    return problems
-
-
-def unfit_panels(rewards: Mapping[str, RewardSettings]) -> list[str]:
-    """In words, the panels whose members cannot be taken together: panels, or of several units."""
-    problems = []
-    for name, panel in rewards.items():
-        members = [member for member in panel.of if member in rewards]
-        if nested := [member for member in members if rewards[member].kind == "panel"]:
-            problems.append(
-                f"rewards.{name}.of: found '{nested[0]}', itself a panel; write its members instead."
-            )
-        units = {member: UNITS.get(rewards[member].kind, SCALE) for member in members}
-        if len(set(units.values())) > 1:
-            found = ", ".join(f"{member} in {unit}" for member, unit in units.items())
-            problems.append(
-                f"rewards.{name}.of: found {found}; a mean over several units says nothing: write "
-                "members of one."
-            )
-    return problems

@@ -1,6 +1,6 @@
 """Settings of rounds: each takes the checkpoint of the one before as the actor."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -8,8 +8,7 @@ from pydantic import Field
 from wim.settings.section import Section
 
 if TYPE_CHECKING:
-    from wim.settings.arms import Arm
-    from wim.settings.judging import JudgeSettings
+    pass
 
 
 class StopSettings(Section):
@@ -83,45 +82,3 @@ def _counted(section: Any) -> Any:
     rounds = section.get("rounds")
     number = isinstance(rounds, int | float | str) and not isinstance(rounds, bool)
     return {**section, **({"rounds": {"count": rounds}} if number else {})}
-
-
-def round_problems(
-    key: str,
-    arm: "Arm",
-    rounds: RoundSettings,
-    judges: "Iterable[JudgeSettings]",
-    eval_fraction: float,
-) -> Iterator[str]:
-    """One line for each setting of an arm's rounds that does not fit the others.
-
-    judges: those behind its reward.
-    """
-    own_pairs = arm.comparison or arm.method == "online_dpo"
-    if own_pairs and (rounds.count > 1 or rounds.prompts == "fresh"):
-        yield (
-            f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, of "
-            "all prompts; write rounds: {count: 1, prompts: same} for it."
-        )
-    if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
-        yield (
-            f"{key}.rounds.judge: found self, and its judge is a reward model, in whose place no "
-            "checkpoint can be; write initial."
-        )
-    if rounds.slices is not None and rounds.prompts == "same":
-        yield f"{key}.rounds.slices: it acts with prompts: fresh alone; leave it out."
-    elif (rounds.slices_of_prompts or rounds.count) < rounds.count:
-        yield (
-            f"{key}.rounds.slices: found {rounds.slices} for {rounds.count} rounds, each of which "
-            f"needs one; write at least {rounds.count}."
-        )
-    if rounds.stop and rounds.stop.metric == "held_out_accuracy" and not eval_fraction:
-        yield (
-            f"{key}.rounds.stop.metric: found held_out_accuracy, and prompts.eval_fraction is 0, so "
-            "that no pair is held out; write pair_margin, or hold prompts out."
-        )
-    for number in sorted(arm.by_round):
-        if not 1 <= number <= rounds.count:
-            yield (
-                f"{key}.by_round.{number}: there is no such round; rounds are counted from 1, and "
-                f"the arm has {rounds.count}."
-            )

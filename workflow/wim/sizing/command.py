@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _config(path: Path | None) -> "Config":
     import yaml
 
-    from wim.settings.config import load_config
+    from wim.settings.load import load_config
 
     if path is None and not CONFIG.exists():
         return load_config({})

@@ -5,8 +5,8 @@ import yaml
 
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
-from wim.settings.checks.no_effect import idle_settings
-from wim.settings.config import load_config
+from wim.settings.checks.no_effect import settings_without_effect
+from wim.settings.load import load_config
 
 MODELS = """
 models:
@@ -20,7 +20,7 @@ def said(text: str) -> list[str]:
     own = yaml.safe_load(text)
     models = yaml.safe_load(MODELS)["models"] | own.pop("models", {})
     values = {"models": models, **own}
-    return list(idle_settings(load_config(values), values))
+    return list(settings_without_effect(load_config(values), values))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_setting_without_effect_is_said_with_its_reason(text: str, key: str, w
 )
 def test_the_projects_own_configurations_have_no_such_settings(path) -> None:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert list(idle_settings(load_config(values), values)) == []
+    assert list(settings_without_effect(load_config(values), values)) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.models.manifest import write_manifest
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.training import TrainingSettings
 from wim.tables.files import write_table
 from wim.tables.schemas import PAIRS

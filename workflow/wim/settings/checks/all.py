@@ -1,0 +1,49 @@
+"""All checks of a configuration that go beyond a single section."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from wim.errors import UserError
+from wim.settings.checks import (
+    arms,
+    comparisons,
+    conversations,
+    models,
+    names,
+    no_effect,
+    online,
+    rewards,
+    rounds,
+    trained,
+)
+
+if TYPE_CHECKING:
+    from wim.settings.config import Config
+
+Check = Callable[["Config"], Iterator[str]]
+# A group runs only if the groups before it found nothing: it relies on what they check.
+GROUPS: tuple[tuple[Check, ...], ...] = (
+    (
+        rewards.problems,
+        names.problems,
+        arms.problems,
+        conversations.problems,
+        models.problems,
+        trained.problems,
+    ),
+    (comparisons.problems, no_effect.problems),
+    (online.problems,),
+    (rounds.problems,),
+)
+
+
+def check(config: "Config") -> None:
+    """Check a configuration whose sections are valid by themselves.
+
+    Raises:
+        UserError: One line for each problem: the key, what was found, and what to write.
+    """
+    for group in GROUPS:
+        problems = [line for problems_of in group for line in problems_of(config)]
+        if problems:
+            raise UserError("\n".join(problems))
