@@ -72,7 +72,7 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
 
 def test_presets_have_the_published_hyperparameters() -> None:
     wim = preset("what-is-missing")
-    assert wim.rewards.score[wim.arms["wim"].reward].zeta == 1.0
+    assert wim.rewards[wim.arms["wim"].reward].zeta == 1.0
     training = wim.arm_training("wim")
     assert (training.beta, training.learning_rate, training.epochs) == (0.1, 5e-7, 3)
     assert (training.batch_size, training.scheduler, training.warmup) == (64, "linear", 0)
