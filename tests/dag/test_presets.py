@@ -77,7 +77,7 @@ def test_presets_have_the_published_hyperparameters() -> None:
     assert (training.beta, training.learning_rate, training.epochs) == (0.1, 5e-7, 3)
     assert (training.batch_size, training.scheduler, training.warmup) == (64, "linear", 0)
     assert training.lora is not None and (training.lora.rank, training.lora.alpha) == (16, 16)
-    assert wim.judges["reference"].model == wim.dialogues.generate.actor
+    assert wim.judges["reference"].model == wim.dialogues.actor
 
     tldr = preset("what-is-missing-tldr")
     assert "Qwen3-4B-Instruct-2507" in tldr.models[tldr.dialogues.actor].source
