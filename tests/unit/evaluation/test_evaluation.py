@@ -371,7 +371,7 @@ def test_a_pair_is_read_with_its_label_and_named_by_its_content(tmp_path) -> Non
         ([{"input": "Hi", "label": 1}], "row 1 has no texts"),
         ([{**ROW, "output_1": 3}], "row 1 has no texts"),
         (["Hi"], "row 1 has no texts"),
-        ([ROW, {**ROW, "label": 1}], "row 2 tells a pair that stands above"),
+        ([ROW, {**ROW, "label": 1}], "row 2 repeats a pair"),
     ],
 )
 def test_a_file_of_another_form_is_refused_by_row(tmp_path, content, said) -> None:

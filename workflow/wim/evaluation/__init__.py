@@ -1,1 +1,1 @@
-"""How far a judge or a reward is to be trusted: its verdicts beside those of people."""
+"""How far judges and rewards can be trusted: what they say compared with what people say."""

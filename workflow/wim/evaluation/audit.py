@@ -1,8 +1,8 @@
-"""The critique audit: whether a judge's critiques speak of the response that they are about.
+"""The critique audit: whether a judge's critiques are about the response that they criticise.
 
-The cosine of response and critique is a reward only as far as the critique is about the response.
-What speaks against it: a cosine no higher with another response, words copied from the response or
-the template, a cosine that follows length, texts that the encoder cut off.
+The cosine of response and critique measures a response only if the critique is about it. Evidence
+against that: a cosine as high with another response, words copied from the response or the
+template, a cosine that follows length, and texts that the encoder cut off.
 """
 
 import logging
@@ -35,16 +35,26 @@ JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 @dataclass(frozen=True)
 class Audit:
-    """A judge's critiques. Means are over prompts; what is not defined has n 0 and is null.
+    """The figures of a judge's critiques.
 
-    judgements: all; critiques: those that name something, which all figures but nothing_missing
-    are of. nothing_missing: share of the usable judgements. own, shuffled: mean cosine with the own
-    response, and with one of another prompt, drawn by seed; specificity: their mean difference;
-    own_is_closer: share of critiques that are closer to their own. from_*: mean share of a
-    critique's five-word sequences that stand in the response, the template, or the examples that
-    the template spells out. by_*: Spearman's correlation of the own cosine with the response's
-    tokens and the critique's words. *_cut: texts longer than the encoder reads. *_counts: of the
-    cosines, in BINS equal bins of -1 to 1.
+    Means are over prompts; what is not defined has n 0 and is null. All figures but judgements
+    and nothing_missing are of the critiques that name something.
+
+    Attributes:
+        judgements: How many there are.
+        critiques: How many of them name something.
+        nothing_missing: The share of usable judgements that name nothing.
+        own, shuffled: Mean cosine with the critique's own response, and with the response to
+            another prompt, sampled by seed.
+        specificity: The mean difference of these two cosines.
+        own_is_closer: The share of critiques that are closer to their own response.
+        from_response, from_template, from_examples: Mean share of a critique's five-word
+            sequences that appear in the response, in the template, or in the examples that the
+            template spells out.
+        by_response_length, by_critique_length: Spearman's correlation of the own cosine with the
+            response's tokens, and with the critique's words.
+        responses_cut, critiques_cut: Texts longer than the encoder reads.
+        own_counts, shuffled_counts: The cosines in BINS equal bins of -1 to 1.
     """
 
     judgements: int
@@ -73,18 +83,22 @@ def audit_critiques(
     seed: int,
     output: Path,
 ) -> None:
-    """The audit of one judge's critiques, as JSON.
+    """Write the audit of one judge's critiques as JSON.
 
-    embeddings: none where no reward is made of them; then no cosine is defined. template: what the
-    judge was asked for its critique by.
+    Args:
+        dialogues, ratings: The shards, in one order.
+        embeddings: The shards; empty if no reward uses them, and then no cosine is defined.
+        template: The template of the query for the critique.
+        seed: By which critiques are shuffled.
+        output: The audit.
     """
     import pandas as pd
 
     text = template.read_text(encoding="utf-8")
     parts = []
-    for place, shard in enumerate(zip(dialogues, ratings, strict=True)):
+    for place, (said, rated) in enumerate(zip(dialogues, ratings, strict=True)):
         rows = judged_candidates(
-            read_candidates(shard[0], OF_DIALOGUES), read_table(shard[1], RATINGS, OF_RATINGS)
+            read_candidates(said, OF_DIALOGUES), read_table(rated, RATINGS, OF_RATINGS)
         )
         parts.append(audited(rows, embeddings[place] if embeddings else None, text, seed))
     audit = described(pd.concat(parts, ignore_index=True))
@@ -97,9 +111,13 @@ def audit_critiques(
 def audited(
     rows: "pd.DataFrame", embeddings: Path | None, template: str, seed: int
 ) -> "pd.DataFrame":
-    """A shard's judgements with what the audit is made of; NaN where there is no critique.
+    """A shard's judgements with the columns that the audit uses; NaN where there is no critique.
 
-    rows: status, wim, completion and completion_tokens of each candidate.
+    Args:
+        rows: prompt_id, status, wim, completion and completion_tokens by candidate_id.
+        embeddings: The shard's, if there are any.
+        template: The text of the critique's template.
+        seed: By which critiques are shuffled.
     """
     named = rows[rows["status"] == Status.OK]
     others = {
@@ -134,7 +152,7 @@ def audited(
 
 
 def described(rows: "pd.DataFrame") -> Audit:
-    """The figures of rows as `audited` gives them."""
+    """The figures of rows from `audited`."""
     named = rows[rows["status"] == Status.OK]
     prompts = named["prompt_id"].to_numpy(object)
     usable = int(rows["status"].isin(USABLE).sum())
@@ -176,7 +194,7 @@ def _histogram(cosines: "np.ndarray[Any, Any]") -> tuple[int, ...]:
 
 
 def read_audit(path: Path) -> Audit:
-    """An audit as `audit_critiques` wrote it; UserError for a file of another form."""
+    """Read an audit that `audit_critiques` wrote; raises UserError for another file."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def draw_critiques(audits: "Mapping[str, Audit]", path: Path) -> None:
-    """A row for each judge: its critiques' cosines with their own response and a shuffled one."""
+    """Draw a row for each judge: its critiques' cosines with their own and a shuffled response."""
     import numpy as np
 
     rows = max(1, len(audits))
@@ -34,7 +34,7 @@ def draw_critiques(audits: "Mapping[str, Audit]", path: Path) -> None:
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(loc="upper left", frameon=False, fontsize=9.5)
             else:
-                axes.text(0, 0.5, "no cosine: no reward is made of it", ha="center", color=GREY)
+                axes.text(0, 0.5, "no cosine: no reward uses it", ha="center", color=GREY)
                 axes.set_ylim(0, 1)
         grid[-1].set_xlim(-1, 1)
         grid[-1].set_xlabel("cosine of critique and response")

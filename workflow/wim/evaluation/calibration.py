@@ -1,4 +1,4 @@
-"""Calibration: whether what is said with probability p comes true that often."""
+"""Calibration: whether predictions of probability p come true with frequency p."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,13 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a probability of preference fares. accuracy: share above one half; ties count half.
+    """How well probabilities of preference predict the known preferences.
 
-    log_loss: in nats; ln 2 is that of a coin. expected_calibration_error: the mean distance of
-    predicted and observed over the bins, by their pairs (Guo et al. 2017, arXiv 1706.04599).
+    Attributes:
+        accuracy: The share predicted above one half; ties count half.
+        log_loss: In nats; a coin has ln 2.
+        expected_calibration_error: The mean distance of predicted and observed over the bins,
+            weighted by their pairs (Guo et al. 2017, arXiv 1706.04599).
     """
 
     pairs: int
@@ -34,9 +37,15 @@ class Calibration:
 def calibration(margins: Sequence[float], bins: int) -> Calibration:
     """Calibration of sigmoid(margin), where the first of each pair is known to be preferred.
 
-    margins: (pairs,) log-odds, first minus second. Each pair is counted from its likelier side, at
-    a confidence between 1/2 and 1, since which response stands first says nothing; the bins, of
-    equal width, share that range out. Raises ValueError without a pair.
+    Each pair is counted from its likelier side, at a confidence between 1/2 and 1, since the order
+    of the two responses means nothing.
+
+    Args:
+        margins: (pairs,) log-odds, first minus second.
+        bins: How many bins of equal width divide the range 1/2 to 1.
+
+    Raises:
+        ValueError: If there is no pair.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Pairs of responses that people have labelled, and what a judge or a reward says of them."""
+"""Pairs of responses that people have labelled, and the judgements of judges and rewards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class LabelledPair:
     def candidates(self) -> tuple[Candidate, Candidate]:
         """a and b as candidates, for a judge that rates them one by one.
 
-        No model is behind them: their tokens are counted as words.
+        No model generated them: their words are counted as tokens.
         """
         prompt = row_id(list(self.context))
         a, b = (
@@ -59,10 +59,12 @@ class LabelledPair:
 
 @dataclass(frozen=True)
 class PairJudgement:
-    """Who wins a pair with a shown first, and with b shown first; None where the judge failed.
+    """The winner of a pair in both orders of display; None where the judge failed.
 
-    A judge that sees one response at a time gives both orders the same. statuses: of the calls
-    behind it.
+    Attributes:
+        in_order, swapped: The winner with a shown first, and with b shown first. A judge that
+            sees one response at a time has the same winner in both.
+        statuses: The statuses of the judge's calls.
     """
 
     pair_id: str
@@ -72,7 +74,7 @@ class PairJudgement:
 
     @property
     def winner(self) -> Winner | None:
-        """The winner that both orders name, else `tie`; None if one of them failed."""
+        """The winner if it is the same in both orders, else `tie`; None if one order failed."""
         if self.in_order is None or self.swapped is None:
             return None
         return self.in_order if self.in_order == self.swapped else "tie"
@@ -83,14 +85,14 @@ def of_scores(
     scores: tuple[float | None, float | None],
     statuses: tuple[str, str] = (Status.OK.value, Status.OK.value),
 ) -> PairJudgement:
-    """The judgement of two scores, a's and b's: the higher wins, equal ones tie, a missing one fails."""
+    """The judgement of the scores of a and b: the higher wins; it fails if one is missing."""
     a, b = scores
     won = None if a is None or b is None else _winner(a - b)
     return PairJudgement(pair_id, won, won, statuses)
 
 
 def of_comparison(row: Comparison) -> PairJudgement:
-    """The judgement of a comparison, order by order."""
+    """The judgement of a comparison in both orders."""
     return PairJudgement(
         row.pair_id,
         _chosen(row.logprob_a_shown_first, row.logprob_b_shown_second),
@@ -100,7 +102,7 @@ def of_comparison(row: Comparison) -> PairJudgement:
 
 
 def longer_wins(pairs: Sequence[LabelledPair]) -> list[PairJudgement]:
-    """The judge that prefers the longer response, in characters, and knows nothing else."""
+    """The judgements of a baseline that prefers the longer response, in characters."""
     return [of_scores(pair.pair_id, (len(pair.response_a), len(pair.response_b))) for pair in pairs]
 
 

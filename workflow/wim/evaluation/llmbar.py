@@ -2,7 +2,7 @@
 
 LLMBar: Zeng et al. 2023 (arXiv 2310.07641), github.com/princeton-nlp/LLMBar. A file is a JSON list
 of {input, output_1, output_2, label}, where label is the number of the better output. A file of
-recorded judgements has the same rows with `results`: a judge's words in both orders, or its two
+recorded judgements has the same rows with `results`: a judge's raw text in both orders, or its two
 scores.
 """
 
@@ -18,7 +18,7 @@ from wim.provenance.digest import row_id
 from wim.tables.ratings import Status
 
 FORM = "expected a list of {input, output_1, output_2, label}, where label is 1 or 2"
-# How a recorded judge names the better output: how its words or a line begin, or in a conclusion.
+# How a recorded judge names the better output: at the start of a line, or in a conclusion.
 CHOICES = {
     "opening": (r"(?:^|\n) ?Output \(a\)", r"(?:^|\n) ?Output \(b\)"),
     "conclusion": (r"Output \(a\) is better\b", r"Output \(b\) is better\b"),
@@ -28,13 +28,13 @@ CHOICES = {
 def read_labelled_pairs(path: Path) -> list[LabelledPair]:
     """The pairs of a file in LLMBar's format, with output_1 as a.
 
-    Raises UserError, with file and row, for a file of another form and for a pair told twice.
+    Raises UserError, with file and row, for a file of another form and for a repeated pair.
     """
     pairs: dict[str, LabelledPair] = {}
     for place, row in _rows(path):
         pair = _pair(row)
         if pair.pair_id in pairs:
-            raise UserError(f"{path}: row {place} tells a pair that stands above; leave one out.")
+            raise UserError(f"{path}: row {place} repeats a pair; leave one out.")
         pairs[pair.pair_id] = pair
     return list(pairs.values())
 
@@ -42,10 +42,15 @@ def read_labelled_pairs(path: Path) -> list[LabelledPair]:
 def read_recorded(
     path: Path, choice: Literal["opening", "conclusion"] = "opening"
 ) -> list[PairJudgement]:
-    """A judge's recorded verdicts on the pairs of a file; two scores are compared.
+    """A judge's recorded judgements of the pairs of a file; of two scores the higher wins.
 
-    choice: how the judge was asked to name the better output. As in the published evaluation, the
-    first output counts where its words name both. Raises UserError as `read_labelled_pairs`.
+    Args:
+        path: The file.
+        choice: How the judge was asked to name the better output. As in the published evaluation,
+            the first output counts if the text names both.
+
+    Raises:
+        UserError: With file and row, for a file of another form.
     """
     found = []
     for place, row in _rows(path):
@@ -84,10 +89,10 @@ def _is_map(row: object) -> bool:
 
 
 def _pair(row: Mapping[str, Any]) -> LabelledPair:
-    asked, first, second = row["input"], row["output_1"], row["output_2"]
+    prompt, first, second = row["input"], row["output_1"], row["output_2"]
     return LabelledPair(
-        pair_id=row_id([asked, first, second]),
-        context=({"role": "user", "content": asked},),
+        pair_id=row_id([prompt, first, second]),
+        context=({"role": "user", "content": prompt},),
         response_a=first,
         response_b=second,
         better="a" if row["label"] == 1 else "b",

@@ -15,17 +15,24 @@ from wim.statistics import Estimate, coin, mean_of
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """A judge's verdicts on labelled pairs. A judged pair has a verdict in both orders.
+    """The figures of a judge's judgements of labelled pairs.
 
-    accuracy: over judged pairs; each order counts 1, a tie 1/2. accuracy_failures_wrong: over all
-    pairs, a failed order counted as wrong; this is LLMBar's figure (Zeng et al. 2023,
-    arXiv 2310.07641). accuracy_decided: over the pairs with a winner in both orders. consistency:
-    share of judged pairs with the same verdict in both orders. position_bias: share of verdicts for
-    the response shown first, less that for the second, -1..1. tie_rate: share of judged pairs
-    without a winner in both orders. better_is_shorter, better_is_longer: accuracy where people
-    prefer that response, by characters. longer_wins: accuracy of preferring the longer one, on
-    all pairs. chance: of a coin, with the range of its accuracy on as many pairs as were judged.
-    statuses: of all calls.
+    Attributes:
+        pairs: How many were labelled.
+        judged: How many the judge judged in both orders.
+        accuracy: Over judged pairs; each order counts 1, a tie 1/2.
+        accuracy_failures_wrong: Over all pairs, a failed order counted as wrong; this is LLMBar's
+            figure (Zeng et al. 2023, arXiv 2310.07641).
+        accuracy_decided: Over the pairs with a winner in both orders.
+        consistency: The share of judged pairs with the same outcome in both orders.
+        position_bias: The share of outcomes for the response shown first, minus the share for the
+            second, -1 to 1.
+        tie_rate: The share of judged pairs without a winner in both orders.
+        better_is_shorter, better_is_longer: Accuracy where people prefer the shorter, or the
+            longer, response, by characters.
+        longer_wins: The accuracy of preferring the longer response, on all pairs.
+        chance: A coin's accuracy, with its range on as many pairs as were judged.
+        statuses: Counts of the statuses of all calls.
     """
 
     pairs: int
@@ -46,9 +53,10 @@ class PairStatistics:
 def pair_statistics(
     pairs: Sequence[LabelledPair], judgements: Iterable[PairJudgement], seed: int
 ) -> PairStatistics:
-    """What a judge's verdicts on labelled pairs come to.
+    """The figures of a judge's judgements of labelled pairs.
 
-    Raises ValueError if the judgements are not one for each pair.
+    Raises:
+        ValueError: If the judgements are not one for each pair.
     """
     of = _by_pair(pairs, judgements)
     judged = [pair for pair in pairs if of[pair.pair_id].winner]
@@ -76,13 +84,13 @@ def pair_statistics(
 
 
 def credit(pair: LabelledPair, judgement: PairJudgement) -> float:
-    """How right a judgement is, 0..1, mean of both orders; a tie is half right, a failure wrong."""
+    """How right a judgement is, 0 to 1, mean of both orders; a tie is half right, a failure wrong."""
     values = {pair.better: 1.0, "tie": 0.5}
     return sum(values.get(won or "", 0.0) for won in (judgement.in_order, judgement.swapped)) / 2
 
 
 def lean_to_first(judgement: PairJudgement) -> float:
-    """How far a judgement goes with the place: 1 if the first wins in both orders, -1 the second."""
+    """How far a judgement prefers a position: 1 if the first wins in both orders, -1 the second."""
     in_order = {"a": 1.0, "b": -1.0}.get(judgement.in_order or "", 0.0)
     swapped = {"b": 1.0, "a": -1.0}.get(judgement.swapped or "", 0.0)
     return (in_order + swapped) / 2
@@ -91,7 +99,8 @@ def lean_to_first(judgement: PairJudgement) -> float:
 def stability(runs: Sequence[Iterable[PairJudgement]], seed: int) -> Estimate:
     """Test-retest: the share of equal winners among every two runs of a judge, mean over pairs.
 
-    A run that failed on a pair is left out there, a pair with fewer than two runs altogether.
+    A run that failed on a pair does not count for that pair; a pair with fewer than two runs does
+    not count at all.
     """
     winners: dict[str, list[str]] = {}
     for run in runs:
@@ -123,6 +132,6 @@ def _consistent(judgement: PairJudgement) -> float:
 
 
 def _better_by(pair: LabelledPair) -> int:
-    """Characters that the better response is longer by."""
+    """By how many characters the better response is longer."""
     lead = len(pair.response_a) - len(pair.response_b)
     return lead if pair.better == "a" else -lead
