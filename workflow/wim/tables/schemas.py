@@ -1,10 +1,20 @@
-"""The tables between the stages: the rows, and one schema each. On disk: table_files.py."""
+"""The tables between the stages: each is a dataclass, whose annotations are its columns.
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+How they are written and read: wim.tables.files. What each column means: docs/reference/tables.md.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_args, get_type_hints, is_typeddict
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# A list of float32 of the table's dimension.
+Vector = Annotated[list[float], "vector"]
+# A row's own seed, which 32 bits do not hold.
+Seed = Annotated[int, "int64"]
 
 
 class Message(TypedDict):
@@ -12,6 +22,15 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+class Member(TypedDict):
+    """The reward that a member of a panel gives a candidate."""
+
+    member: str
+    judge: str
+    status: str
+    reward: float | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,7 @@ class Prompt:
 class Candidate:
     """A completion in its context. Candidates of one dialogue and turn share their context.
 
-    Those that are not `judged` are what a speaker said from whom nothing is learnt.
+    Those that are not `judged` are the turns of a speaker that does not learn.
     """
 
     candidate_id: str
@@ -41,43 +60,50 @@ class Candidate:
     sample: int
     context: list[Message]
     completion: str
+    judged: bool = field(default=True, kw_only=True)
     continued: bool
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
-    seed: int
+    seed: Seed
     model_digest: str
-    judged: bool = True
 
 
 @dataclass(frozen=True)
 class Rating:
-    """A judge's view of a candidate. `raw` holds the judge's own words, whatever the status."""
+    """A judge's view of a candidate. `raw` is the judge's raw text, whatever the status."""
 
     candidate_id: str
     judge: str
     status: str
     rating: int | None
     rating_expected: float | None
+    rating_source: str | None = field(default=None, kw_only=True)
     wim: str | None
     nothing_missing_logprob: float | None
     raw: str
     attempts: int
     tokens: int
     judge_digest: str
-    rating_source: str | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A judge's view of two responses, a and b, shown in both orders.
 
-    winner: `a` or `b` where both orders agree, else `tie`; None for a failed judgement.
-    preference_a: probability that a is chosen, mean of both orders. logprob_*: in nats.
-    source: what they are read from, `logprobs` or `samples`. a_id, b_id: the candidates.
+    Attributes:
+        a_id, b_id: The candidates.
+        winner: `a` or `b` if both orders agree, else `tie`; None for a failed judgement.
+        preference_a: Probability that a is chosen, mean of both orders.
+        logprob_a_shown_first, logprob_b_shown_second, logprob_b_shown_first,
+            logprob_a_shown_second: In nats.
+        source: What they are read from, `logprobs` or `samples`.
     """
 
     pair_id: str
+    prompt_id: str = field(default="", kw_only=True)
+    a_id: str = field(default="", kw_only=True)
+    b_id: str = field(default="", kw_only=True)
     judge: str
     status: str
     winner: str | None
@@ -86,183 +112,131 @@ class Comparison:
     logprob_b_shown_second: float | None
     logprob_b_shown_first: float | None
     logprob_a_shown_second: float | None
+    source: str | None = field(default=None, kw_only=True)
     judge_digest: str
-    source: str | None = None
-    prompt_id: str = ""
-    a_id: str = ""
-    b_id: str = ""
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A candidate's reward by one judge; None where the judgement failed."""
+
+    candidate_id: str
+    prompt_id: str
+    turn: int
+    judge: str
+    status: str
+    cosine: float | None
+    rating_scaled: float | None
+    reward: float | None
+
+
+@dataclass(frozen=True)
+class PanelReward(Reward):
+    """A candidate's reward by a panel, and what it is made of."""
+
+    with_reward: int
+    members: list[Member]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A preference, in TRL's conversational form."""
+
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+    prompt_id: str
+    split: str
+    score_chosen: float
+    score_rejected: float
+    margin: float
+    chosen_id: str
+    rejected_id: str
+    chosen_model: str
+    rejected_model: str
+    judge: str
+    reward: str
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A candidate and one judge's critique of it as vectors of unit length."""
+
+    candidate_id: str
+    judge: str
+    response_embedding: Vector
+    wim_embedding: Vector | None
+    response_truncated: bool
+    wim_truncated: bool
+    encoder_digest: str
 
 
 Row = Prompt | Candidate | Rating | Comparison
-ROW_GROUP = 2**16
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's name, its columns as (name, type) with `?` for nullable, and its order."""
+    """A table of rows of one dataclass.
+
+    Attributes:
+        name: Recorded in the file.
+        row: The dataclass; its annotations are the columns, those that may be None are nullable.
+        key: The columns that order the rows.
+        dimension: Components of the table's vectors.
+    """
 
     name: str
-    columns: tuple[tuple[str, str], ...]
+    row: type
     key: tuple[str, ...]
+    dimension: int = 0
 
-    @property
+    @cached_property
     def schema(self) -> "pa.Schema":
         """The Arrow schema, with the table's name as its only metadata."""
         import pyarrow as pa
 
-        fields = [
-            pa.field(name, _arrow_type(kind.rstrip("?")), nullable=kind.endswith("?"))
-            for name, kind in self.columns
-        ]
+        fields = []
+        for name, annotation in get_type_hints(self.row, include_extras=True).items():
+            kind = _arrow_type(_not_none(annotation), self.dimension)
+            fields.append(pa.field(name, kind, nullable=NoneType in get_args(annotation)))
         return pa.schema(fields, metadata={"wim.table": self.name})
 
 
-def _arrow_type(kind: str) -> "pa.DataType":
+def _not_none(annotation: Any) -> Any:
+    """The annotation that is left of `X | None`; any other is itself."""
+    members = get_args(annotation)
+    return members[0] if NoneType in members else annotation
+
+
+def _arrow_type(annotation: Any, dimension: int = 0) -> "pa.DataType":
+    """The Arrow type of a column's annotation."""
     import pyarrow as pa
 
-    message = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
-    member = pa.struct(
-        [(name, pa.string()) for name in ("member", "judge", "status")] + [("reward", pa.float64())]
-    )
-    types = {
-        "text": pa.string(),
-        "bool": pa.bool_(),
-        "int": pa.int32(),
-        "seed": pa.int64(),
-        "float": pa.float64(),
-        "messages": pa.list_(message),
-        "members": pa.list_(member),
-    }
-    if kind.startswith("vector:"):
-        return pa.list_(pa.float32(), int(kind.removeprefix("vector:")))
-    return types[kind]
+    if annotation == Vector:
+        return pa.list_(pa.float32(), dimension)
+    if annotation == Seed:
+        return pa.int64()
+    if is_typeddict(annotation):
+        # In a struct every value may be null, as Parquet readers expect it.
+        hints = get_type_hints(annotation)
+        return pa.struct([(name, _arrow_type(_not_none(each))) for name, each in hints.items()])
+    if get_args(annotation):
+        return pa.list_(_arrow_type(get_args(annotation)[0]))
+    types = {str: pa.string(), bool: pa.bool_(), int: pa.int32(), float: pa.float64()}
+    return types[annotation]
 
 
-PROMPTS = Table(
-    "prompts",
-    (
-        ("prompt_id", "text"),
-        ("messages", "messages"),
-        ("split", "text"),
-        ("source", "text"),
-        ("reference", "text?"),
-        ("metadata", "text?"),
-    ),
-    key=("prompt_id",),
-)
+PROMPTS = Table("prompts", Prompt, key=("prompt_id",))
 # What the candidates of one context, which are compared with each other, have in common.
 CONTEXT = ("prompt_id", "dialogue_id", "turn", "speaker")
-DIALOGUES = Table(
-    "dialogues",
-    (
-        ("candidate_id", "text"),
-        ("prompt_id", "text"),
-        ("dialogue_id", "text"),
-        ("turn", "int"),
-        ("speaker", "text"),
-        ("sample", "int"),
-        ("context", "messages"),
-        ("completion", "text"),
-        ("judged", "bool"),
-        ("continued", "bool"),
-        ("finish_reason", "text"),
-        ("prompt_tokens", "int"),
-        ("completion_tokens", "int"),
-        ("seed", "seed"),
-        ("model_digest", "text"),
-    ),
-    key=("prompt_id", "dialogue_id", "turn", "speaker", "sample"),
-)
-RATINGS = Table(
-    "ratings",
-    (
-        ("candidate_id", "text"),
-        ("judge", "text"),
-        ("status", "text"),
-        ("rating", "int?"),
-        ("rating_expected", "float?"),
-        ("rating_source", "text?"),
-        ("wim", "text?"),
-        ("nothing_missing_logprob", "float?"),
-        ("raw", "text"),
-        ("attempts", "int"),
-        ("tokens", "int"),
-        ("judge_digest", "text"),
-    ),
-    key=("candidate_id",),
-)
-COMPARISONS = Table(
-    "comparisons",
-    (
-        ("pair_id", "text"),
-        ("prompt_id", "text"),
-        ("a_id", "text"),
-        ("b_id", "text"),
-        ("judge", "text"),
-        ("status", "text"),
-        ("winner", "text?"),
-        ("preference_a", "float?"),
-        ("logprob_a_shown_first", "float?"),
-        ("logprob_b_shown_second", "float?"),
-        ("logprob_b_shown_first", "float?"),
-        ("logprob_a_shown_second", "float?"),
-        ("source", "text?"),
-        ("judge_digest", "text"),
-    ),
-    key=("pair_id",),
-)
-REWARDS = Table(
-    "rewards",
-    (
-        ("candidate_id", "text"),
-        ("prompt_id", "text"),
-        ("turn", "int"),
-        ("judge", "text"),
-        ("status", "text"),
-        ("cosine", "float?"),
-        ("rating_scaled", "float?"),
-        ("reward", "float?"),
-    ),
-    key=("candidate_id",),
-)
-# A rewards table with what its rows are made of.
-PANELS = Table(
-    "panels", (*REWARDS.columns, ("with_reward", "int"), ("members", "members")), key=REWARDS.key
-)
-PAIRS = Table(
-    "pairs",
-    (
-        ("prompt", "messages"),
-        ("chosen", "messages"),
-        ("rejected", "messages"),
-        ("prompt_id", "text"),
-        ("split", "text"),
-        ("score_chosen", "float"),
-        ("score_rejected", "float"),
-        ("margin", "float"),
-        ("chosen_id", "text"),
-        ("rejected_id", "text"),
-        ("chosen_model", "text"),
-        ("rejected_model", "text"),
-        ("judge", "text"),
-        ("reward", "text"),
-    ),
-    key=("prompt_id", "chosen_id", "rejected_id"),
-)
+DIALOGUES = Table("dialogues", Candidate, key=(*CONTEXT, "sample"))
+RATINGS = Table("ratings", Rating, key=("candidate_id",))
+COMPARISONS = Table("comparisons", Comparison, key=("pair_id",))
+REWARDS = Table("rewards", Reward, key=("candidate_id",))
+PANELS = Table("panels", PanelReward, key=REWARDS.key)
+PAIRS = Table("pairs", Pair, key=("prompt_id", "chosen_id", "rejected_id"))
 
 
 def embeddings_table(dimension: int) -> Table:
     """The embeddings table of an encoder whose vectors have `dimension` components."""
-    return Table(
-        "embeddings",
-        (
-            ("candidate_id", "text"),
-            ("judge", "text"),
-            ("response_embedding", f"vector:{dimension}"),
-            ("wim_embedding", f"vector:{dimension}?"),
-            ("response_truncated", "bool"),
-            ("wim_truncated", "bool"),
-            ("encoder_digest", "text"),
-        ),
-        key=("candidate_id",),
-    )
+    return Table("embeddings", Embedding, key=("candidate_id",), dimension=dimension)
