@@ -3,7 +3,7 @@
     python bench/chain.py [--prompts 48]
 
 Both get the staged models of an earlier run (`results/models`), the same prompts, settings and
-number of pairs, and go from prompts to a merged checkpoint: generation in bfloat16 in sorted
+number of pairs, and run from prompts to a merged checkpoint: generation in bfloat16 in sorted
 batches of 32, critique, log-probability of "Nothing is missing", number, embeddings, pairs, TRL's
 DPO. Wall times are of whole commands, imports included. Prints both and their ratio.
 """
@@ -23,7 +23,7 @@ NEW_TOKENS, CRITIQUE_TOKENS, BATCH = 48, 40, 32
 
 
 def by_hand(prompts: list[str], pairs: int, output: Path) -> None:
-    """What one would write in an afternoon: a single process, no tables, no reuse."""
+    """The chain as one would write it in an afternoon: one process, no tables, no reuse."""
     import torch
     from jinja2 import Template
     from peft import LoraConfig
@@ -75,11 +75,11 @@ def by_hand(prompts: list[str], pairs: int, output: Path) -> None:
     answers = generate(
         [chat(each) for each in questions], NEW_TOKENS, do_sample=True, temperature=0.9, top_k=50
     )
-    asked = [
+    queries = [
         critique.render(conversation=each, response=answer, nothing_missing="Nothing is missing")
         for each, answer in zip(questions, answers, strict=True)
     ]
-    judged = [[{"role": "user", "content": text}] for text in asked]
+    judged = [[{"role": "user", "content": text}] for text in queries]
     last_logits([chat(each) + "Nothing is missing" for each in judged], 4)
     critiques = generate([chat(each) for each in judged], CRITIQUE_TOKENS, do_sample=False)
     numbers = [
@@ -169,10 +169,17 @@ def main() -> None:
             "prompts": {"files": [str(folder / "prompts.jsonl")], "eval_fraction": 0},
         }
         (folder / "bench.yaml").write_text(json.dumps(config), encoding="utf-8")
-        snakemake = [
-            *(Path(sys.executable).with_name("snakemake"), "--directory", folder),
-            *("--snakefile", REPOSITORY / "Snakefile", "--configfile", folder / "bench.yaml"),
-            *("--workflow-profile", REPOSITORY / "profiles/default", "--"),
+        snakemake: list[str | Path] = [
+            Path(sys.executable).with_name("snakemake"),
+            "--directory",
+            folder,
+            "--snakefile",
+            REPOSITORY / "Snakefile",
+            "--configfile",
+            folder / "bench.yaml",
+            "--workflow-profile",
+            REPOSITORY / "profiles/default",
+            "--",
         ]
         staged = [f"results/models/{model}/manifest.json" for model in ("smollm2", "minilm")]
         timed([*snakemake, *staged], "staging (not compared)")

@@ -1,11 +1,11 @@
-"""Generation: this project's engine against plain transformers, in turn, on the same prompts.
+"""Generation: this project's engine against plain transformers, alternating, on the same prompts.
 
     python bench/generation.py results/models/smollm2 [--prompts 48] [--rounds 2]
     python bench/generation.py results/models/smollm2 --batch-size 16 --new-tokens 256
 
 Plain is what a first script does: `generate` in float32, batches of 8, in the file's order, a
-global seed. Ours runs batch by batch, and continuously, where waiting rows take the places of ended
-ones (the default on a GPU); the two differ only where rows outnumber the batch. Prints useful tokens
+global seed. Ours runs batch by batch, and continuously, where waiting rows replace finished ones
+(the default on a GPU); the two differ only if there are more rows than a batch has. Prints useful tokens
 a second of each round (tokens up to and with the end token; the wall time is that of generating,
 without loading), the passes of one token a row that ours took, and the ratios of the medians.
 """
@@ -86,8 +86,8 @@ class Ours:
         self.passes = 0
         prefilled = self.engine._prefilled
 
-        def counted(*given: Any) -> Decoder:
-            decoder = prefilled(*given)
+        def counted(*arguments: Any) -> Decoder:
+            decoder = prefilled(*arguments)
             advance = decoder.advance
 
             def step(tokens: Any) -> None:
@@ -97,7 +97,7 @@ class Ours:
             decoder.advance = step  # type: ignore[method-assign]
             return decoder
 
-        self.engine._prefilled = counted  # type: ignore[method-assign]
+        self.engine._prefilled = counted  # type: ignore[method-assign, assignment]
 
     def tokens(self, requests: list[Request], sampling: Sampling) -> int:
         """Generate, and count the useful tokens."""
@@ -107,7 +107,7 @@ class Ours:
 
 
 def main() -> None:
-    """Measure in turn, and print."""
+    """Measure both alternately, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", type=Path, help="a staged model's folder")
     parser.add_argument("--prompts", type=int, default=48)

@@ -1,11 +1,11 @@
-"""Peak memory of real runs on a CPU, against what `wim size` works out for the same setting.
+"""Peak memory of real runs on a CPU, compared with what `wim size` predicts for the same settings.
 
     python bench/memory.py results/models/smollm2 [--only generate|train] [--allocator heap|tensors]
 
 Each case is a process of its own. Measured is the peak of its resident memory minus what it held
-after its imports; the peak is set back after loading, so that `load` and the rest are told apart.
-Each runs twice: with the heap of glibc as it is ("heap"), and with every tensor of 1 MB or more in
-a mapping of its own ("tensors"), which shows what is asked for and nothing of fragmentation.
+after its imports; the peak is reset after loading, so that `load` and the rest are separate. Each
+runs twice: with the heap of glibc as it is ("heap"), and with every tensor of 1 MB or more in a
+mapping of its own ("tensors"), which shows what is allocated, without fragmentation.
 Linux only.
 """
 
@@ -30,7 +30,7 @@ from wim.sizing.memory import (
 )
 
 ALLOCATORS = {"heap": {}, "tensors": {"MALLOC_MMAP_THRESHOLD_": "1000000"}}
-GENERATION = [
+GENERATION: list[dict[str, Any]] = [
     {"dtype": "bfloat16", "rows": 8, "words": 128, "new": 16},
     {"dtype": "bfloat16", "rows": 64, "words": 128, "new": 16},
     {"dtype": "bfloat16", "rows": 32, "words": 400, "new": 8},
@@ -49,30 +49,30 @@ TRAINING = [
 
 
 class Resident:
-    """Resident memory of this process beyond what it held when this was made, in bytes."""
+    """Resident memory of this process beyond what it held when this was created, in bytes."""
 
     def __init__(self) -> None:
         gc.collect()
-        self.before = self._told("VmRSS")
+        self.before = self._read("VmRSS")
         self.forget()
 
     def forget(self) -> None:
-        """Begin a new peak."""
+        """Reset the peak."""
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
     def peak(self) -> int:
         """The peak since then."""
-        return self._told("VmHWM") - self.before
+        return self._read("VmHWM") - self.before
 
     @staticmethod
-    def _told(key: str) -> int:
+    def _read(key: str) -> int:
         status = Path("/proc/self/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith(f"{key}:"))
         return int(line.split()[1]) * 1024
 
 
 def generate(folder: Path, case: dict[str, Any]) -> dict[str, int]:
-    """Load, and let every row go on to the end of `new` tokens."""
+    """Load, and let every row generate `new` tokens."""
     import torch
     import transformers.models.llama.modeling_llama
 
@@ -98,7 +98,7 @@ def generate(folder: Path, case: dict[str, Any]) -> dict[str, int]:
 
 
 def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
-    """Load, and take two steps on pairs that are cut off at `length` tokens."""
+    """Load, and take two steps on pairs that are truncated to `length` tokens."""
     import datasets
     import peft
     import pyarrow as pa
@@ -114,8 +114,8 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
 
     del datasets, peft, transformers, DPOTrainer, wim.training.run.callbacks
     resident = Resident()
-    told = {key: value for key, value in case.items() if key not in ("pairs", "length")}
-    settings = TrainingSettings(batch_size=case["pairs"], max_length=case["length"], **told)
+    chosen = {key: value for key, value in case.items() if key not in ("pairs", "length")}
+    settings = TrainingSettings(batch_size=case["pairs"], max_length=case["length"], **chosen)
     with TemporaryDirectory() as name:
         rows = [_pair(str(row), case["length"]) for row in range(2 * case["pairs"])]
         pairs = Path(name, "pairs.parquet")
@@ -146,7 +146,7 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
 def _pair(name: str, words: int) -> dict[str, Any]:
     from wim.tables.schemas import PAIRS
 
-    # One is cut off and the other is padded, as in most batches.
+    # One completion is truncated and the other is padded, as in most batches.
     texts = {"prompt": "rain " * 30, "chosen": "hill " * words, "rejected": "hill " * (words // 2)}
     kinds = {"text": name, "float": 0.0, "messages": []}
     row = {column: kinds[kind] for column, kind in PAIRS.columns}
@@ -157,7 +157,7 @@ def _pair(name: str, words: int) -> dict[str, Any]:
 
 
 def measured(folder: Path, kind: str, case: dict[str, Any], allocator: str) -> dict[str, int]:
-    """A case in a process of its own."""
+    """Measure a case in a process of its own."""
     command = [sys.executable, __file__, str(folder), "--case", json.dumps([kind, case])]
     environment = os.environ | ALLOCATORS[allocator]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -168,7 +168,7 @@ def measured(folder: Path, kind: str, case: dict[str, Any], allocator: str) -> d
 
 
 def predicted(folder: Path, kind: str, case: dict[str, Any], allocator: str, prompt: int) -> float:
-    """What the calculator says."""
+    """What the calculator predicts."""
     model = model_of_folder(folder, folder.name)
     place = CPU if allocator == "heap" else replace(CPU, spare=0.0)
     if kind == "generate":
@@ -177,7 +177,11 @@ def predicted(folder: Path, kind: str, case: dict[str, Any], allocator: str, pro
         ).total
     adapter = adapter_parameters(model, 16, "all-linear") if case.get("lora", True) else None
     return training_memory(
-        *(model, 2 * case["pairs"], case["length"], case["precision"] == "bfloat16", adapter),
+        model,
+        2 * case["pairs"],
+        case["length"],
+        case["precision"] == "bfloat16",
+        adapter,
         checkpointing=case.get("gradient_checkpointing", False),
         place=place,
     ).total
@@ -185,9 +189,9 @@ def predicted(folder: Path, kind: str, case: dict[str, Any], allocator: str, pro
 
 def show(name: str, case: dict[str, Any], allocator: str, said: float, found: float) -> None:
     """A line of the table, in MB."""
-    told = ", ".join(f"{key} {value}" for key, value in case.items())
+    settings = ", ".join(f"{key} {value}" for key, value in case.items())
     print(
-        f"| {name}: {told} | {allocator} | {said / 1e6:.0f} | {found / 1e6:.0f} "
+        f"| {name}: {settings} | {allocator} | {said / 1e6:.0f} | {found / 1e6:.0f} "
         f"| {said / found:.2f} |",
         flush=True,
     )

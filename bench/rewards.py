@@ -1,12 +1,12 @@
-"""Rewards that can be made of the same critiques, on pairs that people have labelled.
+"""Rewards computed from the same critiques, on pairs that people have labelled.
 
     python bench/rewards.py recorded Natural__GPT-4__CoT.json [...]  # LLMBar's recorded judges
     python bench/rewards.py gate Natural.json runs/gate smollm2      # after `snakemake reward_gate`
 
-Of a recorded judge, who explains before choosing, a response's critique are the sentences that name
-it alone and no winner, from both orders. Of a gate, they are the judge's critiques in its ratings
-tables. Each row is a reward: the share of pairs that it orders as people did (a tie counts half), with
-its 95 % interval. No model is loaded but the encoder.
+A recorded judge explains before it chooses: the critique of a response is then the sentences, from
+both orders, that name only this response and no winner. Of a gate, it is the judge's critique in its
+ratings tables. Each row is a reward: the share of pairs that it orders as people did (a tie counts
+half), with its 95 % interval. Only the encoder is loaded.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wim.display.markdown import estimate_with_interval, markdown_table
 from wim.embedding.embed import Encoder
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
@@ -116,13 +117,13 @@ def words(text: str) -> list[str]:
 
 
 def texts_of(row: Criticised) -> list[str]:
-    """What of a response is encoded."""
+    """The texts of a response that are encoded."""
     together = f"{row.prompt}\n{row.critique}"
     return [row.prompt, row.response, row.critique, together, *sentences(row.critique)]
 
 
 def rewards(encoder: Encoder, rows: Sequence[Criticised]) -> Mapping[str, Score]:
-    """What is tried, by name; higher is better. rows: all that will be scored."""
+    """The rewards to try, by name; higher is better. rows: all that will be scored."""
     texts = sorted({text for row in rows for text in texts_of(row)})
     vectors = dict(zip(texts, encoder.encode(texts).vectors.astype(np.float64), strict=True))
 
@@ -161,10 +162,9 @@ def own_choice(path: Path) -> Mapping[str, float]:
     return {pair.pair_id: credit(pair, judged[pair.pair_id]) for pair in read_labelled_pairs(path)}
 
 
-def line(reward: str, credits: Sequence[float]) -> str:
+def row_of(reward: str, credits: Sequence[float]) -> dict[str, str]:
     """A row of the table."""
-    one = mean_of(credits, seed=0)
-    return f"| {reward} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |"
+    return {"reward": reward, "accuracy": estimate_with_interval(mean_of(credits, seed=0))}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -173,27 +173,30 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("source", choices=["recorded", "gate"])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--encoder", type=Path, default=ENCODER)
-    told = parser.parse_args(arguments)
-    if told.source == "recorded":
-        sets = {path.stem: recorded(path) for path in told.files}
+    options = parser.parse_args(arguments)
+    if options.source == "recorded":
+        sets = {path.stem: recorded(path) for path in options.files}
     else:
-        pairs, run, judge = told.files
+        pairs, run, judge = options.files
         sets = {f"{pairs.stem}, {judge}": of_gate(pairs, run, str(judge))}
-    choices = {path.stem: own_choice(path) for path in told.files if told.source == "recorded"}
+    choices = {
+        path.stem: own_choice(path) for path in options.files if options.source == "recorded"
+    }
     rows = [row for found in sets.values() for _, sides in found for row in sides]
-    tried = rewards(Encoder(told.encoder), rows)
+    tried = rewards(Encoder(options.encoder), rows)
     for name, found in sets.items():
         print(f"\n{name}: {len(found)} pairs with a critique of both responses\n")
-        print("| reward | accuracy |\n|---|---|")
+        table = []
         for reward, score in tried.items():
             credits = []
             for pair, (a, b) in found:
                 lead = (score(a) - score(b)) * (1 if pair.better == "a" else -1)
                 credits.append(0.5 if lead == 0 else float(lead > 0))
-            print(line(reward, credits))
+            table.append(row_of(reward, credits))
         if name in choices:
             own = [choices[name][pair.pair_id] for pair, _ in found]
-            print(line("the judge's own choice, mean of both orders", own))
+            table.append(row_of("the judge's own choice, mean of both orders", own))
+        print(markdown_table(table))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many rows stay the same, to the last character, when their neighbours change.
+"""How many completions stay the same, to the last character, when their batch changes.
 
     python bench/row_independence.py results/models/smollm2 [--dtype bfloat16]
 
@@ -38,7 +38,7 @@ def completions(engine: LocalEngine, requests: list[Request], sampling: Sampling
 def agreement(
     folder: Path, dtype: str, temperature: float, count: int = 48, new_tokens: int = 24
 ) -> dict[str, int]:
-    """Rows equal to those of batches of 4, by what was changed."""
+    """How many rows stay equal, by what was changed."""
     requests = requests_of(count)
     sampling = Sampling(max_new_tokens=new_tokens, temperature=temperature, top_k=50)
     engine = LocalEngine(folder, dtype, 4)

@@ -3,8 +3,8 @@
     python bench/scale.py [--rows 10000 100000 1000000] [--shards 16] [--select best_worst]
 
 Writes synthetic prompts, dialogues, ratings and embeddings as their stages would (4 candidates a
-prompt, contexts of some 60 words, completions of some 80, unit vectors of 384 numbers, every
-status), then lets Snakemake make `results/pairs/wim/round1.parquet` of them by its own rules.
+prompt, contexts of about 60 words, completions of about 80, unit vectors of 384 numbers, every
+status), then lets Snakemake make `results/pairs/wim/round1.parquet` from them with its own rules.
 Prints the seconds and the peak memory of each job's process, and how both grow from one size to
 the next; at last the seconds of a first dry run of the embedded default with 256 shards. Needs
 Linux, and 5 GB of disk under $TMPDIR for 10^6 candidates.
@@ -61,8 +61,8 @@ class Texts:
         self.text = " ".join(rng.choice(np.array(words), 500_000).tolist())
         self.rng = rng
 
-    def draw(self, number: int, words: int) -> list[str]:
-        """Texts of half to one and a half times so many words (6 characters each)."""
+    def sample(self, number: int, words: int) -> list[str]:
+        """Texts of 0.5 to 1.5 times `words` words (6 characters each)."""
         lengths = self.rng.integers(3 * words, 9 * words, number)
         starts = self.rng.integers(0, len(self.text) - 9 * words, number)
         return [
@@ -77,14 +77,15 @@ def write_columns(path: str | Path, table: Table, columns: Mapping[str, object])
 
 
 def write_inputs(results: Path, rows: int, shards: int) -> None:
-    """Everything that the rewards and pairs of so many candidates are made of.
+    """Write everything that the rewards and pairs of `rows` candidates are made from.
 
-    In the order of the stages, so that Snakemake, which goes by the files' times, has nothing
-    to make again.
+    In the order of the stages, so that Snakemake, which compares modification times, reruns none.
     """
     rng = np.random.default_rng(rows)
     texts = Texts(rng)
-    contexts = [[{"role": "user", "content": text}] for text in texts.draw(rows // CANDIDATES, 60)]
+    contexts = [
+        [{"role": "user", "content": text}] for text in texts.sample(rows // CANDIDATES, 60)
+    ]
     prompts = {row_id(messages): messages for messages in contexts}
     homes: list[list[str]] = [[] for _ in range(shards)]
     for prompt_id in prompts:
@@ -140,7 +141,7 @@ def generate_dialogues(
         "speaker": ["actor"] * number,
         "sample": samples,
         "context": [prompts[prompt_id] for prompt_id in prompt_ids],
-        "completion": texts.draw(number, 80),
+        "completion": texts.sample(number, 80),
         "judged": [True] * number,
         "continued": [False] * number,
         "finish_reason": ["stop"] * number,
@@ -156,9 +157,9 @@ def generate_dialogues(
 def rate_candidates(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
     """A shard of ratings; the candidates' statuses."""
     rng, number = texts.rng, len(ids)
-    statuses = rng.choice(list(STATUSES), number, p=list(STATUSES.values())).tolist()
+    statuses: list[str] = rng.choice(list(STATUSES), number, p=list(STATUSES.values())).tolist()
     usable = [status in ("ok", "nothing_missing") for status in statuses]
-    critiques = texts.draw(number, 30)
+    critiques = texts.sample(number, 30)
     ratings = rng.integers(1, 11, number).tolist()
     means = rng.uniform(1, 10, number).tolist()
 
@@ -213,9 +214,17 @@ def snakemake(folder: Path, config: Mapping[str, object], *arguments: str) -> li
     file = folder / "scale.yaml"
     file.write_text(json.dumps(config), encoding="utf-8")
     return [
-        *(str(Path(sys.executable).with_name("snakemake")), "--directory", str(folder)),
-        *("--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(file)),
-        *("--workflow-profile", str(REPOSITORY / "profiles/default"), "--cores", "1"),
+        str(Path(sys.executable).with_name("snakemake")),
+        "--directory",
+        str(folder),
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--configfile",
+        str(file),
+        "--workflow-profile",
+        str(REPOSITORY / "profiles/default"),
+        "--cores",
+        "1",
         *arguments,
     ]
 
@@ -258,7 +267,7 @@ def measured(command: Sequence[str], log: Path) -> dict[str, Cost]:
 
 
 def measure_rows(rows: int, shards: int, select: str) -> dict[str, Cost]:
-    """The costs of rewards and pairs of so many candidates."""
+    """The costs of the rewards and pairs of `rows` candidates."""
     with tempfile.TemporaryDirectory(prefix="wim-scale-") as name:
         folder = Path(name)
         write_inputs(folder / "results", rows, shards)

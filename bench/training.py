@@ -1,11 +1,11 @@
-"""DPO in pairs a second and memory: plain TRL, and each part of the workflow's trainer added in turn.
+"""DPO in pairs a second and memory: plain TRL, then the parts of the workflow's trainer one by one.
 
     python bench/training.py --pairs results/pairs/wim/round1.parquet --model results/models/smollm2
 
 Every run is a process of its own on the same pairs, model, seed and batches, LoRA on all linear
-layers; rounds go through all runs in turn. Counted is training with the reference's
-log-probabilities, without imports and loading: wall seconds, and the processor's, which other
-programs on the machine disturb less. Memory is the process's largest, loading included.
+layers; a round executes all runs one after the other. Time is that of training with the reference's
+log-probabilities, without imports and loading: wall seconds, and CPU seconds, which other programs
+on the machine disturb less. Memory is the process's peak, including loading.
 """
 
 import argparse
@@ -33,8 +33,8 @@ RUNS = {
 }
 
 
-def one_run(asked: dict[str, Any]) -> dict[str, Any]:
-    """Train once and tell what it took."""
+def one_run(options: dict[str, Any]) -> dict[str, Any]:
+    """Train once and report what it took."""
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
@@ -46,8 +46,8 @@ def one_run(asked: dict[str, Any]) -> dict[str, Any]:
     from wim.training.dpo.trainer import PreferenceTrainer
     from wim.training.preference_data import preference_dataset
 
-    parts, folder = set(asked["parts"]), Path(asked["folder"])
-    micro = 1 if "one" in parts else asked["micro"]
+    parts, folder = set(options["parts"]), Path(options["folder"])
+    micro = 1 if "one" in parts else options["micro"]
 
     class WithParts(PreferenceTrainer):
         def _score_completions_alone(self) -> None:
@@ -58,18 +58,18 @@ def one_run(asked: dict[str, Any]) -> dict[str, Any]:
             return "length" not in parts
 
     set_seed(0)
-    dataset = preference_dataset(Path(asked["pairs"]), "train")
-    dataset = dataset.select(range(min(asked["count"], len(dataset))))
+    dataset = preference_dataset(Path(options["pairs"]), "train")
+    dataset = dataset.select(range(min(options["count"], len(dataset))))
     dtype = torch.bfloat16 if "base" in parts else torch.float32
     arguments = {
-        "model": AutoModelForCausalLM.from_pretrained(asked["model"], dtype=dtype),
-        "processing_class": AutoTokenizer.from_pretrained(asked["model"]),
+        "model": AutoModelForCausalLM.from_pretrained(options["model"], dtype=dtype),
+        "processing_class": AutoTokenizer.from_pretrained(options["model"]),
         "args": DPOConfig(
             output_dir=str(folder / "trainer"),
             per_device_train_batch_size=micro,
-            gradient_accumulation_steps=asked["batch"] // micro,
+            gradient_accumulation_steps=options["batch"] // micro,
             learning_rate=1e-4,
-            num_train_epochs=asked["epochs"],
+            num_train_epochs=options["epochs"],
             max_length=512,
             bf16="bf16" in parts,
             gradient_checkpointing="one" not in parts,
@@ -87,7 +87,7 @@ def one_run(asked: dict[str, Any]) -> dict[str, Any]:
             task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"
         ),
     }
-    wall, processor = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), time.process_time()
     if parts <= {"bf16"}:
         trainer = DPOTrainer(**arguments)
     else:
@@ -95,19 +95,19 @@ def one_run(asked: dict[str, Any]) -> dict[str, Any]:
         trainer = WithParts(TrainingSettings(), store if "store" in parts else None, **arguments)
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    seen = asked["epochs"] * len(dataset)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    seen = options["epochs"] * len(dataset)
     return {
         "pairs": len(dataset),
         "wall": seen / wall,
-        "processor": seen / processor,
+        "cpu": seen / cpu,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
     }
 
 
 def main() -> None:
-    """Go through the runs in turn and print a table."""
+    """Execute the runs and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
@@ -122,16 +122,16 @@ def main() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in options.only}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(options.rounds):
+        for number in range(options.rounds):
             for name in options.only:
-                asked = {
+                of_run = {
                     **{key: value for key, value in vars(options).items() if key != "only"},
                     **{"pairs": str(options.pairs), "model": str(options.model)},
                     "parts": RUNS[name],
-                    "folder": f"{folder}/{turn}/{'bf16' if 'bf16' in RUNS[name] else 'fp32'}",
+                    "folder": f"{folder}/{number}/{'bf16' if 'bf16' in RUNS[name] else 'fp32'}",
                 }
                 run = subprocess.run(
-                    [sys.executable, __file__, "--one", json.dumps(asked)],
+                    [sys.executable, __file__, "--one", json.dumps(of_run)],
                     env=environment,
                     capture_output=True,
                     text=True,
@@ -145,21 +145,20 @@ def main() -> None:
 
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     first = next(iter(found.values()))
-    print("| run | pairs/s | times the first | pairs/s of processor | times | peak MB | losses |")
+    print("| run | pairs/s | times the first | pairs/s of CPU time | times | peak MB | losses |")
     print("|---|---|---|---|---|---|---|")
     for name, runs in found.items():
-        wall, processor, memory = (
-            statistics.median(run[key] for run in runs)
-            for key in ("wall", "processor", "megabytes")
+        wall, cpu, memory = (
+            statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "megabytes")
         )
         ratios = (
             statistics.median(run[key] / one[key] for run, one in zip(runs, first, strict=True))
-            for key in ("wall", "processor")
+            for key in ("wall", "cpu")
         )
-        by_wall, by_processor = ratios
+        by_wall, by_cpu = ratios
         losses = ", ".join(f"{loss:.4f}" for loss in runs[0]["losses"])
         print(
-            f"| {name} | {wall:.3f} | {by_wall:.2f} | {processor:.3f} | {by_processor:.2f} "
+            f"| {name} | {wall:.3f} | {by_wall:.2f} | {cpu:.3f} | {by_cpu:.2f} "
             f"| {memory:.0f} | {losses} |"
         )
 
