@@ -1,4 +1,4 @@
-"""Archives as sources: unpacked entry by entry, since what is in them was written by others."""
+"""Unpack archives, whose content was written by others and is checked before it is written."""
 
 import shutil
 import stat
@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from wim.errors import UserError
 from wim.fetch.folders import is_inside
@@ -19,23 +19,29 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SUFFIXES = (".zip", *TAR_SUFFIXES)
 BLOCK = 4096  # Bytes that even an empty file takes.
 BROKEN = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError),
-    *(NotImplementedError, ValueError, OSError),
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OSError,
 )
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What an archive says of one entry. `kind`: a file, a folder, or in words what else."""
+    """One entry of an archive; `kind` is "file", "folder", or what else it is, in words."""
 
     name: str
     size: int
     kind: str
-    open: Callable[[], IO[bytes]]
+    extract_to: Callable[[Path], object]
 
     @property
     def hidden(self) -> bool:
-        """Whether it is what desktops and version control leave beside the content."""
+        """Whether a desktop or version control left it beside the content."""
         parts = PurePosixPath(self.name).parts
         return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
 
@@ -46,11 +52,17 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path, source: str) -> None:
-    """Unpack an archive's files into a folder, which is made; hidden entries are left out.
+    """Unpack an archive's files into a new folder, without hidden entries.
 
-    source: what an error begins with. Raises UserError for a file that is no whole archive, and,
-    before anything is written, for one with entries that are encrypted, are no files or folders,
-    lead out of the folder or stand there twice, or that has more bytes than are free there.
+    Args:
+        archive: The file.
+        folder: Where to unpack; it is created.
+        source: What errors begin with.
+
+    Raises:
+        UserError: The file is no complete archive. Or, before anything is written: an entry is
+            encrypted, neither file nor folder, leads out of the folder or is there twice, or the
+            files take more bytes than the disk has free.
     """
     folder.mkdir(parents=True)
     try:
@@ -59,12 +71,9 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
             files = [entry for entry in entries if entry.kind == "file" and not entry.hidden]
             _check_space(files, folder, source)
             for entry in files:
-                target = folder / entry.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with entry.open() as packed, target.open("xb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
+                entry.extract_to(folder)
     except BROKEN as error:
-        # What follows is what tarfile has tried in vain.
+        # The rest lists the formats that tarfile tried.
         reason = str(error).partition(":\n")[0]
         raise UserError(
             f"{source}: cannot be unpacked ({reason}); fetch it again, or unpack it yourself and "
@@ -76,42 +85,42 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
 def _entries(archive: Path) -> Iterator[Sequence[_Entry]]:
     if archive.name.lower().endswith(TAR_SUFFIXES):
         with tarfile.open(archive) as tar:
-            yield [_tar_entry(tar, member) for member in tar]
+            extract = partial(tar.extract, set_attrs=False, filter="data")
+            yield [
+                _Entry(member.name, member.size, _kind_in_tar(member), partial(extract, member))
+                for member in tar
+            ]
     else:
         with zipfile.ZipFile(archive) as opened:
-            yield [_zip_entry(opened, info) for info in opened.infolist()]
+            yield [
+                _Entry(
+                    info.filename, info.file_size, _kind_in_zip(info), partial(opened.extract, info)
+                )
+                for info in opened.infolist()
+            ]
 
 
-def _tar_entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> _Entry:
-    def contents() -> IO[bytes]:
-        file = tar.extractfile(member)
-        assert file is not None  # It is one only for what is no file.
-        return file
-
-    kind = "a device or a pipe"
+def _kind_in_tar(member: tarfile.TarInfo) -> str:
     if member.isfile():
-        kind = "file"
-    elif member.isdir():
-        kind = "folder"
-    elif member.issym() or member.islnk():
-        kind = "a link"
-    return _Entry(member.name, member.size, kind, contents)
+        return "file"
+    if member.isdir():
+        return "folder"
+    return "a link" if member.issym() or member.islnk() else "a device or a pipe"
 
 
-def _zip_entry(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
+def _kind_in_zip(info: zipfile.ZipInfo) -> str:
     mode = info.external_attr >> 16
-    kind = "folder" if info.is_dir() else "file"
     if stat.S_ISLNK(mode):
-        kind = "a link"
-    elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind = "a device or a pipe"
-    elif info.flag_bits & 1:
-        kind = "encrypted"
-    return _Entry(info.filename, info.file_size, kind, lambda: opened.open(info))
+        return "a link"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "a device or a pipe"
+    if info.flag_bits & 1:
+        return "encrypted"
+    return "folder" if info.is_dir() else "file"
 
 
 def _check(entries: Sequence[_Entry], source: str) -> None:
-    """Raises UserError for entries that must not be written, or not where they say."""
+    """Raise UserError for entries that must not be written, or not under their names."""
     seen: set[PurePosixPath] = set()
     for entry in entries:
         if entry.kind not in ("file", "folder"):
