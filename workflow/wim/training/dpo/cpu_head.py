@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.linalg import vecdot
 from torch.nn.functional import linear
-from trl.kernels.chunked_logprob import ChunkedLogProbFunction
-from trl.trainer.utils import FusedCausalLMOutput
 
 from wim.training.dpo.cpu_prefix import hidden_states, shares_prefixes
+from wim.training.run.trl_internals import chunked_log_probabilities, fused_head_output
 
 POSITIONS = 256
 """Completion tokens whose logits (positions, vocabulary) are in memory at once."""
@@ -105,7 +104,7 @@ def scores(
     if not weight.requires_grad and (bias is None or not bias.requires_grad):
         return CompletionScores.apply(hidden, weight, bias, targets, sum_squares)  # type: ignore[no-any-return, no-untyped-call]
     wanted = ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
-    log_probs, entropy, squares, means, top = ChunkedLogProbFunction.apply(
+    log_probs, entropy, squares, means, top = chunked_log_probabilities().apply(
         hidden, weight, bias, targets, 1.0, VOCABULARY, None, 1.0, wanted
     )
     return log_probs, entropy, squares, means, top
@@ -121,6 +120,7 @@ def score_completions_alone(model: Any, sum_squares: bool) -> None:
     if any(getattr(model.config.get_text_config(), name, None) for name in _ALTERS_LOGITS):
         return
     of_trl, in_pairs = model.forward, shares_prefixes(model.config)
+    output_class = fused_head_output()
 
     def forward(
         self: Any,
@@ -144,7 +144,7 @@ def score_completions_alone(model: Any, sum_squares: bool) -> None:
             None if each is None else each.new_zeros(scored.shape).masked_scatter(scored, each)
             for each in found
         )
-        return FusedCausalLMOutput(
+        return output_class(
             log_probs=log_probs,
             entropy=entropy,
             log_sum_sq_probs=squares,

@@ -7,7 +7,7 @@ stands in modules of its own: the head, the order of pairs, and the stored refer
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from wim.training.dpo.losses import LogRatios, pair_losses
 from wim.training.dpo.reference import ReferenceStore
 from wim.training.records.basin import Basin
 from wim.training.records.notes import diverged, ids_of_pairs
+from wim.training.run.trl_internals import DpoHooks
 
 logger = logging.getLogger("wim.training")
 
@@ -49,7 +50,7 @@ def _own(name: str) -> bool:
     return LOSSES[name].own
 
 
-class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
+class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
     """DPOTrainer, whose `args` hold loss_arguments(settings), and our losses of `settings`.
 
     reference: where log-probabilities of the reference are found again, used if the arguments say
@@ -70,11 +71,10 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
         }
         self.basin = Basin.of(settings) if self.is_world_process_zero() else None
 
-    def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
-        """TRL's tokens, of the pairs that can be trained on."""
-        tokens = super()._prepare_dataset(dataset, processing, args, name)
+    def trainable(self, tokens: Any, rows: int, name: str, max_length: int) -> Any:
+        """The pairs of a split that have something to learn from."""
         context = getattr(self.context_of, "max_position_embeddings", None)
-        return usable_pairs(tokens, len(dataset), name, args.max_length, context)
+        return usable_pairs(tokens, rows, name, max_length, context)
 
     def _score_completions_alone(self) -> None:
         """Have the models' heads score completions alone, and adapters take bfloat16 as it is."""
@@ -92,32 +92,33 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
                     module.cast_input_dtype_enabled = False
         self.own_head = True
 
-    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
-        """The dataset with the reference's log-probabilities, from the store where there is one."""
-        # Sharded models have every process take part in each forward pass.
+    def with_reference(self, dataset: Any, batch_size: int, by_trl: Callable[[], Any]) -> Any:
+        """A split with the reference's log-probabilities, from the store where there is one."""
+        # With a sharded model every process takes part in each forward pass.
         if self.reference is None or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            return super()._precompute_ref_logps(dataset, name, batch_size)
+            return by_trl()
         self._score_completions_alone()
         return self.reference.with_reference(dataset, self, batch_size)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+    def train_order(self, dataset: Any) -> ByLength | None:
         """Pairs in TRL's order, sorted by length within each step."""
-        dataset = self.train_dataset if train_dataset is None else train_dataset
         if self._batches_matter():
-            return super()._get_train_sampler(dataset)
+            return None
         args, lengths = self.args, self._lengths(dataset)
         micro = args.per_device_train_batch_size
         step = micro * args.gradient_accumulation_steps * args.world_size
         order = ByLength([*map(max, lengths)], step, lambda: math.floor(self.state.epoch or 0))
-        drawn, batches = (padding(lengths, list(each), micro) for each in (order.drawn, order))
-        logger.info("padding: %.1f %% of positions, %.1f %% as drawn", 100 * batches, 100 * drawn)
+        unsorted, by_length = (padding(lengths, list(each), micro) for each in (order.drawn, order))
+        logger.info(
+            "padding: %.1f %% of positions, %.1f %% as drawn", 100 * by_length, 100 * unsorted
+        )
         return order
 
-    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+    def eval_order(self, dataset: Any) -> Sequence[int] | None:
         """Held-out pairs by length, the longest first."""
         if self._batches_matter():
-            return super()._get_eval_sampler(eval_dataset)
-        lengths = self._lengths(eval_dataset)
+            return None
+        lengths = self._lengths(dataset)
         return sorted(range(len(lengths)), key=lambda pair: (-max(lengths[pair]), pair))
 
     def _batches_matter(self) -> bool:
@@ -136,17 +137,20 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
             for prompt, first, second in zip(prompts, chosen, rejected, strict=True)
         ]
 
-    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
-        """TRL's loss and metrics, and to the loss ours."""
+    def with_own_losses(self, inputs: dict[str, Any], by_trl: Callable[[], Any]) -> Any:
+        """TRL's loss and metrics, and ours added to the loss."""
         if not self.own_losses and self.basin is None:
-            return super()._compute_loss(model, inputs, return_outputs)
+            return by_trl()
         with self._forward_passes() as outputs:
-            result = super()._compute_loss(model, inputs, return_outputs)
+            result = by_trl()
         pairs = self._log_probabilities(inputs, outputs)
         if self.basin is not None and self.model.training:
             self.basin.add(pairs)
-        loss = (result[0] if return_outputs else result) + self._own_loss(pairs, inputs, outputs[0])
-        return (loss, result[1]) if return_outputs else loss
+        own = self._own_loss(pairs, inputs, outputs[0])
+        if isinstance(result, tuple):
+            loss, of_trl = result
+            return loss + own, of_trl
+        return result + own
 
     @contextmanager
     def _forward_passes(self) -> Iterator[list[Any]]:

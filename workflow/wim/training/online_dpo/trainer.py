@@ -15,6 +15,7 @@ from torch import Tensor
 from trl.experimental.online_dpo import OnlineDPOTrainer
 
 from wim.tables.schemas import Message
+from wim.training.run.trl_internals import OnlineHooks
 
 logger = logging.getLogger(__name__)
 SAMPLES = 2
@@ -48,7 +49,7 @@ Labeller = Callable[[Sequence[SampledCompletion]], Sequence[Label | None]]
 """Takes the completions of some prompts, SAMPLES of each in a row, and labels each prompt or not."""
 
 
-class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
+class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]
     """OnlineDPOTrainer whose pairs are labelled by `labeller`.
 
     A batch's loss is the mean over its labelled pairs; a batch without any has no gradient.
@@ -65,7 +66,7 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         """Sample, label, leave out what has no label, and let TRL train on the rest."""
         prompts, ids = inputs["prompt"], inputs["prompt_id"]
         model.train()
-        sampled = super()._generate(model, prompts)
+        sampled = self.sampled_by_trl(model, prompts)
         labels = self.labeller(self._completions(prompts, ids, sampled))
         self.stats[LABELLED].append(sum(label is not None for label in labels) / len(labels))
         usable = [(place, label) for place, label in enumerate(labels) if label is not None]
@@ -86,11 +87,11 @@ class OnlineTrainer(OnlineDPOTrainer):  # type: ignore[misc]
         loss: Tensor = super().training_step(model, batch, *more)
         return loss
 
-    def _generate(self, *_: Any) -> tuple[Any, ...]:
+    def batch(self) -> tuple[Any, ...]:
         """The batch that was sampled and labelled: chosen completions, then rejected ones."""
         return self._batch
 
-    def _calculate_rewards_from_functions(self, *_: Any, **__: Any) -> Tensor:
+    def scores(self) -> Tensor:
         """The scores of that batch, in the same order."""
         return self._scores
 

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 from wim.cluster.requeue import work_was_kept
 from wim.settings.optimization import OptimizationSettings
 from wim.training.run.steps import not_finite
+from wim.training.run.trl_internals import restore_counters
 
 logger = logging.getLogger("wim.training")
 SHOWN = (
@@ -83,9 +84,11 @@ class RestoreCounters(TrainerCallback):  # type: ignore[misc]
         """Take the sums from the logged steps."""
         before = [row for row in state.log_history if "loss" in row]
         if before:
-            self.trainer._total_train_tokens = int(before[-1].get("num_tokens", 0))
-            self.trainer._total_loss_scalar = sum(row["loss"] for row in before)
-            self.trainer._initial_global_step = 0
+            restore_counters(
+                self.trainer,
+                tokens=int(before[-1].get("num_tokens", 0)),
+                summed_loss=sum(row["loss"] for row in before),
+            )
 
 
 COMPLETE = "complete"

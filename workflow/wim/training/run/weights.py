@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.settings.optimization import OptimizationSettings
+from wim.training.run.trl_internals import new_head_expected
 
 OpenModel = Callable[..., Any]
 """Opens a model from a folder, with from_pretrained's options."""
@@ -35,9 +36,8 @@ def open_language_model(folder: Path, **options: Any) -> Any:
 def open_scoring_model(folder: Path, **options: Any) -> Any:
     """A model with a head for one number, which is new where the folder has none."""
     from transformers import AutoModelForSequenceClassification
-    from trl.trainer.reward_trainer import suppress_seqcls_warning
 
-    with suppress_seqcls_warning():
+    with new_head_expected():
         return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, **options)
 
 
