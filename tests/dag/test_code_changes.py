@@ -2,56 +2,28 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from support.workflow_runs import Project, jobs_done, rows_computed, tiny_config
+from support.finished import PROMPTS, SHARDS
+from support.workflow_runs import Project, jobs_done, rows_computed
 from wim.errors import UserError
 from wim.provenance.code_changes import CodeChanges, effective_code
 
-PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?"]
 ROWS = 2 * len(PROMPTS)
 PAIR = {"pair_candidates": 1}
-RATE = {"rate_candidates": 1, "embed_critiques": 1, "score_candidates": 1, **PAIR}
+RATE = {"rate_candidates": SHARDS, "embed_critiques": SHARDS, "score_candidates": 2, **PAIR}
 NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 # The stages whose code an edit of the reading is.
 READING = ("rate_candidates", "pair_candidates")
 VERDICT = "workflow/wim/judging/parse.py"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
-    """A project of one shard, run up to its pairs. Tests work on copies of it."""
-    config = tiny_config(
-        *(tiny_model, minilm),
-        rewards={"number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"}},
-        arms={"number": {"reward": "number", "training": {"batch_size": 2}}},
-    )
-    project = Project.copied(tmp_path_factory.mktemp("finished") / "project", config, PROMPTS)
-    project.run("--", "pairs")
-    return project
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished project that a test may change."""
-    return finished.again(tmp_path / "project")
-
-
 def wim(project: Project, *arguments: str, status: int = 0) -> str:
     """The output of a `wim` command in the project's folder, with the project's own code."""
-    _, environment = project.command()
-    result = subprocess.run(
-        [sys.executable, "-m", "wim.cli", *arguments],
-        cwd=project.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = project.call([sys.executable, "-m", "wim.cli", *arguments])
     output = result.stdout + result.stderr
     assert result.returncode == status, output
     assert "Traceback" not in output
@@ -67,7 +39,9 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
     project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
     assert project.planned("--", "pairs") == RATE
     said = wim(project, "accept", "rate_candidates")
-    assert "1 outputs" in said and "stored rows: not needed" in said and "snakemake -n" in said
+    assert (
+        f"{SHARDS} outputs" in said and "stored rows: not needed" in said and "snakemake -n" in said
+    )
     assert "not accepted: pair_candidates" in said
     assert project.planned("--", "pairs") == PAIR
     wim(project, "accept", "pair_candidates")
@@ -82,15 +56,15 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
 
 def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -> None:
     project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
-    assert project.planned("--", "pairs")["generate_dialogues"] == 1
+    assert project.planned("--", "pairs")["generate_dialogues"] == SHARDS
     assert "stored rows: before" in wim(project, "accept", "generate_dialogues", "rate_candidates")
     assert project.planned("--", "pairs") == {}
     remove_tables(project)
     output = project.run("--", "rewards")
-    assert jobs_done(output)["generate_dialogues"] == 1
+    assert jobs_done(output)["generate_dialogues"] == SHARDS
     assert rows_computed(output) == NO_ROWS
     project.edit("workflow/wim/engines/local/sampling.py", "+ 0.25) / 2**52", "+ 0.75) / 2**52")
-    assert project.planned("--", "pairs")["generate_dialogues"] == 1
+    assert project.planned("--", "pairs")["generate_dialogues"] == SHARDS
 
 
 def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
@@ -101,7 +75,7 @@ def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
     assert project.planned("--", "pairs") == {}
     remove_tables(project)
     output = project.run("--", "rewards")
-    assert jobs_done(output)["embed_critiques"] == 1
+    assert jobs_done(output)["embed_critiques"] == SHARDS
     assert rows_computed(output) == NO_ROWS
 
 
@@ -131,8 +105,9 @@ def test_the_plan_does_not_depend_on_the_code_that_reads_the_changes(project: Pr
 def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Project) -> None:
     project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
     wim(project, "accept", *READING)
+    shutil.rmtree(project.folder / "results/checkpoints")
     project.run("--", "dpo_checkpoint")
-    folder = project.folder / "results/checkpoints/number/round1"
+    folder = project.folder / "results/checkpoints/wim/round1"
     accepted = json.loads((folder / "provenance.json").read_text())["accepted"]
     assert sorted(accepted) == sorted(READING)
     ((now, former),) = accepted["rate_candidates"].items()

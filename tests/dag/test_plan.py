@@ -3,37 +3,14 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
-
+from support.finished import PROMPTS
 from support.planning import plan, run_plan
-from support.workflow_runs import Project, rows_computed, tiny_config
+from support.workflow_runs import Project, rows_computed
 from wim.plan.reasons import Job, reasons_in_words
 
-PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
 ADDED = "Where do the hills end?"
-SHARDS = 2
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
-    """A project that is done up to its rewards. Tests work on copies of it."""
-    config = tiny_config(
-        *(tiny_model, minilm),
-        shards=SHARDS,
-        rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
-        arms={"wim": {"reward": "wim", "training": {"batch_size": 2}}},
-    )
-    project = Project.copied(tmp_path_factory.mktemp("planned") / "project", config, PROMPTS)
-    project.run("--", "rewards")
-    return project
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished project that a test may change."""
-    return finished.again(tmp_path / "project")
+ROWS = 2 * len(PROMPTS)
 
 
 def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
@@ -46,14 +23,14 @@ def test_a_template_edit_judges_every_row_again(project: Project) -> None:
     jobs, why, rows, earlier, estimate = said["rate_candidates"]
     assert jobs == "2 jobs (base/tiny/000, base/tiny/001)"
     assert why == "why   judge template changed: critique.jinja"
-    assert rows == "rows  wanted 8, known 0, to compute 8"
-    assert "of 8 rows" in earlier
+    assert rows == f"rows  wanted {ROWS}, known 0, to compute {ROWS}"
+    assert f"of {ROWS} rows" in earlier
     assert estimate.startswith("cost  estimate: ") and estimate.endswith(" tokens")
     assert said["embed_critiques"][1:3] == [
         "why   something before it runs: rate_candidates",
         "rows  unknown until the stage before has run",
     ]
-    assert said[""] == ["5 jobs would run. Times and tokens are estimates from earlier runs."]
+    assert said[""] == ["6 jobs would run. Times and tokens are estimates from earlier runs."]
     assert list(said)[1:] == ["rate_candidates", "embed_critiques", "score_candidates"]
 
 
@@ -61,7 +38,7 @@ def test_a_judge_option_is_named_with_its_values(project: Project) -> None:
     project.set("judges.tiny.sampling.max_new_tokens", 17)
     said = plan(project)["rate_candidates"]
     assert said[1] == "why   settings changed: judge.sampling.max_new_tokens 16 -> 17"
-    assert said[2] == "rows  wanted 8, known 0, to compute 8"
+    assert said[2] == f"rows  wanted {ROWS}, known 0, to compute {ROWS}"
 
 
 def test_zeta_scores_again_and_asks_no_model(project: Project) -> None:
@@ -78,7 +55,7 @@ def test_an_edit_of_the_reading_finds_every_row_in_the_store(project: Project) -
     project.edit("workflow/wim/judging/parse.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
     said = plan(project)["rate_candidates"]
     assert said[1] == "why   code of this stage changed"
-    assert said[2] == "rows  wanted 8, known 8, to compute 0"
+    assert said[2] == f"rows  wanted {ROWS}, known {ROWS}, to compute 0"
 
 
 def test_deleted_embeddings_are_all_known(project: Project) -> None:

@@ -8,17 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.workflow_runs import Project, jobs_done, rows_computed, tiny_config
+from support.finished import PROMPTS, SHARDS
+from support.workflow_runs import Project, jobs_done, rows_computed
 
-PROMPTS = [
-    "Name a river.",
-    "How is bread made?",
-    "Why does it rain?",
-    "When does the train leave?",
-    "What does a ticket cost?",
-    "Who wrote the answer?",
-]
-SHARDS = 2
 SCORE = {"score_candidates": 2}
 PAIR = {"pair_candidates": 1}
 TRAIN = {"train_dpo": 1}
@@ -32,32 +24,6 @@ RATE = {"rate_candidates": SHARDS}
 GENERATE = {"generate_dialogues": SHARDS}
 AFTER_RATINGS = {**EMBED, **AFTER_EMBEDDINGS}
 AFTER_DIALOGUES = {**RATE, **AFTER_RATINGS}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
-    """A project whose every target is there. Tests work on copies of it."""
-    sources = tmp_path_factory.mktemp("sources")
-    shutil.copytree(tiny_model, sources / "tiny")
-    config = tiny_config(
-        *(sources / "tiny", minilm),
-        shards=SHARDS,
-        rewards={
-            "wim": {"judge": "tiny", "zeta": 1.0},
-            "number": {"judge": "tiny", "zeta": 0.0, "rating": "rating_expected"},
-        },
-        arms={"wim": {"reward": "wim", "training": {"batch_size": 2}}},
-    )
-    config["models"]["encoder_too"] = dict(config["models"]["encoder"])  # type: ignore[index]
-    project = Project.copied(tmp_path_factory.mktemp("finished") / "project", config, PROMPTS)
-    project.run()
-    return project
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished project that a test may change."""
-    return finished.again(tmp_path / "project")
 
 
 def touch_everything(project: Project) -> None:

@@ -1,6 +1,5 @@
 """`wim plan` as its user runs it, and what it says of each rule."""
 
-import os
 import subprocess
 import sys
 
@@ -8,15 +7,7 @@ from support.workflow_runs import Project
 
 
 def run_plan(project: Project, target: str = "rewards") -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(project.folder / "workflow")}
-    return subprocess.run(
-        [sys.executable, "-m", "wim.cli", "plan", "--", target],
-        cwd=project.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return project.call([sys.executable, "-m", "wim.cli", "plan", "--", target])
 
 
 def plan(project: Project, target: str = "rewards") -> dict[str, list[str]]:

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from support.forking import address
+
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 TARGETS = {
@@ -57,7 +59,7 @@ class Project:
             shutil.copytree(
                 REPOSITORY / name,
                 folder / name,
-                ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+                ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"),
             )
         shutil.copy2(REPOSITORY / "Snakefile", folder)
         project = cls(folder)
@@ -118,14 +120,26 @@ class Project:
         environment = os.environ | {"PYTHONPATH": str(self.folder / "workflow")}
         return [str(SNAKEMAKE), *arguments], environment
 
-    def run(self, *arguments: str) -> str:
-        """Run snakemake; its output. Fails the test if it fails."""
-        command, environment = self.command(*arguments)
-        result = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+    def call(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command line in the project's folder, with its own library, by the fork server."""
+        _, environment = self.command()
+        path = [environment["PYTHONPATH"], str(REPOSITORY / "tests/support/forked")]
+        forked = {"PYTHONPATH": os.pathsep.join(path), "WIM_TEST_FORK_SERVER": address()}
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment | forked,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run snakemake; its output. Fails the test if it ends with another exit status."""
+        command, _ = self.command(*arguments)
+        result = self.call(command)
         output = result.stdout + result.stderr
-        assert result.returncode == 0, output
+        assert result.returncode == status, output
         return output
 
     def kill_when(
