@@ -18,7 +18,6 @@ RATE = {"rate_candidates": SHARDS, "embed_critiques": SHARDS, "score_candidates"
 NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 # The stages whose code an edit of the reading is.
 READING = ("rate_candidates", "pair_candidates")
-VERDICT = "workflow/wim/judging/parse.py"
 
 
 def wim(project: Project, *arguments: str, status: int = 0) -> str:
@@ -36,7 +35,7 @@ def remove_tables(project: Project) -> None:
 
 
 def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -> None:
-    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     assert project.planned("--", "pairs") == RATE
     said = wim(project, "accept", "rate_candidates")
     assert (
@@ -47,7 +46,7 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
     wim(project, "accept", "pair_candidates")
     assert project.planned("--", "pairs") == {}
     assert "nothing to accept" in wim(project, "accept", "rate_candidates")
-    project.edit(VERDICT, "ECHO_WORDS = 6", "ECHO_WORDS = 7")
+    project.edit_code("ECHO_WORDS = 6", "ECHO_WORDS = 7")
     assert project.planned("--", "pairs") == RATE
     assert "not of the code of now" in wim(project, "accept", "--list")
     wim(project, "accept", *READING)
@@ -55,7 +54,7 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
 
 
 def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -> None:
-    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
+    project.edit_code("+ 0.5) / 2**52", "+ 0.25) / 2**52")
     assert project.planned("--", "pairs")["generate_dialogues"] == SHARDS
     assert "stored rows: before" in wim(project, "accept", "generate_dialogues", "rate_candidates")
     assert project.planned("--", "pairs") == {}
@@ -63,14 +62,12 @@ def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -
     output = project.run("--", "rewards")
     assert jobs_done(output)["generate_dialogues"] == SHARDS
     assert rows_computed(output) == NO_ROWS
-    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.25) / 2**52", "+ 0.75) / 2**52")
+    project.edit_code("+ 0.25) / 2**52", "+ 0.75) / 2**52")
     assert project.planned("--", "pairs")["generate_dialogues"] == SHARDS
 
 
 def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
-    project.edit(
-        "workflow/wim/embedding/embed.py", "TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511"
-    )
+    project.edit_code("TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511")
     wim(project, "accept", "embed_critiques")
     assert project.planned("--", "pairs") == {}
     remove_tables(project)
@@ -89,7 +86,7 @@ def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project
     assert rows_computed(output)["judged"] == ROWS
     assert rows_computed(output)["generated"] == 0
     # A cosmetic change of a forced stage is accepted like any other.
-    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     wim(project, "accept", *READING)
     assert "rate_candidates" not in project.planned("--", "pairs")
     wim(project, "force", "rate_candidates", "--undo")
@@ -98,12 +95,12 @@ def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project
 
 
 def test_the_plan_does_not_depend_on_the_code_that_reads_the_changes(project: Project) -> None:
-    project.edit("workflow/wim/provenance/code_changes.py", "NAMED = 3", "NAMED = 4")
+    project.edit_code("NAMED = 3", "NAMED = 4")
     assert project.planned("--", "pairs") == {}
 
 
 def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Project) -> None:
-    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     wim(project, "accept", *READING)
     shutil.rmtree(project.folder / "results/checkpoints")
     project.run("--", "dpo_checkpoint")
@@ -112,8 +109,7 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
     assert sorted(accepted) == sorted(READING)
     ((now, former),) = accepted["rate_candidates"].items()
     assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
-    project.edit(
-        "workflow/wim/rewards/kinds.py",
+    project.edit_code(
         "(2 * rating - (LOWEST + HIGHEST))",
         "(rating * 2 - (LOWEST + HIGHEST))",
     )
@@ -124,7 +120,7 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
 
 
 def test_outputs_by_several_codes_are_refused_with_their_names(project: Project) -> None:
-    project.edit(VERDICT, "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     project.set("judges.second", {"model": "tiny", "sampling": {"max_new_tokens": 12}})
     project.run("results/ratings/base/second/000.parquet")
     said = wim(project, "accept", "rate_candidates", status=1)

@@ -52,7 +52,7 @@ def test_zeta_scores_again_and_asks_no_model(project: Project) -> None:
 
 
 def test_an_edit_of_the_reading_finds_every_row_in_the_store(project: Project) -> None:
-    project.edit("workflow/wim/judging/parse.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     said = plan(project)["rate_candidates"]
     assert said[1] == "why   code of this stage changed"
     assert said[2] == f"rows  wanted {ROWS}, known {ROWS}, to compute 0"

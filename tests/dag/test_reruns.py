@@ -40,8 +40,7 @@ def reorder_keys(project: Project) -> None:
 
 def reformat(project: Project) -> None:
     project.append("workflow/wim/rewards/score.py", "\n\n# A comment.\n")
-    project.edit(
-        "workflow/wim/tables/ratings.py",
+    project.edit_code(
         "LOWEST, HIGHEST = 1, 10",
         "LOWEST, HIGHEST = (\n    1,\n    10,\n)",
     )
@@ -51,8 +50,8 @@ def set_to(path: str, value: object) -> Callable[[Project], None]:
     return lambda project: project.set(path, value)
 
 
-def edited(file: str, old: str, new: str) -> Callable[[Project], None]:
-    return lambda project: project.edit(f"workflow/{file}", old, new)
+def edited(old: str, new: str, package: str = "") -> Callable[[Project], None]:
+    return lambda project: project.edit_code(old, new, package)
 
 
 def add_arm(project: Project) -> None:
@@ -83,7 +82,6 @@ NOTHING = [
     ),
     pytest.param(
         edited(
-            "wim/dialogues.py",
             '"""Candidate completions: what the actor answers to each prompt, several times."""',
             '"""Another docstring."""',
         ),
@@ -180,39 +178,41 @@ CHANGES = [
         id="a third reward",
     ),
     pytest.param(
-        edited(
-            "wim/judging/structured.py", "attempts=asked.attempts", "attempts=1 + asked.attempts"
+        lambda project: project.edit(
+            "workflow/wim/judging/structured.py",
+            "attempts=asked.attempts",
+            "attempts=1 + asked.attempts",
         ),
         {**RATE, **AFTER_RATINGS},
         id="code in judging",
     ),
     pytest.param(
-        edited("wim/judging/verdict.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6"),
+        edited("ECHO_WORDS = 5", "ECHO_WORDS = 6"),
         {**RATE, **AFTER_RATINGS},
         id="code that judging imports",
     ),
     pytest.param(
-        edited("wim/dialogues.py", "turn=1", "turn=2"),
+        edited("turn=1", "turn=2", "dialogues"),
         {**GENERATE, **AFTER_DIALOGUES},
         id="code of dialogues",
     ),
     pytest.param(
-        edited("wim/embeddings.py", "TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511"),
+        edited("TEXTS_AT_A_TIME = 512", "TEXTS_AT_A_TIME = 511"),
         {**EMBED, **AFTER_EMBEDDINGS},
         id="code of embeddings",
     ),
     pytest.param(
-        edited("wim/pairs.py", "if len(context) < 2:", "if len(context) <= 1:"),
+        edited("if len(context) < 2:", "if len(context) <= 1:"),
         AFTER_REWARDS,
         id="code of pairs",
     ),
     pytest.param(
-        edited("wim/training/run/setup.py", '"logging_steps": 1', '"logging_steps": 2'),
+        edited('"logging_steps": 1', '"logging_steps": 2'),
         AFTER_PAIRS,
         id="code of training",
     ),
     pytest.param(
-        edited("wim/report_text.py", "# Summary", "# The summary"),
+        edited("# Summary", "# The summary"),
         SUMMARY,
         id="code of the summary",
     ),
@@ -286,7 +286,7 @@ def test_one_prompt_edited_runs_at_most_two_shards_and_its_rows_only(project: Pr
 
 
 def test_an_edit_of_the_reading_asks_the_judge_nothing_again(project: Project) -> None:
-    project.edit("workflow/wim/judging/parse.py", "ECHO_WORDS = 5", "ECHO_WORDS = 6")
+    project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
     jobs, rows = run_to_rewards(project)
     assert jobs == {**RATE, **EMBED, **SCORE}
     assert rows["generated"] == rows["judged"] == 0
@@ -305,7 +305,7 @@ def test_other_sampling_generates_every_row(project: Project) -> None:
 
 
 def test_code_of_the_engine_generates_and_judges_every_row(project: Project) -> None:
-    project.edit("workflow/wim/engines/local/sampling.py", "+ 0.5) / 2**52", "+ 0.25) / 2**52")
+    project.edit_code("+ 0.5) / 2**52", "+ 0.25) / 2**52")
     _, rows = run_to_rewards(project)
     assert rows["generated"] == rows["judged"] == 2 * len(PROMPTS)
 

@@ -110,6 +110,12 @@ class Project:
         assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
         path.write_text(text.replace(old, new))
 
+    def edit_code(self, old: str, new: str, package: str = "") -> None:
+        """Replace a text that is found once in the library or a package, in whichever module."""
+        library = self.folder / "workflow/wim" / package
+        (file,) = (each for each in library.rglob("*.py") if old in each.read_text())
+        self.edit(str(file.relative_to(self.folder)), old, new)
+
     def append(self, file: str, text: str) -> None:
         """Add to the end of a file."""
         with (self.folder / file).open("a") as opened:
