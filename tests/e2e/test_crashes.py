@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from support.finished import finished_project
 from support.workflow_runs import Project, rows_computed, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -21,9 +22,7 @@ PROMPTS = [f"Say something about the number {number}." for number in range(100)]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path
-) -> Project:
+def undisturbed(tiny_model: Path, minilm: Path) -> Project:
     """A project of 200 rows, run without a disturbance up to the pairs, and trained."""
     config = tiny_config(
         *(tiny_model, minilm, 24),
@@ -31,9 +30,7 @@ def undisturbed(
         rewards={"wim": {"judge": "tiny", "zeta": 1.0}},
         arms={"wim": {"reward": "wim", "training": {"batch_size": 2, "precision": "float32"}}},
     )
-    project = Project.copied(tmp_path_factory.mktemp("crashes") / "project", config, PROMPTS)
-    project.run("--", "dpo_checkpoint")
-    return project
+    return finished_project("undisturbed", config, PROMPTS, "dpo_checkpoint")
 
 
 def started_over(undisturbed: Project, folder: Path, *results: str) -> Project:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -162,15 +161,7 @@ def test_rows_in_the_store_need_no_server_and_no_key(
 
 def wim(project: Project, *arguments: str) -> str:
     """The output of a `wim` command in the project's folder, with the project's own code."""
-    _, environment = project.command()
-    result = subprocess.run(
-        [sys.executable, "-m", "wim.cli", *arguments],
-        cwd=project.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = project.call([sys.executable, "-m", "wim.cli", *arguments])
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -199,12 +190,7 @@ def test_a_plan_counts_what_is_known_of_an_api_without_asking_it(
 
 
 def run_to_failure(project: Project, *arguments: str) -> str:
-    command, environment = project.command("--cores", "1", *arguments)
-    result = subprocess.run(
-        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
-    )
-    output = result.stdout + result.stderr
-    assert result.returncode == 1, output
+    output = project.run("--cores", "1", *arguments, status=1)
     assert "Traceback" not in output
     return output
 

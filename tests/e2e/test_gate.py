@@ -1,7 +1,6 @@
 """The reward gate: judges and rewards on labelled pairs, by the same stages as any dialogue."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -113,12 +112,7 @@ def test_a_reward_below_the_bar_stops_its_arm_before_training_with_the_reason(
 ) -> None:
     project = measured.again(tmp_path / "project")
     project.set("gate.bar", 0.99)
-    command, environment = project.command("--", "dpo_checkpoint")
-    done = subprocess.run(
-        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 1
+    output = project.run("--", "dpo_checkpoint", status=1)
     assert "the reward 'number' does not beat gate.bar 0.99: its accuracy is" in output
     assert not (project.folder / "results/checkpoints").exists()
     project.set("gate.bar", 0.0)
@@ -147,8 +141,5 @@ def test_without_labelled_pairs_the_gate_says_what_to_write(
 ) -> None:
     project = measured.again(tmp_path / "project")
     project.set("gate", {})
-    command, environment = project.command("-n", "--", "reward_gate")
-    done = subprocess.run(
-        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0 and "write the path of a file of labelled pairs" in done.stdout
+    output = project.run("-n", "--", "reward_gate", status=1)
+    assert "write the path of a file of labelled pairs" in output

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from support.finished import finished_project
 from support.workflow_runs import Project, rows_computed, tiny_config
 from wim.errors import UserError
 from wim.settings.load import load_config
@@ -17,7 +18,7 @@ PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrot
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
+def trained(tiny_model: Path, minilm: Path) -> Project:
     """A project whose arm trained online."""
     config = tiny_config(
         *(tiny_model, minilm, 24),
@@ -31,9 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: 
             }
         },
     )
-    project = Project.copied(tmp_path_factory.mktemp("online") / "project", config, PROMPTS)
-    project.run("--", "dpo_checkpoint")
-    return project
+    return finished_project("online", config, PROMPTS, "dpo_checkpoint")
 
 
 def table(project: Project, name: str) -> pd.DataFrame:

@@ -268,13 +268,9 @@ def test_a_server_killed_in_the_middle_of_a_run_loses_no_finished_row_and_says_w
     }
     prompts = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote this?"]
     project = Project.copied(tmp_path / "project", config, prompts)
-    command, environment = project.command("--", "dialogues")
-    died = subprocess.run(
-        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert died.returncode == 1
-    assert "models.far.serve: the server ended with exit status 137 (signal SIGKILL)" in died.stderr
-    assert "its log: logs/generate_dialogues/base/000.server.log" in died.stderr
-    assert "Traceback" not in died.stderr
+    died = project.run("--", "dialogues", status=1)
+    assert "models.far.serve: the server ended with exit status 137 (signal SIGKILL)" in died
+    assert "its log: logs/generate_dialogues/base/000.server.log" in died
+    assert "Traceback" not in died
     output = project.run("--", "dialogues")
     assert "8 rows, 4 from the store, 4 generated" in output

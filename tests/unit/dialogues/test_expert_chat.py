@@ -1,16 +1,14 @@
-"""Dialogues of two speakers: who sees what, what is learnt from, and what comes out of a run."""
+"""Dialogues of two speakers: who sees what, and what is learnt from."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from support.workflow_runs import REPOSITORY, Project, rows_computed, tiny_config
+from support.workflow_runs import REPOSITORY
 from wim.dialogues.conversations import read_judged, whole_conversations
 from wim.dialogues.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
 from wim.embedding import embed as embeddings
@@ -268,38 +266,3 @@ def test_a_dialogue_ends_where_nothing_is_said(
     rows = talk(Silent(finish_reason), templates)  # type: ignore[arg-type]
     assert {row.turn for row in rows} == turns
     assert not any(row.continued for row in rows)
-
-
-def test_a_run_ends_in_a_checkpoint_learnt_from_the_actors_turns_and_repeats_from_the_store(
-    tmp_path: Path, tiny_model: Path, minilm: Path
-) -> None:
-    drawn = {"max_new_tokens": 24, "temperature": 1.0}
-    config = tiny_config(
-        *(tiny_model, minilm, 24),
-        shards=2,
-        dialogues={"mode": "expert_chat", "actor": "tiny", "sampling": drawn},
-        rewards={"wim": {"judge": "tiny", "zeta": 0.5, "rating": "rating_expected"}},
-        arms={"wim": {"reward": "wim", "training": {"batch_size": 4}}},
-    )
-    topics = [f"The number {number} in history." for number in range(8)]
-    project = Project.copied(tmp_path / "project", config, topics)
-    first = rows_computed(project.run("--", "dpo_checkpoint"))
-    pairs = pd.read_parquet(project.folder / "results/pairs/wim/round1.parquet")
-    assert len(pairs)
-    for prompt in pairs["prompt"]:
-        assert prompt[0]["role"] == "system" and prompt[-1]["role"] == "user"
-    dialogues = pd.concat(
-        map(pd.read_parquet, sorted((project.folder / "results/dialogues/base").iterdir()))
-    )
-    judged = dialogues[dialogues["judged"]]
-    assert set(judged["speaker"]) == {ACTOR} and set(dialogues["speaker"]) == {ACTOR, PARTNER}
-    assert first["generated"] == len(dialogues)
-    assert set(pairs["chosen_id"]) | set(pairs["rejected_id"]) <= set(judged["candidate_id"])
-    project.set("dialogues.exchanges", 3)
-    longer = rows_computed(project.run("--", "ratings"))
-    # The turns that were held are known; only those behind them are drawn.
-    assert 0 < longer["generated"] < first["generated"]
-    card = json.loads(
-        (project.folder / "results/checkpoints/wim/round1/provenance.json").read_text()
-    )
-    assert card["settings"]["dialogues"]["mode"] == "expert_chat"
