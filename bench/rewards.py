@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from wim.display.markdown import estimate_with_interval, markdown_table
-from wim.embedding.embed import Encoder
+from wim.embedding.encoder import Encoder
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.llmbar import read_labelled_pairs, read_recorded
 from wim.evaluation.pair_statistics import credit

@@ -80,7 +80,7 @@ def test_models_propose_in_turn_each_proposal_with_its_own_seed() -> None:
 
 
 def test_proposals_of_like_meaning_are_taken_once(minilm: Path) -> None:
-    from wim.embedding.embed import Encoder
+    from wim.embedding.encoder import Encoder
 
     said = [
         "Why do ships float on water",

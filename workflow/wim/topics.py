@@ -28,7 +28,7 @@ from wim.templates import Templates, read_templates
 if TYPE_CHECKING:
     import numpy as np
 
-    from wim.embedding.embed import Encoded
+    from wim.embedding.encoder import Encoded
 
 logger = logging.getLogger(__name__)
 # Asked for together, however many are wanted: in bfloat16 a row may depend on its batch.
@@ -136,7 +136,7 @@ def create_topics(
     models: those who propose. encoder: its folder. Proposals that the store knows
     are not drawn again. Says how many topics are missing and why; raises UserError if all are.
     """
-    from wim.embedding.embed import Encoder
+    from wim.embedding.encoder import Encoder
     from wim.engines.stored import open_engines
 
     with ExitStack() as opened:

@@ -12,6 +12,7 @@ from support.workflow_runs import REPOSITORY
 from wim.dialogues.conversations import read_judged, whole_conversations
 from wim.dialogues.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
 from wim.embedding import embed as embeddings
+from wim.embedding.encoder import Encoded
 from wim.engines.base import Completion, Request
 from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
@@ -220,9 +221,9 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
     write_table(ratings, RATINGS, as_arrow(RATINGS, rated))
     encoded: list[str] = []
 
-    def encode(texts: Sequence[str]) -> embeddings.Encoded:
+    def encode(texts: Sequence[str]) -> Encoded:
         encoded.extend(texts)
-        return embeddings.Encoded(np.ones((len(texts), 4), np.float32) / 2, [False] * len(texts))
+        return Encoded(np.ones((len(texts), 4), np.float32) / 2, [False] * len(texts))
 
     monkeypatch.setattr(embeddings, "Encoder", lambda *_: SimpleNamespace(encode=encode))
     monkeypatch.setattr(

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wim.embedding.embed import Encoder, embed_critiques
+from wim.embedding.embed import embed_critiques
+from wim.embedding.encoder import Encoder
 from wim.models.manifest import read_manifest
 from wim.tables.files import as_arrow, read_embeddings, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating

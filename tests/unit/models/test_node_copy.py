@@ -17,7 +17,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from support.workflow_runs import Project
-from wim.embedding import embed as embeddings
+from wim.embedding.embed import embed_critiques
+from wim.embedding.encoder import encoder_code
 from wim.engines import stored
 from wim.errors import UserError
 from wim.models import node_copy as scratch
@@ -333,7 +334,7 @@ def test_the_code_of_copying_decides_no_row(monkeypatch: pytest.MonkeyPatch) -> 
     def codes() -> list[object]:
         for cached in (digest._parsed, digest._own_text, digest._nameless):
             cached.cache_clear()
-        return [stored.engine_codes(), embeddings.encoder_code(), dpo.dpo_code()]
+        return [stored.engine_codes(), encoder_code(), dpo.dpo_code()]
 
     before, read = codes(), Path.read_text
 
@@ -358,7 +359,7 @@ def test_an_encoder_opened_from_a_copy_gives_the_same_table(
     write_table(tmp_path / "d.parquet", DIALOGUES, as_arrow(DIALOGUES, [candidate]))
     write_table(tmp_path / "r.parquet", RATINGS, as_arrow(RATINGS, [rating]))
     for name, place in {"shared": None, "copy": str(node)}.items():
-        embeddings.embed_critiques(
+        embed_critiques(
             dialogues=tmp_path / "d.parquet",
             ratings=tmp_path / "r.parquet",
             manifest=minilm / "manifest.json",

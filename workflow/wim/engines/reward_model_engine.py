@@ -1,51 +1,41 @@
-"""Numbers of a reward model: from a store where they are known, else from the model, and then kept."""
+"""Scores of conversations by a reward model, run by transformers in this process."""
 
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from wim.engines.special_tokens import (
     escaped_messages,
     special_token_pattern,
     special_tokens,
 )
-from wim.engines.staged import StagedModel
-from wim.engines.stored import COMPLETION, LOCAL, answer_schema
 from wim.errors import UserError
-from wim.provenance.code_changes import stored_code
-from wim.provenance.digest import code_digest, digest_of
 from wim.tables.schemas import Message
 
-if TYPE_CHECKING:
-    from wim.store.rows import RowStore
-
 logger = logging.getLogger(__name__)
-SCORE = "score"
 Conversation = tuple[Message, ...]
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a reward model says of a conversation: a number, or None where it exceeds the context."""
+    """A reward model's score of a conversation; None where it exceeds the context."""
 
     value: float | None
     tokens: int
 
 
 class Scorer(Protocol):
-    """Something that holds a reward model open."""
+    """Something with a reward model that is open."""
 
     def scores(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Score]]:
-        """The place of each conversation and its score, in order of finishing."""
+        """The index of each conversation and its score, in order of finishing."""
         ...
 
 
 class ScoringModel:
-    """A sequence classifier of one label, held in memory, on the GPU where there is one."""
+    """A sequence classifier with one label, in memory, on the GPU if there is one."""
 
     def __init__(self, folder: Path, dtype: str = "auto", batch_size: int = 64) -> None:
         import torch
@@ -72,7 +62,7 @@ class ScoringModel:
         logger.info("reward model: %s on %s, batches of %d", chosen, self.device, batch_size)
 
     def scores(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Score]]:
-        """The place of each conversation and its score; those of like length together."""
+        """The index of each conversation and its score; those of similar length together."""
         import torch
 
         rows = [self._tokens(conversation) for conversation in conversations]
@@ -95,55 +85,3 @@ class ScoringModel:
         messages = escaped_messages(conversation, self.special)
         text = self.tokenizer.apply_chat_template(messages, tokenize=False)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-class StoredScores:
-    """Scores from a store, else from a model. `computed` has the places that the store lacked."""
-
-    def __init__(
-        self, open_model: Callable[[], Scorer], store: "RowStore", identity: dict[str, object]
-    ) -> None:
-        self._open_model = open_model
-        self._store = store
-        self._identity = identity
-        self._model: Scorer | None = None
-        self.computed: set[str] = set()
-
-    def scores(self, conversations: Sequence[Conversation]) -> list[Score]:
-        """The score of each conversation, in their order. One that is no number is not kept."""
-        keys = [digest_of({**self._identity, "scored": list(each)}) for each in conversations]
-        known: dict[str, Any] = self._store.find(set(keys))
-        found = {key: Score(row["logprobs"][0], row["prompt_tokens"]) for key, row in known.items()}
-        missing = {
-            key: each for key, each in zip(keys, conversations, strict=True) if key not in found
-        }
-        names = list(missing)
-        if missing:
-            self._model = self._model or self._open_model()
-            for place, score in self._model.scores(list(missing.values())):
-                found[names[place]] = score
-                self.computed.add(names[place])
-                if score.value is not None and math.isfinite(score.value):
-                    row = {**dict.fromkeys(COMPLETION), "logprobs": [score.value]}
-                    self._store.add(names[place], row | {"prompt_tokens": score.tokens})
-        return [found[key] for key in keys]
-
-
-def score_code() -> str:
-    """The digest of the code that decides a reward model's number."""
-    return code_digest(Path(__file__), within=LOCAL)
-
-
-@contextmanager
-def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
-    """A staged reward model behind its store, opened when a score is missing."""
-    from wim.store.rows import RowStore
-
-    code, dtype = stored_code(model.store, score_code(), SCORE), model.source.dtype
-    identity: dict[str, object] = {"scorer": model.digest, "dtype": dtype, "code": code}
-
-    def open_model() -> Scorer:
-        return ScoringModel(model.folder, dtype, model.batch_size)
-
-    with RowStore(model.store, answer_schema()) as rows:
-        yield StoredScores(open_model, rows, identity)

@@ -13,6 +13,7 @@ from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import code_digest, digest_of
 from wim.settings.models import ENDPOINT, ApiSettings
 from wim.settings.sampling import Sampling
+from wim.store.memo import Memo
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,15 +26,16 @@ REMOTE = "remote"
 ANSWERING = ("wim.engines.base", "wim.engines.special_tokens")
 LOCAL = (*ANSWERING, "wim.engines.local")
 REMOTE_ONLY = (*ANSWERING, "wim.engines.remote")
+COMPLETION = ("text", "finish_reason", "prompt_tokens", "completion_tokens")
 
 
 class StoredEngine:
-    """Answers from a store where they are known, else from a model, and then kept.
+    """Answers from a store; a model computes those that are missing, and they are kept.
 
-    An answer is known by everything that decides it: the model's digest and precision, the
-    messages, the sampling, the row's seed, and the code of the engine (`identity`), and where
-    choices are read also `choosing`. `computed` holds the keys of the requests that the store
-    could not answer. Only answers are stored, never a failure to answer.
+    The key of an answer is made of everything that decides it: the model's digest and precision,
+    the messages, the sampling, the row's seed, and the code of the engine (`identity`); for
+    choices also `choosing`. `computed` holds the keys of the requests that the store could not
+    answer. Only answers are stored, never a failure to answer.
     """
 
     def __init__(
@@ -45,61 +47,50 @@ class StoredEngine:
     ) -> None:
         self._open_model = open_model
         self._model: Engine | None = None
-        self._store = store
         self._identity = dict(identity)
         self._choosing = dict(choosing or {})
         self.computed: set[str] = set()
+        self._completions: Memo[str, Completion] = Memo(
+            store, _stored_completion, _completion_row, self.computed
+        )
+        self._choices: Memo[str, ChoiceLogprobs] = Memo(
+            store, _stored_choices, _choices_row, self.computed
+        )
 
     @property
     def model(self) -> Engine:
-        """The model behind, opened when it is first needed."""
+        """The model itself, opened when it is first needed."""
         if self._model is None:
             self._model = self._open_model()
         return self._model
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate; known answers come first."""
-        keys = {request.key: self._completion_key(request, sampling) for request in requests}
-        known = self._store.find(set(keys.values()))
-        for request in requests:
-            if row := known.get(keys[request.key]):
-                yield Completion(request.key, **_completion_fields(row))
-        missing = [request for request in requests if keys[request.key] not in known]
-        if not missing:
-            return
-        for answer in self.model.generate(missing, sampling):
-            self.computed.add(answer.key)
-            if answer.finish_reason not in ("context", UNANSWERED):
-                fields = {name: getattr(answer, name) for name in COMPLETION}
-                self._store.add(keys[answer.key], {**fields, "logprobs": None})
-            yield answer
+        named = {request.key: request for request in requests}
+        keys = {name: self._completion_key(request, sampling) for name, request in named.items()}
+
+        def compute(missing: list[str]) -> Iterator[tuple[str, Completion]]:
+            answers = self.model.generate([named[name] for name in missing], sampling)
+            yield from ((answer.key, answer) for answer in answers)
+
+        yield from (answer for _, answer in self._completions.values(keys, compute))
 
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs; known answers come first."""
         if self._choosing and len(choices) == 1:
-            # No server can be asked how likely a certain answer is, so none is opened for it.
+            # No server reports how likely one given answer is, so none is opened for it.
             yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
             return
-        keys = {request.key: self._choice_key(request, choices) for request in requests}
-        known: dict[str, Any] = self._store.find(set(keys.values()))
-        for request in requests:
-            if row := known.get(keys[request.key]):
-                yield _known_choices(request.key, row)
-        missing = [request for request in requests if keys[request.key] not in known]
-        if not missing:
-            return
-        for answer in self.model.choice_logprobs(missing, choices):
-            self.computed.add(answer.key)
-            if answer.logprobs is not None:
-                row = dict.fromkeys(COMPLETION)
-                row |= {"prompt_tokens": answer.prompt_tokens, "logprobs": list(answer.logprobs)}
-                if isinstance(answer, ReadChoices):
-                    # The column is free here, and another one would make all stored rows others.
-                    row["finish_reason"] = answer.source
-                self._store.add(keys[answer.key], row)
-            yield answer
+        named = {request.key: request for request in requests}
+        keys = {name: self._choice_key(request, choices) for name, request in named.items()}
+
+        def compute(missing: list[str]) -> Iterator[tuple[str, ChoiceLogprobs]]:
+            answers = self.model.choice_logprobs([named[name] for name in missing], choices)
+            yield from ((answer.key, answer) for answer in answers)
+
+        yield from (answer for _, answer in self._choices.values(keys, compute))
 
     def _completion_key(self, request: Request, sampling: Sampling) -> str:
         return self._key(
@@ -111,19 +102,33 @@ class StoredEngine:
     def _choice_key(self, request: Request, choices: Sequence[str]) -> str:
         return self._key(request, choices=list(choices), **self._choosing)
 
-    def _key(self, request: Request, **asked: object) -> str:
-        said = {"messages": list(request.messages), "opening": request.opening}
-        return digest_of({**self._identity, **said, **asked})
+    def _key(self, request: Request, **query: object) -> str:
+        conversation = {"messages": list(request.messages), "opening": request.opening}
+        return digest_of({**self._identity, **conversation, **query})
 
 
-COMPLETION = ("text", "finish_reason", "prompt_tokens", "completion_tokens")
+def _completion_row(answer: Completion) -> dict[str, object] | None:
+    if answer.finish_reason in ("context", UNANSWERED):
+        return None
+    return {**{name: getattr(answer, name) for name in COMPLETION}, "logprobs": None}
 
 
-def _completion_fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in COMPLETION}
+def _stored_completion(key: str, row: Mapping[str, Any]) -> Completion:
+    return Completion(key, **{name: row[name] for name in COMPLETION})
 
 
-def _known_choices(key: str, row: Mapping[str, Any]) -> ChoiceLogprobs:
+def _choices_row(answer: ChoiceLogprobs) -> dict[str, object] | None:
+    if answer.logprobs is None:
+        return None
+    row: dict[str, object] = dict.fromkeys(COMPLETION)
+    row |= {"prompt_tokens": answer.prompt_tokens, "logprobs": list(answer.logprobs)}
+    if isinstance(answer, ReadChoices):
+        # This column is unused here; one more column would make every stored row unreadable.
+        row["finish_reason"] = answer.source
+    return row
+
+
+def _stored_choices(key: str, row: Mapping[str, Any]) -> ChoiceLogprobs:
     logprobs, tokens, source = tuple(row["logprobs"]), row["prompt_tokens"], row["finish_reason"]
     if source is None:
         return ChoiceLogprobs(key, logprobs, tokens)
@@ -147,10 +152,10 @@ def answer_schema() -> "pa.Schema":
 
 @contextmanager
 def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
-    """A staged model behind its store, run or asked as its settings say.
+    """The engine of a staged model with its store, local or remote as its settings say.
 
-    It is opened when a first answer is missing. What was computed is flushed at the end, and a
-    server that was started is stopped.
+    The model is opened when a first answer is missing. On leaving, what was computed is flushed,
+    and a server that was started is stopped.
     """
     from wim.store.rows import RowStore
 
@@ -163,17 +168,20 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
                 from wim.engines.local.engine import LocalEngine
 
                 return LocalEngine(
-                    *(model.folder, source.dtype, model.batch_size),
-                    *(source.quantization, source.attention),
+                    model.folder,
+                    dtype=source.dtype,
+                    batch_size=model.batch_size,
+                    quantization=source.quantization,
+                    attention=source.attention,
                 )
-            return opened.enter_context(_asked(model))
+            return opened.enter_context(_remote_engine(model))
 
         identity["code"] = stored_code(model.store, engine_codes()[kind], kind)
         yield StoredEngine(open_model, rows, identity, source.choosing)
 
 
 def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:
-    """The engines of several speakers, closed with `opened`; speakers of one manifest share one."""
+    """The engines of several models, closed with `opened`; models of one manifest share one."""
     engines: dict[Path, StoredEngine] = {}
     for model in models:
         if model.manifest not in engines:
@@ -182,8 +190,8 @@ def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[Store
 
 
 @contextmanager
-def _asked(model: StagedModel) -> Iterator[Engine]:
-    """An endpoint, or a server that runs a staged model while the context lasts."""
+def _remote_engine(model: StagedModel) -> Iterator[Engine]:
+    """The engine of an endpoint, or of a server that runs a staged model inside the context."""
     from wim.engines.remote.engine import EndpointEngine
     from wim.engines.transport.calls import Calls
 

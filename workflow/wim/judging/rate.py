@@ -17,8 +17,8 @@ from wim.tables.ratings import Status
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:
-    from wim.engines.reward_model_engine import StoredScores
     from wim.engines.stored import StoredEngine
+    from wim.engines.stored_scores import StoredScores
 
 logger = logging.getLogger(__name__)
 JUDGES: Mapping[str, type[Judge]] = {
@@ -42,8 +42,8 @@ def judge_of(
 
 def answer_codes() -> dict[str, str]:
     """The digests of the code that decides what a judge's model says, by the kind of its engine."""
-    from wim.engines.reward_model_engine import SCORE, score_code
     from wim.engines.stored import engine_codes
+    from wim.engines.stored_scores import SCORE, score_code
 
     return {**engine_codes(), SCORE: score_code()}
 
@@ -65,8 +65,8 @@ def rate_candidates(
     reading asks the model nothing again.
     """
     from wim.dialogues.conversations import read_judged
-    from wim.engines.reward_model_engine import open_scorer
     from wim.engines.stored import open_engine
+    from wim.engines.stored_scores import open_scorer
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import RATINGS
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from wim.engines.reward_model_engine import Score, StoredScores
+from wim.engines.reward_model_engine import Score
+from wim.engines.stored_scores import StoredScores
 from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings
 from wim.tables.ratings import Status

@@ -83,9 +83,9 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues.conversations import read_judged
-    from wim.engines.reward_model_engine import open_scorer
     from wim.engines.staged import StagedModel
     from wim.engines.stored import open_engine
+    from wim.engines.stored_scores import open_scorer
     from wim.judging.rate import judge_of
     from wim.judging.reward_model import RewardModelJudge
     from wim.settings.gate import seed_of_policy
@@ -133,7 +133,7 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues.conversations import read_judged
-    from wim.embedding.embed import StoredEncoder, vector_schema
+    from wim.embedding.encoder import StoredEncoder, vector_schema
     from wim.models.manifest import read_manifest
     from wim.store.rows import RowStore
     from wim.tables.files import read_table

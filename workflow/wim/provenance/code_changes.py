@@ -35,7 +35,7 @@ DECIDES_ROWS = {
     "generate_dialogues": ("wim.engines.stored", "engine_codes"),
     "rate_candidates": ("wim.judging.rate", "answer_codes"),
     "compare_candidates": ("wim.engines.stored", "engine_codes"),
-    "embed_critiques": ("wim.embedding.embed", "encoder_code"),
+    "embed_critiques": ("wim.embedding.encoder", "encoder_code"),
     "train_dpo": ("wim.training.dpo.train", "dpo_code"),
     "train_sft": ("wim.training.sft.train", "sft_code"),
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),

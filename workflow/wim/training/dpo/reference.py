@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from wim.provenance.digest import code_digest, digest_of
+from wim.store.memo import Memo
 from wim.store.rows import RowStore
 from wim.training.dpo.batches import PAD_TO
 from wim.training.dpo.log_probabilities import summed
@@ -31,8 +32,8 @@ DECIDING = ("wim.training.dpo.cpu_head", "wim.training.dpo.batches")
 
 
 @dataclass(frozen=True, order=True)
-class Completion:
-    """What a log-probability is of: the tokens of a completion after those of its prompt."""
+class TokenizedCompletion:
+    """A completion whose log-probability is wanted: its tokens, and those of its prompt."""
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
@@ -41,18 +42,21 @@ class Completion:
         return len(self.prompt) + len(self.tokens)
 
 
-# A pair's completions in an order of their own, whichever of them is chosen.
-Pair = tuple[Completion, Completion]
+# A pair's completions in sorted order, whichever of them is chosen.
+Pair = tuple[TokenizedCompletion, TokenizedCompletion]
 
 
 @dataclass(frozen=True)
 class ReferenceStore:
     """The stored log-probabilities of completions' tokens, by model, tokens and pair.
 
-    They are computed as training computes them, a pair in one forward pass: in bfloat16 another
-    shape of the batch would round otherwise. Arms with the same pairs, be they the other way round,
-    find them again, with other losses, betas, seeds and epochs. folder: that of the store. model: the
-    digest of the reference model's weights.
+    They are computed as training computes them, a pair in one forward pass: in bfloat16 a batch of
+    another shape would round differently. Arms with the same pairs, whichever side is chosen, find
+    them again, with other losses, betas, seeds and epochs.
+
+    Attributes:
+        folder: The folder of the store.
+        model: The digest of the reference model's weights.
     """
 
     folder: Path
@@ -61,8 +65,13 @@ class ReferenceStore:
     def with_reference(self, dataset: "Dataset", trainer: Any, batch_size: int) -> "Dataset":
         """A tokenised dataset with TRL's columns ref_chosen_logps and ref_rejected_logps.
 
-        Those not yet stored are computed by the trainer's model without its adapter, batch_size
-        pairs' worth at a time; of several processes each computes a share.
+        Those not yet stored are computed by the trainer's model without its adapter; of several
+        processes each computes a share.
+
+        Args:
+            dataset: Rows of prompt_ids, chosen_ids and rejected_ids.
+            trainer: The trainer of the model.
+            batch_size: Pairs in a forward pass.
         """
         pairs = [
             (
@@ -73,32 +82,16 @@ class ReferenceStore:
         ]
         ordered: dict[Pair, None] = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
         keys = self._keys(ordered, trainer)
-        wanted = [key for pair in keys for key in keys[pair]]
-        with RowStore(self.folder, SCHEMA) as rows:
-            known = rows.find(wanted)
-            missing = [pair for pair in keys if not known.keys() >= set(keys[pair])]
-            missing.sort(key=lambda pair: (-max(map(len, pair)), keys[pair]))
-            state = trainer.accelerator
-            for batch in _chunks(missing[state.process_index :: state.num_processes], batch_size):
-                for pair, both in zip(batch, _log_probs(batch, trainer), strict=True):
-                    for key, log_probs in zip(keys[pair], both, strict=True):
-                        rows.add(key, {"log_probs": log_probs.tolist()})
-        state.wait_for_everyone()
-        if missing:
-            with RowStore(self.folder, SCHEMA) as rows:
-                known = rows.find(wanted)
+        log_probs, computed = self._log_probs(keys, trainer, batch_size)
         logger.info(
             "reference log-probabilities: %d pairs computed, %d known",
-            len(missing),
-            len(keys) - len(missing),
+            computed,
+            len(keys) - computed,
         )
         sums = []
         for chosen, rejected in pairs:
             pair = (min(chosen, rejected), max(chosen, rejected))
-            found = {
-                each: torch.tensor(known[key]["log_probs"])
-                for each, key in zip(pair, keys[pair], strict=True)
-            }
+            found = {each: log_probs[key] for each, key in zip(pair, keys[pair], strict=True)}
             sums.append(_sums(found[chosen], found[rejected], trainer.ld_alpha))
         for place, name in enumerate(("ref_chosen_logps", "ref_rejected_logps")):
             dataset = dataset.add_column(name, [sides[place] for sides in sums])
@@ -114,16 +107,49 @@ class ReferenceStore:
             "code": code_digest(Path(__file__), within=DECIDING),
         }
 
-        def key(of: Completion, beside: Completion) -> str:
-            told = {"prompt": of.prompt, "completion": of.tokens, "beside": beside.tokens}
-            return digest_of({**made_by, **told})
+        def key(of: TokenizedCompletion, beside: TokenizedCompletion) -> str:
+            pair = {"prompt": of.prompt, "completion": of.tokens, "beside": beside.tokens}
+            return digest_of({**made_by, **pair})
 
         return {pair: (key(*pair), key(*reversed(pair))) for pair in pairs}
 
+    def _log_probs(
+        self, keys: dict[Pair, tuple[str, str]], trainer: Any, batch_size: int
+    ) -> tuple[dict[str, Tensor], int]:
+        """The log-probabilities by key, and how many pairs the store lacked."""
+        state = trainer.accelerator
+        lacking: list[Pair] = []
 
-def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> Completion:
+        def compute(missing: list[str]) -> Iterator[tuple[str, Tensor]]:
+            wanted = set(missing)
+            lacking.extend(pair for pair in keys if not wanted.isdisjoint(keys[pair]))
+            lacking.sort(key=lambda pair: (-max(map(len, pair)), keys[pair]))
+            share = lacking[state.process_index :: state.num_processes]
+            for batch in _chunks(share, batch_size):
+                for pair, both in zip(batch, _log_probs(batch, trainer), strict=True):
+                    yield from zip(keys[pair], both, strict=True)
+
+        names = {key: key for pair in keys for key in keys[pair]}
+        with RowStore(self.folder, SCHEMA) as rows:
+            found = dict(_memo(rows).values(names, compute))
+        state.wait_for_everyone()
+        if lacking and state.num_processes > 1:
+            with RowStore(self.folder, SCHEMA) as rows:
+                found = _memo(rows).known(names)
+        return found, len(lacking)
+
+
+def _memo(rows: RowStore) -> Memo[str, Tensor]:
+    return Memo(
+        rows,
+        value_of=lambda _, row: torch.tensor(row["log_probs"]),
+        row_of=lambda log_probs: {"log_probs": log_probs.tolist()},
+    )
+
+
+def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> TokenizedCompletion:
     room = None if max_length is None else max(0, max_length - len(prompt))
-    return Completion(tuple(prompt[:max_length]), tuple(completion[:room]))
+    return TokenizedCompletion(tuple(prompt[:max_length]), tuple(completion[:room]))
 
 
 def _chunks(pairs: list[Pair], batch_size: int) -> Iterator[list[Pair]]:
@@ -136,7 +162,7 @@ def _log_probs(pairs: Sequence[Pair], trainer: Any) -> list[tuple[Tensor, Tensor
     batch = [pair[side] for side in (0, 1) for pair in pairs]
     device, model = trainer.accelerator.device, trainer.ref_model or trainer.model
     longest = -(-max(map(len, batch)) // PAD_TO) * PAD_TO
-    # One row more, as long as a padded batch is to be.
+    # One more row, of the length that the batch is to be padded to.
     rows = [torch.tensor(each.prompt + each.tokens) for each in batch] + [
         torch.zeros(longest, dtype=torch.long)
     ]
@@ -154,7 +180,7 @@ def _log_probs(pairs: Sequence[Pair], trainer: Any) -> list[tuple[Tensor, Tensor
             labels=labels,
             use_cache=False,
             fused_lm_head=True,
-        ).log_probs.cpu()
+        ).log_probs.float().cpu()
     each_row = [
         row[len(each.prompt) - 1 : len(each) - 1] for row, each in zip(found, batch, strict=True)
     ]

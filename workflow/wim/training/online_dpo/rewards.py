@@ -15,7 +15,7 @@ from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Rating
 
 if TYPE_CHECKING:
-    from wim.embedding.embed import StoredEncoder
+    from wim.embedding.encoder import StoredEncoder
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _cosines(
 @contextmanager
 def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
     """The judge and the encoder, open for a whole training; each is loaded at its first use."""
-    from wim.embedding.embed import Encoder, StoredEncoder, vector_schema
+    from wim.embedding.encoder import Encoder, StoredEncoder, vector_schema
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
     from wim.models.manifest import read_manifest

@@ -1,0 +1,84 @@
+"""Scores of a reward model, looked up first; the model is opened only for those that are missing."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.engines.reward_model_engine import Conversation, Score, Scorer, ScoringModel
+from wim.engines.staged import StagedModel
+from wim.engines.stored import COMPLETION, LOCAL, answer_schema
+from wim.provenance.code_changes import stored_code
+from wim.provenance.digest import code_digest, digest_of
+from wim.store.memo import Memo
+
+if TYPE_CHECKING:
+    from wim.store.rows import RowStore
+
+SCORE = "score"
+
+
+class StoredScores:
+    """Scores from a store; a reward model computes those that are missing, and they are kept.
+
+    The key of a score is made of `identity` (the model's digest and precision, and the code that
+    decides a score) and the conversation. `computed` holds the keys that the store lacked.
+    """
+
+    def __init__(
+        self, open_model: Callable[[], Scorer], store: "RowStore", identity: Mapping[str, object]
+    ) -> None:
+        self._open_model = open_model
+        self._model: Scorer | None = None
+        self._identity = dict(identity)
+        self._memo: Memo[str, Score] = Memo(store, _stored_score, _score_row)
+
+    @property
+    def computed(self) -> set[str]:
+        """The keys of the scores that the store lacked."""
+        return self._memo.missing
+
+    def scores(self, conversations: Sequence[Conversation]) -> list[Score]:
+        """The score of each conversation, in their order. A score that is not finite is not kept."""
+        keys = [digest_of({**self._identity, "scored": list(each)}) for each in conversations]
+        by_key = dict(zip(keys, conversations, strict=True))
+
+        def compute(missing: list[str]) -> Iterator[tuple[str, Score]]:
+            self._model = self._model or self._open_model()
+            found = self._model.scores([by_key[key] for key in missing])
+            yield from ((missing[place], score) for place, score in found)
+
+        scores = dict(self._memo.values({key: key for key in by_key}, compute))
+        return [scores[key] for key in keys]
+
+
+def _score_row(score: Score) -> dict[str, object] | None:
+    if score.value is None or not math.isfinite(score.value):
+        return None
+    row: dict[str, object] = dict.fromkeys(COMPLETION)
+    return row | {"logprobs": [score.value], "prompt_tokens": score.tokens}
+
+
+def _stored_score(_: str, row: Mapping[str, Any]) -> Score:
+    return Score(row["logprobs"][0], row["prompt_tokens"])
+
+
+def score_code() -> str:
+    """The digest of the code that decides a reward model's score."""
+    return code_digest(Path(__file__).with_name("reward_model_engine.py"), within=LOCAL)
+
+
+@contextmanager
+def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
+    """A staged reward model with its store, opened when a first score is missing."""
+    from wim.store.rows import RowStore
+
+    code, dtype = stored_code(model.store, score_code(), SCORE), model.source.dtype
+    identity: dict[str, object] = {"scorer": model.digest, "dtype": dtype, "code": code}
+
+    def open_model() -> Scorer:
+        return ScoringModel(model.folder, dtype, model.batch_size)
+
+    with RowStore(model.store, answer_schema()) as rows:
+        yield StoredScores(open_model, rows, identity)
