@@ -1,4 +1,4 @@
-"""Pairs as the datasets that TRL's trainers take."""
+"""A table of pairs as the datasets that TRL's trainers take."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 def preference_splits(pairs: Path) -> "tuple[Dataset, Dataset]":
-    """The pairs to train on and those held out: TRL's columns, and the ids of each.
+    """The pairs to train on, and those held out.
 
-    Raises UserError if there is none to train on.
+    Returns:
+        Datasets of TRL's columns prompt, chosen and rejected, and the ids of each pair.
+
+    Raises:
+        UserError: There is no pair to train on.
     """
     train, held_out = (preference_dataset(pairs, split) for split in ("train", "eval"))
     if not len(train):

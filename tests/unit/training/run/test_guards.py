@@ -249,5 +249,5 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(
     from wim.training.records import tracking
 
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"wandb is asked for .* pip install 'wim\[wandb\]'"):
+    with pytest.raises(UserError, match=r"wandb is configured .* pip install 'wim\[wandb\]'"):
         tracking.trackers(tmp_path, ["wandb"], 0)

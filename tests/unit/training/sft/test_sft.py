@@ -52,7 +52,7 @@ def test_a_teachers_completions_stand_in_their_own_context(
 ) -> None:
     train, held_out, excluded = splits(tables, completions="teacher")
     assert (len(train), len(held_out)) == (7, 3)
-    assert excluded == {"cut off at max_new_tokens": 1, "without a word": 1}
+    assert excluded == {"cut off at max_new_tokens": 1, "empty": 1}
     for row in train + held_out:
         assert [message["role"] for message in row["prompt"]] == ["system", "user"]
         assert row["prompt"][0]["content"] == "Be brief."

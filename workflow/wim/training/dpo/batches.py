@@ -1,4 +1,4 @@
-"""Batches of pairs of like length. Importing this module loads torch and accelerate."""
+"""Batches of pairs of similar length. Importing this module loads torch and accelerate."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,29 +6,31 @@ from accelerate.data_loader import SeedableRandomSampler
 from torch.utils.data import Sampler
 
 PAD_TO = 16
-"""Batches are padded to a multiple of so many tokens, which matrix products are made for."""
+"""Batches are padded to a multiple of this number of tokens, for which matrix products are fast."""
 
 
 class ByLength(Sampler[int]):
-    """Trainer's own shuffled order, in which each step's pairs are then sorted by length.
+    """The Trainer's shuffled order, with each step's pairs sorted by length.
 
-    A step's pairs are the same as without sorting, and so is its gradient, but for rounding: they
-    fall to its micro-batches and devices in another order. The last step of an epoch keeps its
-    order where it has fewer pairs, as its micro-batches may differ in size.
+    A step has the same pairs as without sorting, and the same gradient but for rounding: they are
+    divided among micro-batches and devices in another order. An incomplete last step of an epoch
+    keeps its order, as its micro-batches may differ in size.
 
-    lengths: tokens of each pair's longer sequence. step: pairs of a step over all devices. epoch:
-    the one that begins, from 0.
+    Args:
+        lengths: Tokens of each pair's longer sequence.
+        step: Pairs of a step over all devices.
+        epoch: Returns the number of the epoch that begins, from 0.
     """
 
     def __init__(self, lengths: Sequence[int], step: int, epoch: Callable[[], int]) -> None:
         self.lengths = lengths
         self.step = step
         self.epoch = epoch
-        self.drawn = SeedableRandomSampler(lengths)
+        self.shuffled = SeedableRandomSampler(lengths)
 
     def __iter__(self) -> Iterator[int]:
-        self.drawn.set_epoch(self.epoch())
-        order = list(self.drawn)
+        self.shuffled.set_epoch(self.epoch())
+        order = list(self.shuffled)
         for start in range(0, len(order), self.step):
             pairs = order[start : start + self.step]
             if len(pairs) == self.step:
@@ -40,9 +42,12 @@ class ByLength(Sampler[int]):
 
 
 def padding(lengths: Sequence[tuple[int, int]], order: Sequence[int], micro_batch: int) -> float:
-    """The share of positions that are padding, in micro-batches of pairs in that order.
+    """The share of positions that are padding.
 
-    lengths: tokens of each pair's two sequences.
+    Args:
+        lengths: Tokens of each pair's two sequences.
+        order: The pairs, by their places in `lengths`.
+        micro_batch: Pairs of a forward pass.
     """
     tokens = positions = 0
     for start in range(0, len(order), micro_batch):

@@ -1,7 +1,7 @@
-"""Log-probabilities of completions from hidden states, without the logits in memory.
+"""Log-probabilities of completions on a CPU, without all logits in memory.
 
 Importing this module loads torch and trl. TRL 1.16's fused head scores completions alone on a GPU,
-in one kernel; on a processor it scores every position, prompts and padding too, in tiles of 4096
+in one kernel; on a CPU it scores every position, prompts and padding too, in tiles of 4096
 tokens, and computes each tile again for the gradient. The head here takes its place there.
 """
 
@@ -17,28 +17,32 @@ from wim.training.dpo.cpu_prefix import hidden_states, shares_prefixes
 from wim.training.run.trl_internals import chunked_log_probabilities, fused_head_output
 
 POSITIONS = 256
-"""Completion tokens whose logits (positions, vocabulary) are in memory at once."""
+"""The number of completion tokens whose logits are in memory at once."""
 VOCABULARY = 32768
-"""Width of a tile of TRL's function, which serves heads that are trained; TRL's own choice."""
-# Configurations that change logits on their way, or whose forward pass returns more.
+"""Width of a tile of TRL's function, which scores heads that are trained; TRL's own choice."""
+# Configurations that transform logits, or whose forward pass returns more.
 _ALTERS_LOGITS = (
-    *("final_logit_softcapping", "logit_scale", "output_multiplier"),
-    *("lm_head_multiplier", "logits_scaling", "output_router_logits"),
+    "final_logit_softcapping",
+    "logit_scale",
+    "output_multiplier",
+    "lm_head_multiplier",
+    "logits_scaling",
+    "output_router_logits",
 )
 
 Scores = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]
 
 
 class CompletionScores(torch.autograd.Function):
-    """The log-probability of each target under a frozen head, and what is logged of it.
+    """The log-probability of each target under a frozen head, with the metrics of each token.
 
-    hidden (tokens, width), weight (vocabulary, width), bias (vocabulary,) or None, targets
-    (tokens,). Returns log-probabilities with gradient, and without: entropies (nats), with
-    `sum_squares` log(sum of p^2) and else None, means of the logits, and whether the target is the
-    most likely token; all (tokens,), float32.
+    Inputs are hidden (tokens, width), weight (vocabulary, width), bias (vocabulary,) or None, and
+    targets (tokens,). Outputs are log-probabilities with gradient, and without gradient entropies
+    (nats), log(sum of p^2) if `sum_squares` and None otherwise, means of the logits, and whether
+    the target is the most likely token; all (tokens,), float32.
 
-    The gradient of log p(target) in the hidden state is weight[target] - sum_v p_v weight[v],
-    which needs nothing of the loss: it is formed beside the logits, so these are computed once.
+    The gradient of log p(target) in the hidden state is weight[target] - sum_v p_v weight[v]. It
+    does not depend on the loss, so it is formed together with the logits, which are computed once.
     """
 
     @staticmethod
@@ -65,7 +69,7 @@ class CompletionScores(torch.autograd.Function):
             logits = linear(states, weight, bias).float()
             target = logits.gather(-1, wanted)[:, 0]
             highest = logits.amax(-1)
-            # Of equal logits the first counts, as in argmax.
+            # Of equal logits the first one is the most likely, as in argmax.
             top = target == highest
             top[top.clone()] = logits[top].argmax(-1) == wanted[top, 0]
             powers = (logits - highest[:, None]).exp_()
@@ -100,7 +104,7 @@ class CompletionScores(torch.autograd.Function):
 def scores(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, sum_squares: bool = False
 ) -> Scores:
-    """CompletionScores of a frozen head, the same of TRL's function for one that is trained."""
+    """The scores of CompletionScores for a frozen head, of TRL's function for a trained one."""
     if not weight.requires_grad and (bias is None or not bias.requires_grad):
         return CompletionScores.apply(hidden, weight, bias, targets, sum_squares)  # type: ignore[no-any-return, no-untyped-call]
     wanted = ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
@@ -111,11 +115,15 @@ def scores(
 
 
 def score_completions_alone(model: Any, sum_squares: bool) -> None:
-    """Give a causal language model that has TRL's fused head ours, where it serves.
+    """Replace TRL's fused head of a causal language model by ours, where ours is faster.
 
-    That is on a processor, for models whose logits are the hidden states times the head. Elsewhere
-    TRL's stays. A batch's first half is taken for the chosen sequences of the second's; see
-    wim.training.dpo.cpu_prefix. sum_squares: with log_sum_sq_probs in the output, for WPO.
+    That is on a CPU, for models whose logits are the hidden states times the head; elsewhere TRL's
+    is used. Row i of a batch's first half and row i of its second half are a pair, which may share
+    its prompt (see wim.training.dpo.cpu_prefix).
+
+    Args:
+        model: The model, whose forward pass is replaced.
+        sum_squares: Whether log_sum_sq_probs is in the output, for WPO.
     """
     if any(getattr(model.config.get_text_config(), name, None) for name in _ALTERS_LOGITS):
         return

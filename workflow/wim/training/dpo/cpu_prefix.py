@@ -1,8 +1,8 @@
 """A pair in one sequence: the prompt once, then one completion after the other.
 
-Importing this module loads torch. A completion sees its prompt and itself and takes its positions
-from there, so that its hidden states are those of its own sequence, and the prompt is computed
-once for both.
+Importing this module loads torch. Each completion attends to the prompt and to itself, and its
+positions count from the prompt's end. So its hidden states are those of a sequence of its own, and
+the prompt is computed once for both.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from wim.training.dpo.batches import PAD_TO
 
-# Decoders that take any attention mask and positions as given, and attend to all that they show.
+# Decoders that use the given attention mask and positions, and attend to all that the mask shows.
 _FAMILIES = frozenset({"gemma", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"})
 
 
 def shares_prefixes(config: Any) -> bool:
-    """Whether a decoder of this configuration gives the same for a pair in one sequence."""
+    """Whether a decoder of this configuration computes the same for a pair in one sequence."""
     windowed = getattr(config, "sliding_window", None) and getattr(
         config, "use_sliding_window", True
     )
@@ -36,10 +36,12 @@ def shares_prefixes(config: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Packed:
-    """Where the tokens of a pair stand in one sequence.
+    """Where the tokens of a pair are in one sequence: the first one, then the rest of the second.
 
-    shared: tokens that both begin with. first, second: tokens of each sequence. The rest of the
-    second one begins behind the whole first one.
+    Attributes:
+        shared: Number of tokens that both begin with.
+        first: Number of tokens of the first sequence.
+        second: Number of tokens of the second sequence.
     """
 
     shared: int
@@ -48,7 +50,7 @@ class _Packed:
 
     @classmethod
     def of(cls, first: Tensor, second: Tensor) -> "_Packed":
-        """Of the tokens of two sequences."""
+        """The places of two sequences, given by their tokens."""
         both = min(len(first), len(second))
         shared = int((first[:both] == second[:both]).cumprod(0).sum())
         return cls(shared, len(first), len(second))
@@ -57,35 +59,43 @@ class _Packed:
         return self.first + self.second - self.shared
 
     def joined(self, first: Tensor, second: Tensor) -> Tensor:
-        """Values of both sequences in one."""
+        """The values of both sequences in one sequence."""
         return torch.cat([first, second[self.shared :]])
 
     def parted(self, joined: Tensor) -> tuple[Tensor, Tensor]:
-        """The states of each sequence, of those of one."""
+        """The states of each sequence, from those of the joined one."""
         rest = joined[self.first : len(self)]
         return joined[: self.first], torch.cat([joined[: self.shared], rest])
 
     def hide(self, seen: Tensor) -> None:
-        """Take the first sequence's own tokens out of what the second's own see."""
+        """Hide the first sequence's own tokens from the second's own, in the joined mask."""
         seen[self.first :, self.shared : self.first] = False
 
 
 def hidden_states(
     decoder: Callable[..., Any], input_ids: Tensor, attention_mask: Tensor, **named: Any
 ) -> Tensor:
-    """Last hidden states (2 pairs, length, width) of sequences, in one sequence for each pair.
+    """Last hidden states of sequences, computed in one sequence for each pair.
 
-    input_ids, attention_mask: (2 pairs, length), padded on the right, of which a pair's are those
-    of i and i + pairs. Behind a sequence's end the states are 0. Where nothing is saved, the decoder
-    takes the sequences as they are.
+    If that saves no positions, the decoder gets the sequences as they are.
+
+    Args:
+        decoder: The model below its head.
+        input_ids: (2 pairs, length), padded on the right; rows i and i + pairs are a pair.
+        attention_mask: The same shape, 1 on tokens.
+        named: Further arguments of the decoder.
+
+    Returns:
+        (2 pairs, length, width), 0 after a sequence's end.
     """
     pairs, length = len(input_ids) // 2, input_ids.shape[1]
     rows = [ids[: int(count)] for ids, count in zip(input_ids, attention_mask.sum(1), strict=True)]
     couples = list(zip(rows[:pairs], rows[pairs:], strict=True))
-    # In one order, whichever of the two is chosen: it decides how attention rounds.
-    turned_round = [first.tolist() > second.tolist() for first, second in couples]
+    # In sorted order, whichever of the two is chosen, as the order decides how attention rounds.
+    reversed_pairs = [first.tolist() > second.tolist() for first, second in couples]
     couples = [
-        couple[:: -1 if turned else 1] for couple, turned in zip(couples, turned_round, strict=True)
+        couple[:: -1 if turned else 1]
+        for couple, turned in zip(couples, reversed_pairs, strict=True)
     ]
     packed = [_Packed.of(*couple) for couple in couples]
     longest = -(-max(map(len, packed)) // PAD_TO) * PAD_TO
@@ -110,13 +120,13 @@ def hidden_states(
     ).last_hidden_state
     parts = [
         pair.parted(states)[:: -1 if turned else 1]
-        for pair, turned, states in zip(packed, turned_round, joined, strict=True)
+        for pair, turned, states in zip(packed, reversed_pairs, joined, strict=True)
     ]
     return _padded([part[side] for side in (0, 1) for part in parts], length)
 
 
 def _padded(rows: list[Tensor], length: int) -> Tensor:
-    """Rows of different lengths, filled up with 0 to one length."""
+    """Rows of different lengths, padded with 0 to one length."""
     found = pad_sequence(rows, batch_first=True)
-    behind = (0,) * (2 * (found.dim() - 2)) + (0, length - found.shape[1])
-    return pad(found, behind)
+    after = (0,) * (2 * (found.dim() - 2)) + (0, length - found.shape[1])
+    return pad(found, after)

@@ -1,4 +1,4 @@
-"""Which pairs can be trained on, once they are tokens."""
+"""Which tokenised pairs can be trained on."""
 
 import logging
 from collections import Counter
@@ -20,13 +20,19 @@ ALIKE = "both sides are the same up to max_length"
 def usable_pairs(
     dataset: "Dataset", before: int, split: str, max_length: int, context: int | None
 ) -> "Dataset":
-    """The pairs of a tokenised split with something to learn from; the others are counted.
+    """The pairs of a tokenised split that have something to learn from; others are counted.
 
-    before: pairs of the split before TRL left out those whose prompt alone fills max_length.
-    context: the longest sequence that the model takes, if it has one. A completion that goes
-    beyond max_length is cut off there; these are counted too.
+    Completions that are cut off at max_length are counted as well.
 
-    Raises UserError if a pair is longer than the context, or none is left to train on.
+    Args:
+        dataset: The tokenised split.
+        before: Pairs of the split before TRL left out those whose prompt alone fills max_length.
+        split: Its name.
+        max_length: The most tokens of a sequence.
+        context: The longest sequence that the model takes, if it has a limit.
+
+    Raises:
+        UserError: A pair is longer than the context, or none is left to train on.
     """
     excluded = Counter({NO_ROOM: before - len(dataset)})
     kept, cut, longest = [], 0, 0
@@ -40,11 +46,11 @@ def usable_pairs(
         kept.append(place)
         cut += length > max_length
         longest = max(longest, min(length, max_length))
-    told = ", ".join(f"{count}: {cause}" for cause, count in sorted((+excluded).items()))
+    causes = ", ".join(f"{count}: {cause}" for cause, count in sorted((+excluded).items()))
     if not kept and split == "train":
         raise UserError(
-            f"training: of {before} pairs of the split '{split}' none can be trained on ({told}). "
-            f"Raise training.max_length (now {max_length}), or look at the pairs."
+            f"training: of {before} pairs of the split '{split}' none can be trained on "
+            f"({causes}). Raise training.max_length (now {max_length}), or look at the pairs."
         )
     if context is not None and longest > context:
         raise UserError(
@@ -52,8 +58,8 @@ def usable_pairs(
             f"{context}; write training.max_length: {context}, which cuts completions off there, "
             "or less."
         )
-    if told:
-        logger.warning("pairs: of %d of the split '%s' left out %s", before, split, told)
+    if causes:
+        logger.warning("pairs: of %d of the split '%s' left out %s", before, split, causes)
     if cut:
         logger.warning(
             "pairs: %d of %d of the split '%s' have a completion cut off at %d tokens",

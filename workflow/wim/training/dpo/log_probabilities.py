@@ -1,8 +1,8 @@
-"""What losses read of a model's output, for those that TRL's trainer does not compute.
+"""Log-probabilities and weights from a model's output, for losses that TRL does not compute.
 
-Importing this module loads torch. The same quantities that TRL 1.16 forms in DPOTrainer for its own
-losses; outputs are those of its fused head: log_probs (2 * batch, tokens), chosen completions
-first, 0 outside of them. masks are 1 on the tokens of completions, (2 * batch, tokens).
+Importing this module loads torch. TRL 1.16 forms the same quantities in DPOTrainer for its own
+losses. Outputs are those of its fused head: log_probs (2 * batch, tokens), chosen completions
+first, 0 outside of completions. Masks are 1 on the tokens of completions, (2 * batch, tokens).
 """
 
 import math
@@ -14,14 +14,14 @@ from torch.nn.functional import logsigmoid
 from wim.settings.losses import Divergence
 
 ALPHA = 0.5
-"""The alpha of alpha_divergence unless told otherwise, TRL's."""
+"""The default alpha of alpha_divergence, as in TRL."""
 
 
 def summed(log_probabilities: Tensor, mask: Tensor, ld_alpha: float | None) -> Tensor:
-    """Each completion's log-probability (2 * batch,).
+    """Each completion's log-probability (2 * batch,), in nats.
 
-    With ld_alpha, tokens beyond the length that both completions of a pair have count by this
-    weight (LD-DPO, Liu et al. 2024, arXiv 2409.06411).
+    With ld_alpha, tokens beyond the length of a pair's shorter completion have this weight
+    (LD-DPO, Liu et al. 2024, arXiv 2409.06411).
     """
     if ld_alpha is None:
         return log_probabilities.sum(dim=1)
@@ -31,7 +31,7 @@ def summed(log_probabilities: Tensor, mask: Tensor, ld_alpha: float | None) -> T
 
 
 def divergence_score(log_ratio: Tensor, divergence: Divergence, alpha: float) -> Tensor:
-    """What stands for a log-ratio under an f-divergence: f'(u) of the ratio u = pi / ref.
+    """The score that replaces a log-ratio under an f-divergence: f'(u) of the ratio u = pi / ref.
 
     f-DPO, Wang et al. 2023, arXiv 2309.16240. forward_kl grows as e^-log_ratio.
     """
@@ -46,7 +46,7 @@ def divergence_score(log_ratio: Tensor, divergence: Divergence, alpha: float) ->
 
 
 def policy_weights(log_probabilities: Tensor, log_sum_squares: Tensor, mask: Tensor) -> Tensor:
-    """A pair's weight (batch,), without gradient: how likely the policy is to write it itself.
+    """A pair's weight (batch,), without gradient: how likely the policy is to generate it.
 
     The product over both completions of exp(mean over tokens of log p(token) - log sum p^2)
     (WPO with sampled alignment, Zhou et al. 2024, arXiv 2406.11827).

@@ -134,7 +134,7 @@ class DpoTraining(Training):
         )
 
     def reference_digest(self) -> str:
-        """What the reference model's log-probabilities are known by: its weights as they are held."""
+        """The identity of the reference model's weights, as its log-probabilities are stored by."""
         from wim.models.manifest import read_manifest
 
         digest = read_manifest(self.reference or self.run.manifest).digest

@@ -1,8 +1,8 @@
 """TRL's DPO trainer, faster and with losses of our own. Importing this module loads trl.
 
-TRL computes its own losses and every metric; the outputs that its forward passes give are read on
-the way, and the losses that it lacks are added to its sum. What docs/design/training-speed.md measures
-stands in modules of its own: the head, the order of pairs, and the stored reference.
+TRL computes its own losses and every metric. The outputs of its forward passes are read as they are
+computed, and the losses that it lacks are added to its sum. What docs/design/training-speed.md
+measures has modules of its own: the head, the order of pairs, and the stored reference.
 """
 
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger("wim.training")
 
 
 def loss_arguments(settings: TrainingSettings) -> dict[str, Any]:
-    """DPOConfig's arguments on the loss: the losses that TRL computes, and the options of all."""
+    """DPOConfig's arguments for the loss: the losses that TRL computes, and the options of all."""
     of_trl = {name: weight for name, weight in settings.loss_weights.items() if not _own(name)}
     return {
         "loss_type": list(of_trl),
@@ -51,10 +51,13 @@ def _own(name: str) -> bool:
 
 
 class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
-    """DPOTrainer, whose `args` hold loss_arguments(settings), and our losses of `settings`.
+    """TRL's DPOTrainer with our losses. Raises UserError when a loss or a gradient is not finite.
 
-    reference: where log-probabilities of the reference are found again, used if the arguments say
-    precompute_ref_log_probs. Raises UserError when a loss or a gradient is not finite.
+    Args:
+        settings: Those of the arm's training.
+        reference: The stored log-probabilities of the reference, used if `args` has
+            precompute_ref_log_probs.
+        trainer: Arguments of DPOTrainer; its `args` contain loss_arguments(settings).
     """
 
     def __init__(
@@ -77,8 +80,8 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         return usable_pairs(tokens, rows, name, max_length, context)
 
     def _score_completions_alone(self) -> None:
-        """Have the models' heads score completions alone, and adapters take bfloat16 as it is."""
-        # The weights of a sharded head are whole in the model's own forward pass alone.
+        """Have the models' heads score completions alone, and adapters not convert bfloat16."""
+        # A sharded head has all its weights only within the model's own forward pass.
         if self.own_head or self.is_fsdp_enabled:
             return
         for model in (self.model, self.ref_model):
@@ -86,7 +89,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
                 base = model.get_base_model() if hasattr(model, "peft_config") else model
                 score_completions_alone(base, self.settings.wpo_weighting)
         if self.accelerator.mixed_precision == "bf16":
-            # Autocast would round the widened copy back to the same numbers.
+            # Autocast would round the converted copy back to the same numbers.
             for module in self.model.modules():
                 if hasattr(module, "cast_input_dtype_enabled"):
                     module.cast_input_dtype_enabled = False
@@ -108,9 +111,11 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         micro = args.per_device_train_batch_size
         step = micro * args.gradient_accumulation_steps * args.world_size
         order = ByLength([*map(max, lengths)], step, lambda: math.floor(self.state.epoch or 0))
-        unsorted, by_length = (padding(lengths, list(each), micro) for each in (order.drawn, order))
+        unsorted, by_length = (
+            padding(lengths, list(each), micro) for each in (order.shuffled, order)
+        )
         logger.info(
-            "padding: %.1f %% of positions, %.1f %% as drawn", 100 * by_length, 100 * unsorted
+            "padding: %.1f %% of positions, %.1f %% unsorted", 100 * by_length, 100 * unsorted
         )
         return order
 
@@ -154,7 +159,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
 
     @contextmanager
     def _forward_passes(self) -> Iterator[list[Any]]:
-        """The outputs of the models' forward passes, in order: the policy's, the reference's."""
+        """Collects the outputs of forward passes: the policy's, then the reference's."""
         outputs: list[Any] = []
         hooks = [
             model.register_forward_hook(lambda _model, _inputs, output: outputs.append(output))
@@ -168,7 +173,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
                 hook.remove()
 
     def _log_probabilities(self, inputs: dict[str, Any], outputs: list[Any]) -> LogRatios:
-        """The log-probabilities of a batch; under an f-divergence its scores, and 0 as reference."""
+        """A batch's log-probabilities; under an f-divergence its scores, with a reference of 0."""
         mask = inputs["completion_mask"][:, 1:]
         length, ld_alpha = mask.size(1), self.settings.ld_alpha
         policy = summed(outputs[0].log_probs[:, -length:], mask, ld_alpha)
@@ -201,7 +206,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         return total
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *more: Any, **named: Any) -> Any:
-        """TRL's, but a loss in training that is not finite ends it."""
+        """TRL's loss; one that is not finite ends training."""
         result = super().compute_loss(model, inputs, *more, **named)
         loss = result[0] if isinstance(result, tuple) else result
         if self.model.training and not torch.isfinite(loss):
@@ -211,14 +216,14 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         return result
 
     def log(self, logs: dict[str, float], *more: Any) -> None:
-        """TRL's, but a gradient that is not finite ends training before its weights are saved."""
+        """Log as TRL does; end training at a gradient that is not finite, before it is saved."""
         norm = logs.get("grad_norm", 0.0)
         if not math.isfinite(norm):
             raise diverged("gradient", norm, self.state.global_step, self.settings, [])
         super().log(logs, *more)
 
     def train(self, *arguments: Any, **named: Any) -> Any:
-        """TRL's, and at the end what became of the pairs in the basin of DiscoPOP's loss."""
+        """Train as TRL does, and log at the end where pairs are in the basin of DiscoPOP's loss."""
         result = super().train(*arguments, **named)
         if self.basin is not None:
             self.basin.close()

@@ -71,9 +71,10 @@ class RewardLabeller:
         self.without_label = 0 if any(labels) else self.without_label + len(labels)
         if self.without_label >= MAX_PROMPTS_WITHOUT_LABEL:
             raise UserError(
-                f"online_dpo: the completions of {self.without_label} prompts in a row gave no pair: "
-                f"{len(scores)} of the last {len(candidates)} completions have a reward. Try the judge "
-                "on dialogues first (snakemake rewards), and read the judge's raw answers there."
+                f"online_dpo: the completions of {self.without_label} prompts in a row gave no "
+                f"pair: {len(scores)} of the last {len(candidates)} completions have a reward. "
+                "Try the judge on dialogues first (snakemake rewards), and read the judge's raw "
+                "answers there."
             )
         return labels
 

@@ -71,7 +71,7 @@ def train_online_dpo(
     run: Run,
     tables: OnlineTables,
 ) -> None:
-    """Train on completions that the model samples for training prompts; write checkpoint and tables.
+    """Train on completions that the model samples itself; write the checkpoint and their tables.
 
     Args:
         inputs: What is read, and how completions are sampled and labelled.

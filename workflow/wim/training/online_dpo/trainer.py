@@ -46,7 +46,7 @@ class Label:
 
 
 Labeller = Callable[[Sequence[SampledCompletion]], Sequence[Label | None]]
-"""Takes the completions of some prompts, SAMPLES of each in a row, and labels each prompt or not."""
+"""Labels prompts, or None, by their completions, SAMPLES of each prompt in a row."""
 
 
 class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]

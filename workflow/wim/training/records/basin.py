@@ -126,8 +126,9 @@ class Basin:
         left_out = sorted(set(self.settings.loss_weights) - set(_OF_DIFFERENCE))
         logger.warning(
             "loss %s at beta %g, tau %g rises with the margin where a pair's difference of "
-            "log-ratios, chosen minus rejected, is between %.4g and %.4g: descent lowers the margin "
-            "there, down to the local minimum at %.4g, and holds a pair below it there; %s. %s. "
+            "log-ratios, chosen minus rejected, is between %.4g and %.4g: descent lowers the "
+            "margin there, down to the local minimum at %.4g, and pulls a pair below it up to it; "
+            "%s. %s. "
             "Only large steps and what pairs have in common take a pair out, and reward accuracies "
             "below 0.5 may persist; a tau of %g or more has no basin%s",
             self.settings.loss_label,

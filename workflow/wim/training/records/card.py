@@ -49,7 +49,7 @@ A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv
 on preference pairs made from AI feedback: a judge's critiques and ratings.""",
     "online_dpo": """\
 A checkpoint of online direct preference optimisation (Guo et al. 2024, arXiv 2402.04792): each
-pair was drawn from the model as it was then, and labelled by a judge's critiques and ratings.""",
+pair was sampled from the model as it was then, and labelled by a judge's critiques and ratings.""",
     "sft": """\
 A checkpoint of supervised fine-tuning (SFT): the loss is the negative log-likelihood of the
 completions' tokens alone.""",
@@ -61,10 +61,11 @@ SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy",
 
 
 def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
-    """The card's text.
+    """The text of a model card.
 
-    provenance: kind, title, base, settings, digests and accepted changes of code; history: the
-    logged metrics.
+    Args:
+        provenance: The kind, title, base, settings, digests and accepted changes of code.
+        history: The logged metrics.
     """
     steps = [row for row in history if "loss" in row]
     figures = ["| metric | first step | last step |", "|---|---|---|"]
@@ -89,7 +90,7 @@ def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any
 
 
 def _accepted(changes: Mapping[str, Mapping[str, str]]) -> str:
-    """The part on changes of code that somebody accepted as cosmetic; empty without any."""
+    """The section on changes of code that a user accepted as cosmetic; empty if there are none."""
     rows = [
         f"| {stage} | `{now}` | `{former}` |"
         for stage, codes in sorted(changes.items())

@@ -1,4 +1,4 @@
-"""How far a trained policy is from its reference. Importing this module loads torch."""
+"""The KL divergence of a trained policy from its reference. Importing this module loads torch."""
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
@@ -10,9 +10,9 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 PAIRS = 256
-"""At most so many held-out pairs are looked at, evenly spaced."""
+"""The most held-out pairs that are measured, evenly spaced."""
 POSITIONS = 128
-"""Positions whose probabilities over the vocabulary are in memory at once."""
+"""The number of positions whose probabilities over the vocabulary are in memory at once."""
 
 
 def kl_to_reference(trainer: Any, base: Path, max_length: int) -> dict[str, float | int]:
@@ -20,13 +20,20 @@ def kl_to_reference(trainer: Any, base: Path, max_length: int) -> dict[str, floa
 
     `eval_kl` is the mean of KL(policy || reference) between the two distributions of the next
     token, exact over the vocabulary, over every position of both completions of `eval_kl_pairs`
-    held-out pairs, which are `eval_kl_tokens` positions. Summed over a completion drawn from the
+    held-out pairs, which are `eval_kl_tokens` positions. Summed over a completion sampled from the
     policy, these terms are the Rao-Blackwellised estimate of the KL divergence between the two
     models (Amini, Vieira and Cotterell 2025, arXiv 2504.10637). Here the completions are the
-    candidates of the round, drawn from the model that it started from.
+    candidates of the round, sampled from the model that it started from.
 
-    base: folder of the model that was trained, where it is the reference and has no adapter to
-    take off. Nothing without held-out pairs.
+    Args:
+        trainer: At the end of training.
+        base: Folder of the model that was trained. It is opened again if it is the reference and
+            all its weights were trained.
+        max_length: The most tokens of a sequence.
+
+    Returns:
+        eval_kl, eval_kl_tokens and eval_kl_pairs; empty if no pair is held out or the model is
+        sharded.
     """
     rows = trainer.eval_dataset
     if rows is None or trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
@@ -58,7 +65,7 @@ def kl_to_reference(trainer: Any, base: Path, max_length: int) -> dict[str, floa
 
 
 def divergence(policy: Tensor, reference: Tensor) -> Tensor:
-    """KL(policy || reference) at each position (positions,), of logits (positions, vocabulary)."""
+    """KL(policy || reference) per position (positions,), from logits (positions, vocabulary)."""
     parts = []
     for chunk in zip(
         torch.split(policy, POSITIONS), torch.split(reference, POSITIONS), strict=True
@@ -69,7 +76,7 @@ def divergence(policy: Tensor, reference: Tensor) -> Tensor:
 
 
 def _reference(trainer: Any, policy: Any, base: Path) -> tuple[Any, Any]:
-    """The reference model, and a context in which it is that."""
+    """The reference model, and a context in which it is the reference."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 

@@ -1,4 +1,4 @@
-"""What is said about a training before, during and when it fails. Nothing here decides an outcome.
+"""Notes on unusual settings, and errors that name the batch. Nothing here decides an outcome.
 
 Importing this module loads torch.
 """
@@ -22,45 +22,53 @@ NAMED_PAIRS = 8
 def notes(
     settings: TrainingSettings, micro_batch: int, sft_learning_rate: float | None = None
 ) -> list[str]:
-    """What is unusual about the settings, each with the reason.
+    """Notes for the log on what is unusual about the settings, each with the reason.
 
-    micro_batch: pairs that share a forward pass. sft_learning_rate: that of the supervised
-    fine-tuning before, where known.
+    Args:
+        settings: Those of the arm's training.
+        micro_batch: Pairs that share a forward pass.
+        sft_learning_rate: That of the supervised fine-tuning before, if known.
     """
-    losses, told = settings.loss_weights, []
+    losses, found = settings.loss_weights, []
     if settings.beta < BETAS[0] and set(losses) != {"sft"}:
-        told.append(
-            f"beta {settings.beta:g} is below {BETAS[0]}: little then holds the policy near the "
-            "reference; LRML's runs lost their reward at 0.01 (DiscoPOP, arXiv 2406.08414)"
+        found.append(
+            f"beta {settings.beta:g} is below {BETAS[0]}: the policy is then hardly regularised "
+            "towards the reference; LRML's runs lost their reward at 0.01 (DiscoPOP, arXiv "
+            "2406.08414)"
         )
     if settings.beta > BETAS[1] and set(losses) != {"sft"}:
-        told.append(
+        found.append(
             f"beta {settings.beta:g} is above {BETAS[1]:g}: the policy then hardly leaves the "
             "reference, and losses with an exponential became nan (DBAQL from 1, LRML from 2.5, "
             "CELL at 5; DiscoPOP, arXiv 2406.08414)"
         )
     if sft_learning_rate is not None and settings.learning_rate > sft_learning_rate / 100:
-        told.append(
+        found.append(
             f"learning_rate {settings.learning_rate:g} is more than a hundredth of the "
             f"{sft_learning_rate:g} of supervised fine-tuning: preferences overfit within few "
             "steps, and DPO is usually run 20 to 100 times lower (10 times higher again with LoRA)"
         )
     shared = [name for name in losses if LOSSES[name].over_batch]
     if shared and micro_batch < settings.batch_size:
-        told.append(
+        found.append(
             f"{' and '.join(shared)}: taken over the {micro_batch} pairs of a forward pass, not "
             f"over the {settings.batch_size} of a step; the resource batch_size and the number of "
             "devices decide how many, and so the checkpoint"
         )
-    return told
+    return found
 
 
 def diverged(
     what: str, value: float, step: int, settings: TrainingSettings, pairs: list[str]
 ) -> UserError:
-    """The error for a loss or gradient that is not finite; step counts from 1.
+    """The error for a loss or a gradient that is not finite.
 
-    pairs: the ids of the batch, where known.
+    Args:
+        what: "loss" or "gradient".
+        value: Its value.
+        step: The step, from 1.
+        settings: Those of the arm's training.
+        pairs: Descriptions of the batch's pairs, if known.
     """
     batch = f" The batch had {_listed(pairs)}." if pairs else ""
     found = f"{what} is {value} at step {step}, with loss {settings.loss_label}"
@@ -90,10 +98,13 @@ def _listed(pairs: list[str]) -> str:
 def ids_of_pairs(
     dataset: Iterable[Mapping[str, Any]], inputs: Mapping[str, Tensor], max_length: int | None
 ) -> list[str]:
-    """The ids of a collated batch's pairs, found by their tokens in the tokenised dataset.
+    """Descriptions of a batch's pairs by their ids, found by their tokens in the dataset.
 
-    dataset: rows with prompt_ids, chosen_ids, rejected_ids, and the ids prompt_id, chosen_id and
-    rejected_id; without these nothing is found.
+    Args:
+        dataset: Rows with the tokens prompt_ids, chosen_ids and rejected_ids, and the ids
+            prompt_id, chosen_id and rejected_id; without ids nothing is found.
+        inputs: The collated batch, chosen sequences before rejected ones.
+        max_length: The most tokens of a sequence.
     """
     tokens = [
         tuple(row[seen.bool()].tolist())

@@ -1,4 +1,4 @@
-"""Where a training's metrics go besides metrics.jsonl. Importing this module loads transformers."""
+"""Trackers of a training's metrics: TensorBoard, Comet, Weights & Biases."""
 
 import os
 from collections.abc import Sequence
@@ -13,20 +13,24 @@ PACKAGES = {"comet": "comet_ml", "wandb": "wandb"}
 
 
 def trackers(folder: Path, wanted: Sequence[str], step: int) -> list[Any]:
-    """Callbacks that write TensorBoard's event files into a folder, and what else is wanted.
+    """Callbacks that write a training's metrics into a folder, in the first of several processes.
 
-    wanted: of comet and wandb, which write there too, to be sent later, unless the environment says
-    otherwise. step: that from which training goes on; what was written after it is void.
+    Args:
+        folder: Where TensorBoard's event files go, and offline runs of the other trackers.
+        wanted: The other trackers: comet, wandb. They work offline unless the environment is
+            configured otherwise.
+        step: The step that training resumes from; what was written of later steps is discarded.
 
-    Of several processes the first one writes. Raises UserError for a package that is missing.
+    Raises:
+        UserError: A tracker's package is not installed.
     """
     from transformers.integrations import CometCallback, TensorBoardCallback, WandbCallback
 
     for name in wanted:
         if find_spec(PACKAGES[name]) is None:
             raise UserError(
-                f"tracking: {name} is asked for and not installed; run pip install 'wim[{name}]' in "
-                f"the environment of the jobs, or take {name} out of `tracking:`."
+                f"tracking: {name} is configured and not installed; run pip install "
+                f"'wim[{name}]' in the environment of the jobs, or remove {name} from `tracking:`."
             )
     if not is_first_process():
         return []
@@ -43,7 +47,7 @@ def trackers(folder: Path, wanted: Sequence[str], step: int) -> list[Any]:
 
 
 def _work_offline(folder: Path) -> None:
-    """What both trackers read from the environment; what the user has set there stays."""
+    """Configure both trackers by the environment, where the user has not."""
     for name, value in {
         "COMET_START_ONLINE": "0",
         "COMET_OFFLINE_DIRECTORY": str(folder),

@@ -19,8 +19,13 @@ from wim.training.run.trl_internals import restore_counters
 
 logger = logging.getLogger("wim.training")
 SHOWN = (
-    *("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy", "accuracy"),
-    *("eval_loss", "learning_rate"),
+    "loss",
+    "rewards/margins",
+    "rewards/accuracies",
+    "mean_token_accuracy",
+    "accuracy",
+    "eval_loss",
+    "learning_rate",
 )
 
 

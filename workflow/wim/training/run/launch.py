@@ -1,7 +1,8 @@
 """Training on several GPUs of one node: a process each, started by `accelerate launch`.
 
-Each process takes its share of every global batch, so the steps are those of one process; it holds
-the whole model (DDP), or a share of it too (FSDP). Without CUDA the processes compute on the processor (gloo), which is how it is tested.
+Each process takes its share of every global batch, so the steps are those of one process. It holds
+the whole model (DDP) or a share of it (FSDP). Without CUDA the processes compute on the CPU (gloo),
+as in the tests.
 """
 
 import json
@@ -51,44 +52,50 @@ def training_run(snakemake: Any) -> Run:
 
 
 def optional_path(named: Any) -> Path | None:
-    """An input that a rule may be without."""
+    """An optional input of a rule: None if the rule has none."""
     return Path(str(named)) if named else None
 
 
 def write_checkpoint_on(
     write: Callable[..., None], gpus: int | None, log: Path, **arguments: Any
 ) -> None:
-    """A trainer's write_checkpoint on so many GPUs, None for those that the job sees.
+    """Call a training's function on one or several GPUs.
 
-    write: a function of a module, whose annotations tell its arguments' types. log: the job's log,
-    to which the first process adds. Raises UserError as `write` does, or if a process dies; exits
-    with 128 + signal after SIGTERM or SIGUSR1, when all have saved.
+    Args:
+        write: A function of a module, such as train_dpo, with annotated arguments, one of them the
+            `run`.
+        gpus: Their number; None for those that are visible to the job.
+        log: The job's log, to which the first process appends.
+        arguments: Those of `write`.
+
+    Raises:
+        UserError: As `write` does, or a process died.
+        SystemExit: With 128 + signal, after SIGTERM or SIGUSR1, when all processes have saved.
     """
     processes = _visible_gpus() if gpus is None else max(1, gpus)
     if processes == 1:
         if gpus == 1:
-            # More would be driven by one process, which is slow and another batch.
+            # One process would drive all visible GPUs, which is slow and changes the batch.
             os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
         write(**arguments)
         return
     with TemporaryDirectory() as folder:
         job = Path(folder, "job.json")
         place = [write.__module__, write.__name__]
-        told = {"write": place, "log": str(log), "arguments": arguments}
-        job.write_bytes(to_json(told))
+        job.write_bytes(to_json({"write": place, "log": str(log), "arguments": arguments}))
         sharded = arguments["run"].parallel == "fsdp"
         ended, stopped_by = _run(_launcher(processes, job), ENVIRONMENT if sharded else {})
         failed = job.with_name(FAILED)
         if failed.exists():
             raise UserError(json.loads(failed.read_text())["error"])
     if stopped_by is not None:
-        # The processes save before they leave.
+        # The processes save before they exit.
         work_was_kept()
         sys.exit(128 + stopped_by)
     if ended:
         raise UserError(
-            f"training on {processes} GPUs ended with status {ended}; the processes' words stand "
-            f"above and in {log}."
+            f"training on {processes} GPUs ended with status {ended}; what the processes "
+            f"reported is above and in {log}."
         )
 
 
@@ -100,17 +107,26 @@ def _visible_gpus() -> int:
 
 def _launcher(processes: int, job: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
-        *("--num_processes", str(processes), "--num_machines", "1", "--main_process_port", "0"),
-        *("--mixed_precision", "no", "--dynamo_backend", "no"),
-        *("-m", "wim.training.run.launch", str(job)),
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        f"--num_processes={processes}",
+        "--num_machines=1",
+        "--main_process_port=0",
+        "--mixed_precision=no",
+        "--dynamo_backend=no",
+        "-m",
+        "wim.training.run.launch",
+        str(job),
     ]
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int | None]:
-    """The exit status, and the signal that stopped it if one did.
+    """Run the launcher; returns its exit status, and the signal that stopped it if one did.
 
-    Signals go on to all processes; the launcher itself ignores them, so that it waits for theirs.
+    Signals are forwarded to all processes. The launcher ignores them, so that it waits until the
+    processes have saved.
     """
     import psutil
 
@@ -122,13 +138,13 @@ def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int |
 
     process = subprocess.Popen(command, env=os.environ | environment, preexec_fn=ignore)
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)
         for started in psutil.Process(process.pid).children(recursive=True):
             started.send_signal(number)
 
     before: dict[int, Callable[..., Any] | int | None] = {
-        number: signal.signal(number, pass_on) for number in STOPPING
+        number: signal.signal(number, forward) for number in STOPPING
     }
     try:
         ended = process.wait()
@@ -139,14 +155,14 @@ def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int |
 
 
 def _one_process(job: Path) -> None:
-    """What each process does: train, and if it is the first, write the checkpoint and the log."""
-    told = json.loads(job.read_text())
-    module, name = told["write"]
+    """Train in one of several processes; the first one writes the checkpoint and the log."""
+    call = json.loads(job.read_text())
+    module, name = call["write"]
     write: Callable[..., None] = getattr(import_module(module), name)
     first = is_first_process()
-    log_to(Path(told["log"]) if first else Path(os.devnull), mode="a", quiet=not first)
+    log_to(Path(call["log"]) if first else Path(os.devnull), mode="a", quiet=not first)
     try:
-        validate_call(write)(**told["arguments"])
+        validate_call(write)(**call["arguments"])
     except UserError as error:
         # One process may run out of memory alone.
         if first or not job.with_name(FAILED).exists():

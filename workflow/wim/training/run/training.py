@@ -212,4 +212,4 @@ class Training(ABC):
         write_manifest(folder, self.title)
 
     def report(self, trainer: Any, folder: Path) -> None:  # noqa: B027
-        """Measure the trained model and write the result into the checkpoint's folder, or do nothing."""
+        """Measure the trained model and add the results to the checkpoint's folder."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-# What the mixins stand before: a class of TRL, which has no types.
+# The mixins precede a trainer of TRL, which has no types.
 _Trainer: Any = object
 
 
@@ -54,7 +54,9 @@ class DpoHooks(_Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         order = self.train_order(dataset)
-        return super()._get_train_sampler(dataset) if order is None else order  # type: ignore[misc]
+        if order is None:
+            return super()._get_train_sampler(dataset)  # type: ignore[misc]
+        return order
 
     def train_order(self, dataset: Any) -> Any:
         """A sampler of a split to train on, None for the Trainer's.
@@ -65,7 +67,9 @@ class DpoHooks(_Trainer):  # type: ignore[misc]
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         order = self.eval_order(eval_dataset)
-        return super()._get_eval_sampler(eval_dataset) if order is None else order  # type: ignore[misc]
+        if order is None:
+            return super()._get_eval_sampler(eval_dataset)  # type: ignore[misc]
+        return order
 
     def eval_order(self, dataset: Any) -> Sequence[int] | None:
         """The order of a held-out split, None for the Trainer's."""
@@ -73,7 +77,9 @@ class DpoHooks(_Trainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         def by_trl() -> Any:
-            return super(DpoHooks, self)._compute_loss(model, inputs, return_outputs)  # type: ignore[misc]
+            return super(DpoHooks, self)._compute_loss(  # type: ignore[misc]
+                model, inputs, return_outputs
+            )
 
         return self.with_own_losses(inputs, by_trl)
 
@@ -93,7 +99,7 @@ class OnlineHooks(_Trainer):  # type: ignore[misc]
     """
 
     def sampled_by_trl(self, model: Any, prompts: list[Any]) -> tuple[Any, ...]:
-        """Sample a batch as TRL does: prompt ids, prompt mask, completion ids, mask, vision inputs."""
+        """A batch sampled by TRL: prompt ids and mask, completion ids and mask, vision inputs."""
         sampled: tuple[Any, ...] = super()._generate(model, prompts)  # type: ignore[misc]
         return sampled
 

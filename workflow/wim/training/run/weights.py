@@ -1,4 +1,4 @@
-"""What is trained of a model's weights, and how they are opened and saved."""
+"""Which of a model's weights are trained, and how a model is opened and saved."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ OpenModel = Callable[..., Any]
 
 
 def lora_config(settings: OptimizationSettings, architecture: str) -> Any:
-    """The adapters to train, or None where all weights are; architecture: the model's class."""
+    """The adapter to train, None if all weights are trained; architecture: the model's class."""
     from peft import LoraConfig
 
     if settings.lora is None:
@@ -27,14 +27,14 @@ def lora_config(settings: OptimizationSettings, architecture: str) -> Any:
 
 
 def open_language_model(folder: Path, **options: Any) -> Any:
-    """A language model, which is trained to write."""
+    """A language model, from a folder; options: those of from_pretrained."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(folder, **options)
 
 
 def open_scoring_model(folder: Path, **options: Any) -> Any:
-    """A model with a head for one number, which is new where the folder has none."""
+    """A model with a head for one number, from a folder; the head is new if the folder has none."""
     from transformers import AutoModelForSequenceClassification
 
     with new_head_expected():
@@ -50,10 +50,18 @@ def save_model(
     open_model: OpenModel,
     folder: Path,
 ) -> None:
-    """The model, and where adapters were trained those beside it; it opens without peft.
+    """Write the trained model, which opens without peft, and its adapter beside it.
 
     The adapter is merged into the base model's own weights, not into those rounded for training.
-    It notes down `name` as the place of its base, wherever `base` was opened from. weights: the trained ones where no process has them whole (see whole_weights).
+
+    Args:
+        trainer: At the end of training.
+        weights: The trained weights, if the model does not hold them whole (see whole_weights).
+        base: The folder that the model was opened from.
+        name: The folder that is recorded as the adapter's base model path.
+        settings: Those of the training.
+        open_model: Opens the base model.
+        folder: Where the model is written.
     """
     from peft import PeftModel
 

@@ -1,4 +1,4 @@
-"""Completions as the datasets that TRL's trainers take."""
+"""Completions as the datasets that TRL's SFTTrainer takes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +22,20 @@ def completion_splits(
     system: str | None,
     excluded: Counter[str],
 ) -> "tuple[Dataset, Dataset]":
-    """Completions to train on and held out: TRL's columns prompt and completion, in their order.
+    """The completions to train on, and those held out.
 
-    dialogues: of the policy that the settings name; none for references, whose prompts are put
-    behind the `system` message. Counts in `excluded` what is left out. Raises UserError if there
-    is none to train on.
+    Args:
+        prompts: All shards of the prompts.
+        dialogues: All shards of the policy that the settings name; none for references.
+        settings: Which completions are taken.
+        system: The system message that precedes the prompts of references.
+        excluded: Counts what is left out, by cause.
+
+    Returns:
+        Datasets of TRL's columns prompt and completion, in the order of the shards.
+
+    Raises:
+        UserError: There is no completion to train on.
     """
     from datasets import Dataset
 
@@ -41,7 +50,7 @@ def completion_splits(
         if split == "train" and not is_for_sft(prompt_id, settings.prompts):
             excluded["of prompts that are left to preferences"] += 1
         elif not completion:
-            excluded["without a word"] += 1
+            excluded["empty"] += 1
         elif settings.finished and not finished:
             excluded["cut off at max_new_tokens"] += 1
         else:
@@ -50,9 +59,10 @@ def completion_splits(
     if not splits["train"]:
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
         raise UserError(
-            f"sft on {settings.completions}: nothing is left to train on; left out: {causes or 'none'}. "
-            "Look at dialogues.sampling.max_new_tokens, at `prompts` and `finished` of this sft, or "
-            "for references at prompts.reference_column."
+            f"sft on {settings.completions}: nothing is left to train on; left out: "
+            f"{causes or 'none'}. "
+            "Look at dialogues.sampling.max_new_tokens, at `prompts` and `finished` of this sft, "
+            "or for references at prompts.reference_column."
         )
     return Dataset.from_list(splits["train"]), Dataset.from_list(splits["eval"])
 
@@ -69,7 +79,7 @@ def _references(known: Mapping[str, Mapping[str, Any]], system: str | None) -> S
 
 
 def _spoken(dialogues: Sequence[Path]) -> Spoken:
-    """The same of the candidates of a policy's dialogues."""
+    """(prompt_id, context, completion, finished) of the candidates of a policy's dialogues."""
     columns = ["prompt_id", "context", "completion", "finish_reason"]
     for path in dialogues:
         for row in read_candidates(path, columns).to_pylist():
