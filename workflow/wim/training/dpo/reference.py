@@ -174,13 +174,17 @@ def _log_probs(pairs: Sequence[Pair], trainer: Any) -> list[tuple[Tensor, Tensor
     ids = ids.masked_fill(~seen, trainer.processing_class.pad_token_id)
     adapter = model.disable_adapter() if isinstance(model, PeftModel) else nullcontext()
     with torch.no_grad(), adapter, trainer.accelerator.autocast():
-        found = model(
-            input_ids=ids,
-            attention_mask=seen.long(),
-            labels=labels,
-            use_cache=False,
-            fused_lm_head=True,
-        ).log_probs.float().cpu()
+        found = (
+            model(
+                input_ids=ids,
+                attention_mask=seen.long(),
+                labels=labels,
+                use_cache=False,
+                fused_lm_head=True,
+            )
+            .log_probs.float()
+            .cpu()
+        )
     each_row = [
         row[len(each.prompt) - 1 : len(each) - 1] for row, each in zip(found, batch, strict=True)
     ]
