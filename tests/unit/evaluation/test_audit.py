@@ -78,7 +78,7 @@ def audit_of(
     return read_audit(folder / "audit.json")
 
 
-def test_critiques_of_the_own_response_are_told_from_those_that_would_fit_any(
+def test_critiques_of_the_own_response_are_distinguished_from_those_that_fit_any(
     tmp_path: Path,
 ) -> None:
     specific = [Judged(axis=n % 4, critique_axis=n % 4, prompt=f"p{n % 4}") for n in range(40)]
@@ -92,7 +92,7 @@ def test_critiques_of_the_own_response_are_told_from_those_that_would_fit_any(
     assert vague.own_is_closer.share == 0.0
 
 
-def test_words_copied_from_the_response_the_template_and_its_example_are_told_apart(
+def test_words_copied_from_the_response_the_template_and_its_example_are_distinguished(
     tmp_path: Path,
 ) -> None:
     rows = [
@@ -138,7 +138,7 @@ def test_without_embeddings_nothing_is_said_of_cosines(tmp_path: Path) -> None:
     assert row["nothing missing"] == "0.0 %"
 
 
-def test_what_is_drawn_is_drawn_by_seed(tmp_path: Path) -> None:
+def test_what_is_sampled_is_sampled_by_seed(tmp_path: Path) -> None:
     rows = [Judged(axis=n % 3, critique_axis=n % 4) for n in range(30)]
     first, again = audit_of(tmp_path, rows), audit_of(tmp_path, rows)
     assert first == again

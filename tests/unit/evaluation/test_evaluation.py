@@ -1,4 +1,4 @@
-"""Judges beside people: statistics that give published figures, and hold by hand-made cases."""
+"""Judges compared with people: the published figures are reproduced, and cases made by hand hold."""
 
 import json
 import os
@@ -286,7 +286,7 @@ def test_a_labelled_pair_is_judged_as_a_pair_or_as_two_candidates_without_its_la
 # Intervals.
 
 
-def test_an_interval_is_drawn_by_seed_and_holds_the_mean() -> None:
+def test_an_interval_is_sampled_by_seed_and_holds_the_mean() -> None:
     values = [1.0] * 70 + [0.5] * 10 + [0.0] * 20
     one = mean_of(values, seed=0)
     assert one == mean_of(list(reversed(values)), seed=0)

@@ -55,10 +55,22 @@ def comparisons_of(labelled: Path, biased: int) -> Path:
         winner = "tie" if place < biased else "b"
         rows.append(
             Comparison(
-                pair_id_of(a, b), "two", "ok", winner, 0.5, first, -1.0, -0.5, -1.5, "d",
-                "logprobs", "p", a, b,
+                pair_id=pair_id_of(a, b),
+                prompt_id="p",
+                a_id=a,
+                b_id=b,
+                judge="two",
+                status="ok",
+                winner=winner,
+                preference_a=0.5,
+                logprob_a_shown_first=first,
+                logprob_b_shown_second=-1.0,
+                logprob_b_shown_first=-0.5,
+                logprob_a_shown_second=-1.5,
+                source="logprobs",
+                judge_digest="d",
             )
-        )  # fmt: skip
+        )
     path = labelled.with_name("comparisons.parquet")
     write_table(path, COMPARISONS, as_arrow(COMPARISONS, rows))
     return path
@@ -88,8 +100,8 @@ def gate_of(labelled: Path, again: bool = False) -> Path:
     return table
 
 
-def test_a_share_of_the_pairs_is_drawn_by_seed_and_whole(labelled: Path, tmp_path: Path) -> None:
-    def drawn(share: float, seed: int = 0) -> list[str]:
+def test_a_share_of_the_pairs_is_sampled_by_seed_and_whole(labelled: Path, tmp_path: Path) -> None:
+    def sampled(share: float, seed: int = 0) -> list[str]:
         outputs = [tmp_path / "000", tmp_path / "001"]
         label_dialogues(labelled, outputs, share, seed)
         return [
@@ -98,33 +110,33 @@ def test_a_share_of_the_pairs_is_drawn_by_seed_and_whole(labelled: Path, tmp_pat
             for name in read_table(path, DIALOGUES, ["dialogue_id"])["dialogue_id"].to_pylist()
         ]
 
-    everything, some = drawn(1.0), drawn(0.3)
+    everything, some = sampled(1.0), sampled(0.3)
     assert len(everything) == 2 * COUNT
     assert 0 < len(some) < len(everything)
     assert set(some) <= set(everything)
     assert all(some.count(name) == 2 for name in some)
-    assert some == drawn(0.3)
-    assert some != drawn(0.3, seed=1)
+    assert some == sampled(0.3)
+    assert some != sampled(0.3, seed=1)
 
 
-def test_a_judge_of_pairs_stands_beside_rewards_with_its_bias(labelled: Path) -> None:
-    told = json.loads(gate_of(labelled).read_text())["pairs/two"]
-    assert told["judged"] == COUNT
-    assert told["tie_rate"]["value"] == told["position_bias"]["value"] == 0.25
-    assert told["consistency"]["value"] == 0.75
-    assert told["accuracy"]["value"] == 0.875
+def test_a_judge_of_pairs_is_measured_like_rewards_and_for_its_bias(labelled: Path) -> None:
+    figures = json.loads(gate_of(labelled).read_text())["pairs/two"]
+    assert figures["judged"] == COUNT
+    assert figures["tie_rate"]["value"] == figures["position_bias"]["value"] == 0.25
+    assert figures["consistency"]["value"] == 0.75
+    assert figures["accuracy"]["value"] == 0.875
     text = labelled.with_name("gate.md").read_text()
     assert "| pairs/two | 40 | 0.75 [" in text
     assert "Judged again" not in text
 
 
-def test_a_reward_that_was_judged_again_is_set_beside_itself(labelled: Path) -> None:
-    told = json.loads(gate_of(labelled, again=True).read_text())
-    good, poor = told["good"]["retest"], told["poor"]["retest"]
+def test_a_reward_that_was_judged_again_is_compared_with_itself(labelled: Path) -> None:
+    figures = json.loads(gate_of(labelled, again=True).read_text())
+    good, poor = figures["good"]["retest"], figures["poor"]["retest"]
     assert (good["same_winner"]["value"], good["same_winner"]["n"]) == (0.9, 20)
     assert (poor["same_winner"]["value"], poor["correlation"]["value"]) == (1.0, pytest.approx(1))
     assert good["correlation"]["value"] < 1
-    assert "retest" not in told["pairs/two"]
+    assert "retest" not in figures["pairs/two"]
     assert "| good | 20 | 0.90 [" in labelled.with_name("gate.md").read_text()
 
 

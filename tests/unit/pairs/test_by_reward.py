@@ -244,8 +244,8 @@ def test_random_ties_are_decided_by_seed_and_evenly() -> None:
         assert ids(context[::-1], ties="random")[0] == [pair]
         first.append(pair[0].endswith("-0"))
     assert 900 < sum(first) < 1100
-    drawn = {ids(scored(0.5, 0.5), seed, ties="random")[0][0] for seed in range(20)}
-    assert drawn == {("id0", "id1"), ("id1", "id0")}
+    orders = {ids(scored(0.5, 0.5), seed, ties="random")[0][0] for seed in range(20)}
+    assert orders == {("id0", "id1"), ("id1", "id0")}
 
 
 def test_a_margin_below_the_least_is_left_out_and_counted() -> None:

@@ -273,7 +273,7 @@ def test_statuses_are_counted_for_each_judge(tmp_path: Path) -> None:
     )
 
 
-def test_training_is_told_from_first_to_last_step_and_on_held_out_pairs(tmp_path: Path) -> None:
+def test_training_is_reported_from_first_to_last_step_and_on_held_out_pairs(tmp_path: Path) -> None:
     run = summary_of(tmp_path, BY_HAND)
     arm = run.table["training"]["first"]
     assert (arm["steps"], arm["loss_first"], arm["loss_last"]) == (2, 0.75, 0.5)
@@ -322,7 +322,7 @@ def test_every_row_of_a_table_has_the_cells_of_its_header(tmp_path: Path) -> Non
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
-def test_the_figures_are_linked_beside_the_text_and_are_svg(tmp_path: Path) -> None:
+def test_the_figures_are_linked_from_the_text_and_are_svg(tmp_path: Path) -> None:
     run = summary_of(tmp_path, BY_HAND)
     for name in ("rewards.svg", "training.svg"):
         assert f"]({name})" in run.text
@@ -330,7 +330,7 @@ def test_the_figures_are_linked_beside_the_text_and_are_svg(tmp_path: Path) -> N
         assert root.tag.endswith("svg")
 
 
-def test_a_reward_is_set_beside_controls_over_what_both_decide(tmp_path: Path) -> None:
+def test_a_reward_is_compared_with_controls_where_both_decide(tmp_path: Path) -> None:
     contexts = ["p", "p", "q", "q", "r", "r"]
     rewards: dict[str, Sequence[Judged]] = {
         name: [Judged(context, 5, value) for context, value in zip(contexts, values, strict=True)]
@@ -342,11 +342,11 @@ def test_a_reward_is_set_beside_controls_over_what_both_decide(tmp_path: Path) -
     run = run_of(tmp_path, rewards)
     run.rewards["lot"] = {"judge": "judge", "kind": "random"}
     run.write()
-    beside = run.table["controls"]["wim"]
+    controls = run.table["controls"]["wim"]
     assert set(run.table["controls"]) == {"wim"}
     # Of p and q; in r the reward ties. Completions grow longer from row to row.
     for control in ("lot", "(longer completion)"):
-        assert (beside[control]["count"], beside[control]["n"]) == (1, 2)
+        assert (controls[control]["count"], controls[control]["n"]) == (1, 2)
     assert "| reward | lot | (longer completion) |" in run.text
 
 

@@ -79,7 +79,7 @@ def test_arms_of_no_grid_are_one_group_by_their_names(tmp_path: Path) -> None:
     assert one["figures"]["kl"]["mean"] == 0.5
 
 
-def test_the_figure_is_drawn_along_the_numeric_axis_with_most_values() -> None:
+def test_the_x_axis_is_the_numeric_axis_with_most_values() -> None:
     grid = {
         "training.beta": [0.1, 0.2, 0.5],
         "training.loss": ["a", "b"],

@@ -24,8 +24,8 @@ def figures(folder: Path, held_out: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_each_model_has_a_row_with_what_it_learnt_from_and_how_it_fared(tmp_path: Path) -> None:
-    told = {"pairs": 9, "accuracy": 2 / 3, "log_loss": 0.6, "expected_calibration_error": 0.05}
-    found = figures(tmp_path, told)
+    held_out = {"pairs": 9, "accuracy": 2 / 3, "log_loss": 0.6, "expected_calibration_error": 0.05}
+    found = figures(tmp_path, held_out)
     assert found["sft"]["weak"]["held_out_loss"] == 1.75
     text = trained_text(found)
     assert "| `weak` | `references` | 0.1 | 2 | 2.500 → 1.500 | 1.750 |" in text

@@ -146,15 +146,15 @@ def test_negated_is_the_mixture_with_the_other_sign(tmp_path, zeta) -> None:
     assert values(tmp_path, rows, zeta=zeta, kind="negated") == [-reward for reward in mixture]
 
 
-def test_a_random_reward_is_drawn_by_seed_and_candidate_alone(tmp_path) -> None:
+def test_a_random_reward_is_sampled_by_seed_and_candidate_alone(tmp_path) -> None:
     rows = [Row() for _ in range(200)]
-    drawn = values(tmp_path / "a", rows, kind="random")
-    assert drawn == values(tmp_path / "b", rows, kind="random")
-    assert drawn[100:] == values(tmp_path / "c", rows[100:], kind="random", first=100)
-    assert drawn != values(tmp_path / "d", rows, kind="random", seed=4)
-    assert all(-1 <= reward < 1 for reward in drawn)
-    assert len(set(drawn)) == 200
-    assert abs(np.mean(drawn)) < 0.15
+    sampled = values(tmp_path / "a", rows, kind="random")
+    assert sampled == values(tmp_path / "b", rows, kind="random")
+    assert sampled[100:] == values(tmp_path / "c", rows[100:], kind="random", first=100)
+    assert sampled != values(tmp_path / "d", rows, kind="random", seed=4)
+    assert all(-1 <= reward < 1 for reward in sampled)
+    assert len(set(sampled)) == 200
+    assert abs(np.mean(sampled)) < 0.15
 
 
 ROWS = [
@@ -239,12 +239,12 @@ def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
 # Settings.
 
 
-def test_a_mixture_is_told_what_it_was_told_before_there_were_other_kinds() -> None:
-    told = RewardSettings(judge="j", zeta=1).identity(seed=3)
-    assert canonical_json(told) == '{"reward":{"judge":"j","rating":"rating","zeta":1.0}}'
+def test_the_identity_of_a_mixture_is_as_before_there_were_other_kinds() -> None:
+    identity = RewardSettings(judge="j", zeta=1).identity(seed=3)
+    assert canonical_json(identity) == '{"reward":{"judge":"j","rating":"rating","zeta":1.0}}'
 
 
-def test_the_seed_is_told_only_where_something_is_drawn() -> None:
+def test_the_seed_is_part_of_the_identity_only_if_something_is_sampled() -> None:
     for kind, zeta in {
         "published": 1,
         "nothing_missing": None,

@@ -47,7 +47,7 @@ def test_a_panel_is_the_mean_or_the_median_of_the_members_that_have_a_reward(
     assert combined(tmp_path, members, by="median")[0]["reward"] == pytest.approx(0.2)
 
 
-def test_with_fewer_members_than_asked_there_is_no_reward_and_the_status_says_why(
+def test_with_fewer_members_than_required_there_is_no_reward_and_the_status_says_why(
     tmp_path: Path,
 ) -> None:
     members: list[Member] = [
@@ -113,6 +113,6 @@ def test_a_reward_without_a_judge_is_refused() -> None:
         load_config({"rewards": {"wim": {"zeta": 1.0}}, "arms": {}})
 
 
-def test_settings_of_a_panel_are_no_part_of_what_other_kinds_are_told() -> None:
-    told = RewardSettings(judge="j", zeta=1.0).identity(0)
-    assert told == {"reward": {"judge": "j", "zeta": 1.0, "rating": "rating"}}
+def test_settings_of_a_panel_are_no_part_of_the_identity_of_other_kinds() -> None:
+    identity = RewardSettings(judge="j", zeta=1.0).identity(0)
+    assert identity == {"reward": {"judge": "j", "zeta": 1.0, "rating": "rating"}}
