@@ -1,4 +1,4 @@
-"""Look at a judge's critiques: do they speak of the response?"""
+"""Audit a judge's critiques: whether they are about the response."""
 
 from pathlib import Path
 

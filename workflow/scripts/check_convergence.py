@@ -1,4 +1,4 @@
-"""See whether a round has moved what its arm is to be stopped by."""
+"""Check whether an arm has converged: whether a round still moved its metric."""
 
 from pathlib import Path
 

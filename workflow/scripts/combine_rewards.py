@@ -1,4 +1,4 @@
-"""Take several rewards together as a panel."""
+"""Combine several rewards as a panel."""
 
 from pathlib import Path
 

@@ -17,6 +17,7 @@ from typing import Any, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
+from wim.display.markdown import markdown_table
 from wim.settings.config import Config
 from wim.settings.docs_text import DOCS_HEAD, YAML_HEAD
 from wim.settings.pairs import PairSettings
@@ -90,9 +91,9 @@ def configuration_md() -> str:
         level = "###" if "." in place.path.replace(".<name>", "") else "##"
         parts += [f"{level} `{place.path}`" if place.path else "## Keys at the top", ""]
         parts += [place.text, ""] if place.text else []
-        parts += ["| key | type | default | unit | description |", "|---|---|---|---|---|"]
-        parts += [_row(place, name, field) for name, field in place.section.model_fields.items()]
-        parts += [""]
+        fields = place.section.model_fields.items()
+        rows = [_row(place, name, field) for name, field in fields]
+        parts += [markdown_table(rows, left=None), ""]
     return "\n".join(parts)
 
 
@@ -181,8 +182,8 @@ def _places(place: Place) -> Iterator[Place]:
             yield from _places(Place(path, text, inner, default))
 
 
-def _row(place: Place, name: str, field: FieldInfo) -> str:
-    """A table row: key, type, default, unit, description."""
+def _row(place: Place, name: str, field: FieldInfo) -> dict[str, str]:
+    """A key's row in the table of its section."""
     text, unit = description(field)
     inner = section_of(field.annotation)
     kind = re.sub(r"\ban? ", "", expected_value(field.annotation, field.metadata))
@@ -195,8 +196,13 @@ def _row(place: Place, name: str, field: FieldInfo) -> str:
         default = "required"
     else:
         default = f"`{_scalar(value)}`"
-    cells = [f"`{name}`", kind, default, unit or "", text]
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return {
+        "key": f"`{name}`",
+        "type": kind,
+        "default": default,
+        "unit": unit or "",
+        "description": text,
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

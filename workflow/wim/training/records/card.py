@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wim.display.markdown import markdown_table
+
 CARD = """---
 base_model: {base}
 library_name: transformers
@@ -32,8 +34,6 @@ The course of every metric is in `metrics.jsonl`.
 
 ## What made it
 
-| input | digest (SHA-256) |
-|---|---|
 {digests}
 {accepted}
 The settings, as read:
@@ -68,12 +68,16 @@ def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any
         history: The logged metrics.
     """
     steps = [row for row in history if "loss" in row]
-    figures = ["| metric | first step | last step |", "|---|---|---|"]
+    figures = []
     for name in SHOWN:
         values = [row[name] for row in steps if row.get(name) is not None]
         if values:
-            figures.append(f"| {name} | {float(values[0]):.4f} | {float(values[-1]):.4f} |")
-    digests = [f"| {name} | `{value}` |" for name, value in provenance["digests"].items()]
+            first, last = f"{float(values[0]):.4f}", f"{float(values[-1]):.4f}"
+            figures.append({"metric": name, "first step": first, "last step": last})
+    digests = [
+        {"input": name, "digest (SHA-256)": f"`{value}`"}
+        for name, value in provenance["digests"].items()
+    ]
     scores = provenance["kind"] == "reward_model"
     return CARD.format(
         base=json.dumps(provenance["base"]),
@@ -82,8 +86,8 @@ def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any
         what=WHAT[provenance["kind"]],
         pipeline="text-classification" if scores else "text-generation",
         opens="AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM",
-        figures="\n".join(figures),
-        digests="\n".join(digests),
+        figures=markdown_table(figures, left=None),
+        digests=markdown_table(digests, left=None),
         accepted=_accepted(provenance.get("accepted", {})),
         settings=json.dumps(provenance["settings"], indent=2, sort_keys=True),
     )
@@ -92,11 +96,11 @@ def model_card(provenance: Mapping[str, Any], history: Sequence[Mapping[str, Any
 def _accepted(changes: Mapping[str, Mapping[str, str]]) -> str:
     """The section on changes of code that a user accepted as cosmetic; empty if there are none."""
     rows = [
-        f"| {stage} | `{now}` | `{former}` |"
+        {"stage": stage, "code": f"`{now}`", "counts as": f"`{former}`"}
         for stage, codes in sorted(changes.items())
         for now, former in sorted(codes.items())
     ]
     if not rows:
         return ""
     head = "\nChanges of code accepted as cosmetic by hand (`wim accept`):\n\n"
-    return head + "\n".join(["| stage | code | counts as |", "|---|---|---|", *rows]) + "\n"
+    return f"{head}{markdown_table(rows, left=None)}\n"
