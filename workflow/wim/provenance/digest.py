@@ -1,10 +1,10 @@
 """Identity by content: digests of values, files, and of the code a rule really executes."""
 
 import ast
-import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -91,101 +91,131 @@ def _is_in(name: str, packages: tuple[str, ...]) -> bool:
 
 @dataclass(frozen=True)
 class _Module:
-    """A module's executed code; `imports` has the name and file of each project module it imports."""
+    """A module's executed code, read once and written out for any choice of modules that count.
 
-    tree: ast.Module
+    Attributes:
+        text: The code, with a mark in place of each project module's name, and one in place of
+            each run of imports that has such marks.
+        names: The dotted names of project modules, by the number in their mark.
+        runs: The statements of each run of imports, by the number in its mark.
+        imports: The name and file of each project module that it imports.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
     imports: tuple[tuple[str, Path], ...]
+
+    def text_with(self, shown: Callable[[str], str]) -> str:
+        """The code with modules' names shown otherwise, and imports sorted, as formatters do."""
+
+        def named(text: str) -> str:
+            return _NAME.sub(lambda mark: f"{_PREFIX}{shown(self.names[int(mark[1])])}", text)
+
+        def sorted_run(mark: re.Match[str]) -> str:
+            statements = sorted(named(each) for each in self.runs[int(mark[2])])
+            return "\n".join(f"{mark[1]}{each}" for each in statements)
+
+        return named(_RUN.sub(sorted_run, self.text))
 
 
 @cache
 def _parsed(path: Path) -> _Module:
-    tree = _Executed().visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    return _Module(tree, tuple(_project_imports(tree)))
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    tree.body = _executed(tree.body)
+    nodes = list(ast.walk(tree))
+    imports = tuple(_project_imports(nodes))
+    names = _mark_modules(nodes)
+    runs: list[tuple[str, ...]] = []
+    for node in nodes:
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                setattr(node, field, _with_marked_runs(block, runs))
+    return _Module(ast.unparse(tree), names, tuple(runs), imports)
 
 
 @cache
 def _own_text(path: Path) -> str:
     """A module's text with no word on which project modules it imports from."""
-    return _text_with(_parsed(path).tree, lambda name: "")
+    return _parsed(path).text_with(lambda name: "")
 
 
 @cache
 def _nameless(path: Path, selection: _Selection) -> str:
     """A module's text with the digests of imported modules that count in place of their names."""
-    return _text_with(
-        _parsed(path).tree, lambda name: _digest_of_module(name) if selection.counts(name) else ""
+    return _parsed(path).text_with(
+        lambda name: _digest_of_module(name) if selection.counts(name) else ""
     )
 
 
+@cache
 def _digest_of_module(name: str) -> str:
     paths = [path for _, path in _package_files(name)]
     return digest_of(_own_text(paths[-1])) if paths else name
 
 
-def _text_with(tree: ast.Module, shown: Callable[[str], str]) -> str:
-    return ast.unparse(_Renamed(shown).visit(copy.deepcopy(tree)))
+def _mark_modules(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
+    """Put marks in place of project modules' names, where they are imported and where used.
+
+    Returns:
+        The dotted names, by the number in their mark.
+    """
+    names: dict[str, str] = {}
+
+    def mark(name: str) -> str:
+        return names.setdefault(name, f"{_PREFIX}{len(names)}_")
+
+    # What a module is called where it is imported whole, and its mark.
+    modules: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if _is_module(name):
+                    modules[alias.asname or alias.name] = mark(name)
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            node.id = modules.get(node.id, node.id)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if _is_module(alias.name) and alias.asname:
+                    alias.name = mark(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            _mark_import(node, modules, mark)
+    return tuple(names)
 
 
-class _Renamed(ast.NodeTransformer):
-    """Shows project modules by other names, where they are imported and where they are used."""
-
-    def __init__(self, shown: Callable[[str], str]) -> None:
-        self.shown = shown
-        # What a module is called where it is imported whole, and what stands for it.
-        self.modules: dict[str, str] = {}
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        for each in ast.walk(node):
-            if isinstance(each, ast.ImportFrom) and each.level == 0:
-                for alias in each.names:
-                    name = f"{each.module}.{alias.name}"
-                    if _is_module(name):
-                        self.modules[alias.asname or alias.name] = self._name_of(name)
-        return self.generic_visit(node)
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
-            if isinstance(block, list):
-                setattr(node, field, _with_sorted_imports(block))
-        return node
-
-    def visit_Import(self, node: ast.Import) -> ast.AST:
-        for alias in node.names:
-            if _is_module(alias.name) and alias.asname:
-                alias.name = self._name_of(alias.name)
-        return node
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        if node.level or not _is_module(node.module or ""):
-            return node
-        for alias in node.names:
-            if (alias.asname or alias.name) in self.modules:
-                alias.name, alias.asname = self.modules[alias.asname or alias.name], None
-        imports_modules = all(alias.name.startswith(_PREFIX) for alias in node.names)
-        node.module = PACKAGE.name if imports_modules else self._name_of(str(node.module))
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self.modules.get(node.id, node.id)
-        return node
-
-    def _name_of(self, module: str) -> str:
-        return f"{_PREFIX}{self.shown(module)}"
+def _mark_import(
+    node: ast.ImportFrom, modules: Mapping[str, str], mark: Callable[[str], str]
+) -> None:
+    if node.level or not _is_module(node.module or ""):
+        return
+    for alias in node.names:
+        if (alias.asname or alias.name) in modules:
+            alias.name, alias.asname = modules[alias.asname or alias.name], None
+    imports_modules = all(alias.name.startswith(_PREFIX) for alias in node.names)
+    node.module = PACKAGE.name if imports_modules else mark(str(node.module))
 
 
-def _with_sorted_imports(block: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements with each run of imports in the order of their texts: formatters sort by name."""
+def _with_marked_runs(block: list[ast.stmt], runs: list[tuple[str, ...]]) -> list[ast.stmt]:
+    """Statements with runs of imports sorted by their texts, or marked to be sorted once named."""
     ordered: list[ast.stmt] = []
     for imports, run in groupby(block, lambda each: isinstance(each, ast.Import | ast.ImportFrom)):
         statements = list(run)
-        ordered += sorted(statements, key=ast.unparse) if imports else statements
+        if imports and any(_NAME.search(text) for text in map(ast.unparse, statements)):
+            ordered.append(ast.Expr(ast.Name(f"{_RUN_PREFIX}{len(runs)}_", ast.Load())))
+            runs.append(tuple(map(ast.unparse, statements)))
+        else:
+            ordered += sorted(statements, key=ast.unparse) if imports else statements
     return ordered
 
 
 # Begins the name that stands for a module; no module of the project is called so.
 _PREFIX = "module_"
+_NAME = re.compile(rf"\b{_PREFIX}(\d+)_\b")
+_RUN_PREFIX = "run_of_imports_"
+_RUN = re.compile(rf"^( *){_RUN_PREFIX}(\d+)_$", re.MULTILINE)
 
 
 def _is_module(name: str) -> bool:
@@ -195,29 +225,35 @@ def _is_module(name: str) -> bool:
     return parts[0] == PACKAGE.name and (place.is_dir() or place.with_suffix(".py").is_file())
 
 
-class _Executed(ast.NodeTransformer):
-    """Removes what never runs: bare strings and imports under TYPE_CHECKING."""
+def _executed(block: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements without what never runs: bare strings and imports under TYPE_CHECKING."""
+    kept: list[ast.stmt] = []
+    for node in block:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if not isinstance(node.value.value, str):
+                kept.append(node)
+        elif isinstance(node, ast.If) and _is_for_type_checking(node.test):
+            kept += _executed(node.orelse)
+        else:
+            for part in (node, *getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+                for field in ("body", "orelse", "finalbody"):
+                    inner = getattr(part, field, None)
+                    if isinstance(inner, list):
+                        setattr(part, field, _executed(inner))
+                if getattr(part, "body", None) == []:
+                    part.body = [ast.Pass()]
+            kept.append(node)
+    return kept
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return None
-        return self.generic_visit(node)
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
-        if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            otherwise: list[ast.AST] = self.visit(ast.Module(node.orelse, [])).body
-            return otherwise
-        return self.generic_visit(node)
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        if getattr(node, "body", None) == [] and not isinstance(node, ast.Module):
-            node.body = [ast.Pass()]  # type: ignore[attr-defined]
-        return node
+def _is_for_type_checking(test: ast.expr) -> bool:
+    if isinstance(test, ast.Attribute):
+        return test.attr == "TYPE_CHECKING" and getattr(test.value, "id", None) == "typing"
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
-def _project_imports(tree: ast.AST) -> Iterator[tuple[str, Path]]:
-    for node in ast.walk(tree):
+def _project_imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, Path]]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
