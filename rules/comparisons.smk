@@ -9,25 +9,24 @@ is that of the pairs that people have labelled.
 rule compare_candidates:
     """Let a judge of pairs compare a shard of candidates, in both orders."""
     input:
-        dialogues=behind_shards(dialogues_of_comparison),
-        manifest=manifest_of_judge,
-        templates=templates_of_judge,
+        dialogues=after_sharding(comparisons.dialogues),
+        manifest=inputs.manifest_of_judge,
+        templates=inputs.templates_of_judge,
     output:
-        comparisons="results/comparisons/{comparison}/{judge}/{shard}.parquet",
+        comparisons=paths.COMPARISONS,
     log:
-        "logs/compare_candidates/{comparison}/{judge}/{shard}.log",
+        paths.log("compare_candidates/{comparison}/{judge}/{shard}"),
     benchmark:
-        "benchmarks/compare_candidates/{comparison}/{judge}/{shard}.tsv"
+        paths.benchmark("compare_candidates/{comparison}/{judge}/{shard}")
     wildcard_constraints:
-        comparison=one_of([*CONFIG.comparisons, "labelled"]),
-        judge=one_of(JUDGES_OF_PAIRS),
-    threads: threads_of_shard
+        comparison=one_of(comparisons.names),
+        judge=one_of(inputs.pair_judges),
+    threads: THREADS_OF_SHARD
     resources:
-        batch_size=64,
+        batch_size=BATCH_SIZES["compare_candidates"],
     params:
-        spec=spec_of_comparison,
-        # Snakemake compares no params of such a type; see rate_candidates.
-        model=lambda wildcards: CONFIG.source_of(CONFIG.judges[wildcards.judge].model),
+        spec=specs.comparisons,
+        untracked=untracked.pair_judge,
         code=code_of("compare_candidates"),
     script:
         "../workflow/scripts/compare_candidates.py"
@@ -36,9 +35,5 @@ rule compare_candidates:
 rule comparisons:
     """All comparisons of the configuration."""
     input:
-        [
-            path
-            for name, comparison in CONFIG.comparisons.items()
-            for path in shards_of_comparison(name, comparison.judge)
-        ],
+        shards=comparisons.all_shards,
     localrule: True

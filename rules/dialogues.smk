@@ -6,28 +6,25 @@ Writes results/dialogues/<policy>/<shard>.parquet.
 
 
 rule generate_dialogues:
-    """Draw completions for a shard of prompts."""
+    """Generate completions for a shard of prompts."""
     input:
-        prompts=behind_shards(prompts_of_policy),
-        manifests=manifests_of_speakers,
-        templates=[
-            file_at(path, "dialogues.templates")
-            for path in CONFIG.dialogues.template_paths
-        ],
+        prompts=after_sharding(rounds.prompts_of_policy),
+        manifests=inputs.manifests_of_speakers,
+        templates=inputs.dialogue_templates,
     output:
-        dialogues="results/dialogues/{policy}/{shard}.parquet",
+        dialogues=paths.DIALOGUES,
     log:
-        "logs/generate_dialogues/{policy}/{shard}.log",
+        paths.log("generate_dialogues/{policy}/{shard}"),
     benchmark:
-        "benchmarks/generate_dialogues/{policy}/{shard}.tsv"
+        paths.benchmark("generate_dialogues/{policy}/{shard}")
     wildcard_constraints:
-        policy=SPEAKING,
-    threads: threads_of_shard
+        policy=inputs.policy_pattern,
+    threads: THREADS_OF_SHARD
     resources:
-        batch_size=64,
+        batch_size=BATCH_SIZES["generate_dialogues"],
     params:
-        spec=spec_of_dialogues,
-        models=lambda wildcards: asked(speakers(wildcards.policy)),
+        spec=specs.dialogues,
+        untracked=untracked.speakers,
         code=code_of("generate_dialogues"),
     script:
         "../workflow/scripts/generate_dialogues.py"
@@ -36,9 +33,7 @@ rule generate_dialogues:
 rule dialogues:
     """All dialogues of the first round, and those of further policies."""
     input:
-        expand(
-            "results/dialogues/{policy}/{shard}.parquet",
-            policy=["base", *CONFIG.policies],
-            shard=SHARDS,
-        ),
+        shards=[
+            path for policy in inputs.policies for path in inputs.dialogues_of(policy)
+        ],
     localrule: True

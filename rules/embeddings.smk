@@ -8,20 +8,21 @@ Writes results/embeddings/<policy>/<judge>/<shard>.parquet.
 rule embed_critiques:
     """Encode a shard's responses and critiques."""
     input:
-        dialogues=behind_shards("results/dialogues/{policy}/{shard}.parquet"),
-        ratings=behind_shards("results/ratings/{policy}/{judge}/{shard}.parquet"),
-        manifest=manifest_of_model(CONFIG.embeddings.encoder),
+        dialogues=after_sharding(paths.DIALOGUES),
+        ratings=after_sharding(paths.RATINGS),
+        manifest=inputs.manifest_of_encoder,
     output:
-        embeddings="results/embeddings/{policy}/{judge}/{shard}.parquet",
+        embeddings=paths.EMBEDDINGS,
     log:
-        "logs/embed_critiques/{policy}/{judge}/{shard}.log",
+        paths.log("embed_critiques/{policy}/{judge}/{shard}"),
     benchmark:
-        "benchmarks/embed_critiques/{policy}/{judge}/{shard}.tsv"
-    threads: threads_of_shard
+        paths.benchmark("embed_critiques/{policy}/{judge}/{shard}")
+    threads: THREADS_OF_SHARD
     resources:
-        batch_size=64,
+        batch_size=BATCH_SIZES["embed_critiques"],
     params:
-        spec=lambda wildcards: spec(**spec_of_judged(wildcards)),
+        spec=specs.embeddings,
+        untracked=untracked.job,
         code=code_of("embed_critiques"),
     script:
         "../workflow/scripts/embed_critiques.py"

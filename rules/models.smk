@@ -4,24 +4,18 @@ Reads a model's source: the hub, a local folder or file, or a package's data fil
 Writes results/models/<model>/: files that from_pretrained opens, and manifest.json.
 """
 
-# Asked for once before planning: an error in an input function would be passed over in silence
-# where the staged model is already there.
-if workflow.is_main_process:
-    for name in used_models():
-        files_of_source(name)
-
 
 rule stage_model:
     """Fetch a model, check it, and write its manifest."""
     input:
-        files=lambda wildcards: files_of_source(wildcards.model),
+        files=inputs.source_files,
     output:
-        manifest="results/models/{model}/manifest.json",
+        manifest=paths.MODEL,
     log:
-        "logs/stage_model/{model}.log",
+        paths.log("stage_model/{model}"),
     localrule: True
     params:
-        spec=lambda wildcards: spec(model=CONFIG.models[wildcards.model].staging),
+        spec=specs.model,
         code=code_of("stage_model"),
     script:
         "../workflow/scripts/stage_model.py"
@@ -30,7 +24,7 @@ rule stage_model:
 rule stage:
     """All that the configuration names, fetched: on a node with internet, before a cluster's jobs."""
     input:
-        [manifest_of_model(name) for name in used_models()],
+        models=[inputs.manifest_of_model(name) for name in inputs.used_models],
         # Topics are proposed by a model, in a job that may need a GPU.
-        [] if CONFIG.prompts.topics else rules.ingest_prompts.output.prompts,
+        prompts=[] if CONFIG.prompts.topics else rules.ingest_prompts.output.prompts,
     localrule: True

@@ -6,42 +6,42 @@ Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what w
 
 
 rule pair_candidates:
-    """Set candidates against each other by the arm's reward."""
+    """Pair candidates by the arm's reward."""
     input:
-        prompts=behind_shards(prompts_of_round),
-        dialogues=behind_shards(dialogues_of_round),
-        rewards=behind_shards(rewards_of_round),
+        prompts=after_sharding(rounds.prompts),
+        dialogues=after_sharding(rounds.dialogues),
+        rewards=after_sharding(rounds.rewards),
     output:
-        pairs="results/pairs/{arm}/round{round}.parquet",
-        exclusions="results/pairs/{arm}/round{round}.exclusions.json",
+        pairs=paths.PAIRS,
+        exclusions=paths.EXCLUSIONS,
     log:
-        "logs/pair_candidates/{arm}/round{round}.log",
+        paths.log("pair_candidates/{arm}/round{round}"),
     wildcard_constraints:
-        arm=one_of(name for name in OFFLINE if name not in COMPARED_ARMS),
+        arm=one_of(arm for arm in inputs.offline_arms if arm not in comparisons.arms),
     localrule: True
     params:
-        spec=spec_of_pairs,
+        spec=specs.pairs,
         code=code_of("pair_candidates"),
     script:
         "../workflow/scripts/pair_candidates.py"
 
 
 rule pair_compared:
-    """Set candidates against each other as the arm's judge of pairs found them."""
+    """Pair candidates as the arm's judge of pairs found them."""
     input:
-        prompts=behind_shards(shards_of_prompts),
-        dialogues=behind_shards(dialogues_of_compared_arm),
-        comparisons=behind_shards(comparisons_of_arm),
+        prompts=after_sharding(inputs.prompt_shards),
+        dialogues=after_sharding(comparisons.dialogues_of_arm),
+        comparisons=after_sharding(comparisons.of_arm),
     output:
-        pairs="results/pairs/{arm}/round{round}.parquet",
-        exclusions="results/pairs/{arm}/round{round}.exclusions.json",
+        pairs=paths.PAIRS,
+        exclusions=paths.EXCLUSIONS,
     log:
-        "logs/pair_compared/{arm}/round{round}.log",
+        paths.log("pair_compared/{arm}/round{round}"),
     wildcard_constraints:
-        arm=one_of(COMPARED_ARMS),
+        arm=one_of(comparisons.arms),
     localrule: True
     params:
-        spec=spec_of_compared_pairs,
+        spec=specs.compared_pairs,
         code=code_of("pair_compared"),
     script:
         "../workflow/scripts/pair_compared.py"
@@ -50,5 +50,5 @@ rule pair_compared:
 rule pairs:
     """All arms' pairs of the first round."""
     input:
-        expand("results/pairs/{arm}/round1.parquet", arm=OFFLINE),
+        tables=rounds.files(paths.PAIRS, [(arm, 1) for arm in inputs.offline_arms]),
     localrule: True

@@ -5,20 +5,18 @@ Writes results/prompts/hub/<data set>.tar, of data sets on the hub, results/prom
 results/prompts/prompts.parquet and results/prompts/shards/<shard>.parquet.
 """
 
-HUB_PROMPTS = {staged_path(source): source for source in CONFIG.prompts.files}
-
 
 rule stage_prompts:
     """Fetch the prompt files of a data set on the hub."""
     output:
-        files="results/prompts/hub/{dataset}.tar",
+        files=paths.HUB_PROMPTS,
     log:
-        "logs/stage_prompts/{dataset}.log",
+        paths.log("stage_prompts/{dataset}"),
     wildcard_constraints:
         dataset=r"[\w.-]+",
     localrule: True
     params:
-        spec=lambda wildcards, output: spec(source=HUB_PROMPTS[output.files]),
+        spec=specs.stage_prompts,
         code=code_of("stage_prompts"),
     script:
         "../workflow/scripts/stage_prompts.py"
@@ -27,21 +25,21 @@ rule stage_prompts:
 rule create_topics:
     """Let the models propose the topics."""
     input:
-        manifests=lambda wildcards: [manifest_of_model(name) for name in proposers()],
-        encoder=manifest_of_model(CONFIG.embeddings.encoder),
-        template=template_of_topics,
+        manifests=inputs.manifests_of_proposers,
+        encoder=inputs.manifest_of_encoder,
+        template=inputs.template_of_topics,
     output:
-        topics="results/prompts/topics.jsonl",
+        topics=paths.TOPICS,
     log:
-        "logs/create_topics.log",
+        paths.log("create_topics"),
     benchmark:
-        "benchmarks/create_topics.tsv"
-    threads: lambda wildcards: workflow.cores or 1
+        paths.benchmark("create_topics")
+    threads: workflow.cores
     resources:
-        batch_size=64,
+        batch_size=BATCH_SIZES["create_topics"],
     params:
-        spec=spec_of_topics,
-        models=lambda wildcards: asked(proposers()),
+        spec=specs.topics,
+        untracked=untracked.proposers,
         code=code_of("create_topics"),
     script:
         "../workflow/scripts/create_topics.py"
@@ -50,15 +48,15 @@ rule create_topics:
 rule ingest_prompts:
     """Read the prompt files into one table."""
     input:
-        files=[file_of_prompts(source) for source in CONFIG.prompts.files],
+        files=inputs.prompt_files,
         topics=[rules.create_topics.output.topics] if CONFIG.prompts.topics else [],
     output:
-        prompts="results/prompts/prompts.parquet",
+        prompts=paths.PROMPTS,
     log:
-        "logs/ingest_prompts.log",
+        paths.log("ingest_prompts"),
     localrule: True
     params:
-        spec=literally(spec(prompts=CONFIG.prompts.identity())),
+        spec=specs.prompts,
         code=code_of("ingest_prompts"),
     script:
         "../workflow/scripts/ingest_prompts.py"
@@ -69,12 +67,12 @@ checkpoint shard_prompts:
     input:
         prompts=rules.ingest_prompts.output.prompts,
     output:
-        shards=expand("results/prompts/shards/{shard}.parquet", shard=SHARDS),
+        shards=inputs.prompt_shards(),
     log:
-        "logs/shard_prompts.log",
+        paths.log("shard_prompts"),
     localrule: True
     params:
-        spec=spec(shards=CONFIG.prompts.shards),
+        spec=specs.shards,
         code=code_of("shard_prompts"),
     script:
         "../workflow/scripts/shard_prompts.py"

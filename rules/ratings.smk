@@ -8,25 +8,23 @@ Writes results/ratings/<policy>/<judge>/<shard>.parquet.
 rule rate_candidates:
     """Let a judge read a shard of candidates."""
     input:
-        dialogues=behind_shards("results/dialogues/{policy}/{shard}.parquet"),
-        manifest=manifest_of_judge,
-        templates=templates_of_judge,
+        dialogues=after_sharding(paths.DIALOGUES),
+        manifest=inputs.manifest_of_judge,
+        templates=inputs.templates_of_judge,
     output:
-        ratings="results/ratings/{policy}/{judge}/{shard}.parquet",
+        ratings=paths.RATINGS,
     log:
-        "logs/rate_candidates/{policy}/{judge}/{shard}.log",
+        paths.log("rate_candidates/{policy}/{judge}/{shard}"),
     benchmark:
-        "benchmarks/rate_candidates/{policy}/{judge}/{shard}.tsv"
+        paths.benchmark("rate_candidates/{policy}/{judge}/{shard}")
     wildcard_constraints:
-        judge=one_of(RATING_JUDGES),
-    threads: threads_of_shard
+        judge=one_of(inputs.rating_judges),
+    threads: THREADS_OF_SHARD
     resources:
-        batch_size=64,
+        batch_size=BATCH_SIZES["rate_candidates"],
     params:
-        spec=spec_of_judge,
-        # Snakemake compares no params of such a type, so that where and how fast a model is asked
-        # reruns nothing; the spec has what decides the answers.
-        model=lambda wildcards: CONFIG.judge_model(wildcards.judge, wildcards.policy),
+        spec=specs.ratings,
+        untracked=untracked.judge,
         code=code_of("rate_candidates"),
     script:
         "../workflow/scripts/rate_candidates.py"
@@ -35,9 +33,5 @@ rule rate_candidates:
 rule ratings:
     """All judges' ratings of the first round."""
     input:
-        expand(
-            "results/ratings/base/{judge}/{shard}.parquet",
-            judge=RATING_JUDGES,
-            shard=SHARDS,
-        ),
+        shards=rewards.base_ratings(list(inputs.rating_judges)),
     localrule: True

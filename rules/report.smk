@@ -6,25 +6,23 @@ summary.md and three figures; of several rounds rounds.json and rounds.md, of gr
 sweep.md and sweep.svg.
 """
 
-from wim.settings.grid import axes_of_arms
-
 
 rule audit_critiques:
     """Look at a judge's critiques: do they speak of the response?"""
     input:
-        dialogues=behind_shards(shards_of_dialogues),
-        ratings=behind_shards(shards_of_judge("ratings")),
-        embeddings=behind_shards(shards_of_judge("embeddings")),
-        template=lambda wildcards: templates_of_judge(wildcards)[0],
+        dialogues=after_sharding(inputs.dialogue_shards),
+        ratings=after_sharding(rewards.audited_ratings),
+        embeddings=after_sharding(rewards.audited_embeddings),
+        template=inputs.first_template_of_judge,
     output:
-        audit="results/report/critiques/{judge}.json",
+        audit=paths.AUDIT,
     log:
-        "logs/audit_critiques/{judge}.log",
+        paths.log("audit_critiques/{judge}"),
     wildcard_constraints:
-        judge=one_of(CRITICS),
+        judge=one_of(inputs.critics),
     localrule: True
     params:
-        spec=spec(seed=CONFIG.seed),
+        spec=specs.audit,
         code=code_of("audit_critiques"),
     script:
         "../workflow/scripts/audit_critiques.py"
@@ -33,53 +31,30 @@ rule audit_critiques:
 rule summary:
     """Compare the rewards, and show the course of training."""
     input:
-        dialogues=behind_shards(shards_of_dialogues),
-        ratings=behind_shards(rules.ratings.input),
-        rewards=behind_shards(rules.rewards.input),
-        exclusions=behind_shards(
-            of_rounds("results/pairs/{arm}/round{round}.exclusions.json")
-        ),
-        metrics=behind_shards(
-            of_rounds("results/checkpoints/{arm}/round{round}/metrics.jsonl")
-        ),
-        fine_tunings=behind_shards(
-            expand("results/checkpoints/sft/{sft}/metrics.jsonl", sft=CONFIG.sft)
-        ),
-        reward_models=behind_shards(
+        dialogues=after_sharding(inputs.dialogue_shards),
+        ratings=after_sharding(rules.ratings.input),
+        rewards=after_sharding(rules.rewards.input),
+        exclusions=after_sharding(rounds.files(paths.EXCLUSIONS, rounds.all)),
+        metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.all)),
+        fine_tunings=after_sharding(expand(paths.SFT_METRICS, sft=CONFIG.sft)),
+        reward_models=after_sharding(
             expand(
-                "results/reward_models/{model}/evaluation.json",
-                model=CONFIG.reward_models,
+                paths.REWARD_MODEL_EVALUATION,
+                reward_model=CONFIG.reward_models,
             )
         ),
-        audits=behind_shards(
-            expand("results/report/critiques/{judge}.json", judge=CRITICS)
-        ),
+        audits=after_sharding(expand(paths.AUDIT, judge=inputs.critics)),
     output:
-        table="results/report/summary.json",
-        text="results/report/summary.md",
-        rewards="results/report/rewards.svg",
-        critiques="results/report/critiques.svg",
-        training="results/report/training.svg",
+        table=paths.report("summary.json"),
+        text=paths.report("summary.md"),
+        rewards=paths.report("rewards.svg"),
+        critiques=paths.report("critiques.svg"),
+        training=paths.report("training.svg"),
     log:
-        "logs/summary.log",
+        paths.log("summary"),
     localrule: True
     params:
-        spec=literally(
-            spec(
-                rewards={
-                    name: reward.identity(CONFIG.seed)["reward"]
-                    for name, reward in CONFIG.rewards.items()
-                },
-                arms={
-                    name_of_round(arm, number): {
-                        "reward": CONFIG.arms[arm].labelled_by,
-                        "loss": CONFIG.arm_training(arm, number).loss_label,
-                    }
-                    for arm, number in rounds_of_arms()
-                },
-                **told_of_trained(),
-            )
-        ),
+        spec=specs.summary,
         code=code_of("summary"),
     script:
         "../workflow/scripts/summary.py"
@@ -88,33 +63,20 @@ rule summary:
 rule rounds:
     """Set the rounds of each arm that has several one below the other."""
     input:
-        rewards=behind_shards(
-            [
-                f"results/rewards/{policy_of_round(arm, number)}/{CONFIG.arms[arm].reward}.parquet"
-                for arm, number in SEVERAL_ROUNDS
-            ]
+        rewards=after_sharding(
+            [rounds.rewards_of(arm, number) for arm, number in rounds.repeated]
         ),
-        pairs=behind_shards(
-            of_rounds("results/pairs/{arm}/round{round}.parquet", SEVERAL_ROUNDS)
-        ),
-        exclusions=behind_shards(
-            of_rounds(
-                "results/pairs/{arm}/round{round}.exclusions.json", SEVERAL_ROUNDS
-            )
-        ),
-        metrics=behind_shards(
-            of_rounds(
-                "results/checkpoints/{arm}/round{round}/metrics.jsonl", SEVERAL_ROUNDS
-            )
-        ),
+        pairs=after_sharding(rounds.files(paths.PAIRS, rounds.repeated)),
+        exclusions=after_sharding(rounds.files(paths.EXCLUSIONS, rounds.repeated)),
+        metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.repeated)),
     output:
-        table="results/report/rounds.json",
-        text="results/report/rounds.md",
+        table=paths.report("rounds.json"),
+        text=paths.report("rounds.md"),
     log:
-        "logs/rounds.log",
+        paths.log("rounds"),
     localrule: True
     params:
-        spec=spec(rounds=SEVERAL_ROUNDS),
+        spec=specs.rounds,
         code=code_of("rounds"),
     script:
         "../workflow/scripts/rounds.py"
@@ -123,18 +85,16 @@ rule rounds:
 rule sweep:
     """Set the arms of grids side by side."""
     input:
-        metrics=behind_shards(
-            of_last_rounds("results/checkpoints/{arm}/round{round}/metrics.jsonl")
-        ),
+        metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.last)),
     output:
-        table="results/report/sweep.json",
-        text="results/report/sweep.md",
-        figure="results/report/sweep.svg",
+        table=paths.report("sweep.json"),
+        text=paths.report("sweep.md"),
+        figure=paths.report("sweep.svg"),
     log:
-        "logs/sweep.log",
+        paths.log("sweep"),
     localrule: True
     params:
-        spec=literally(spec(arms=list(CONFIG.arms), grids=axes_of_arms(CONFIG.grid))),
+        spec=specs.sweep,
         code=code_of("sweep"),
     script:
         "../workflow/scripts/sweep.py"

@@ -9,18 +9,18 @@ Writes results/rewards/<policy>/<reward>.parquet.
 rule score_candidates:
     """Compute a reward for every candidate."""
     input:
-        dialogues=behind_shards(shards_of_dialogues),
-        ratings=behind_shards(shards_behind_reward("ratings")),
-        embeddings=behind_shards(shards_behind_reward("embeddings")),
+        dialogues=after_sharding(inputs.dialogue_shards),
+        ratings=after_sharding(rewards.ratings),
+        embeddings=after_sharding(rewards.embeddings),
     output:
-        rewards="results/rewards/{policy}/{reward}.parquet",
+        rewards=paths.REWARDS,
     log:
-        "logs/score_candidates/{policy}/{reward}.log",
+        paths.log("score_candidates/{policy}/{reward}"),
     wildcard_constraints:
-        reward=one_of(name for name in CONFIG.rewards if name not in PANELS),
+        reward=one_of(rewards.scored),
     localrule: True
     params:
-        spec=spec_of_reward,
+        spec=specs.reward,
         code=code_of("score_candidates"),
     script:
         "../workflow/scripts/score_candidates.py"
@@ -29,16 +29,16 @@ rule score_candidates:
 rule combine_rewards:
     """Take several rewards of every candidate together, as a panel."""
     input:
-        members=behind_shards(rewards_of_panel),
+        members=after_sharding(rewards.members),
     output:
-        rewards="results/rewards/{policy}/{reward}.parquet",
+        rewards=paths.REWARDS,
     log:
-        "logs/combine_rewards/{policy}/{reward}.log",
+        paths.log("combine_rewards/{policy}/{reward}"),
     wildcard_constraints:
-        reward=one_of(PANELS),
+        reward=one_of(rewards.panels),
     localrule: True
     params:
-        spec=spec_of_reward,
+        spec=specs.reward,
         code=code_of("combine_rewards"),
     script:
         "../workflow/scripts/combine_rewards.py"
@@ -47,5 +47,5 @@ rule combine_rewards:
 rule rewards:
     """All rewards of the first round."""
     input:
-        expand("results/rewards/base/{reward}.parquet", reward=CONFIG.rewards),
+        tables=rewards.tables("base"),
     localrule: True

@@ -9,38 +9,33 @@ and results/rounds/<arm>/round<r>.json, where an arm may stop.
 rule select_prompts:
     """Take the prompts of a round from a shard; none once the arm has stopped."""
     input:
-        prompts=behind_shards("results/prompts/shards/{shard}.parquet"),
-        verdicts=lambda wildcards: verdicts_before(wildcards.arm, int(wildcards.round)),
+        prompts=after_sharding(paths.PROMPT_SHARD),
+        verdicts=rounds.verdicts,
     output:
-        prompts="results/prompts/rounds/{arm}/round{round}/{shard}.parquet",
+        prompts=paths.ROUND_PROMPTS,
     log:
-        "logs/select_prompts/{arm}/round{round}/{shard}.log",
+        paths.log("select_prompts/{arm}/round{round}/{shard}"),
     localrule: True
     params:
-        spec=lambda wildcards: spec(
-            number=int(wildcards.round),
-            slices=CONFIG.arm_rounds(wildcards.arm).slices_of_prompts,
-        ),
+        spec=specs.selection,
         code=code_of("select_prompts"),
     script:
         "../workflow/scripts/select_prompts.py"
 
 
 rule check_convergence:
-    """See whether a round has moved what its arm is to be stopped by."""
+    """See whether a round has changed the metric by which its arm stops."""
     input:
-        pairs=behind_shards(both_rounds("results/pairs/{arm}/round{round}.parquet")),
-        metrics=both_rounds("results/checkpoints/{arm}/round{round}/metrics.jsonl"),
-        verdicts=lambda wildcards: verdicts_before(wildcards.arm, int(wildcards.round)),
+        pairs=after_sharding(with_previous_round(paths.PAIRS)),
+        metrics=with_previous_round(paths.CHECKPOINT_METRICS),
+        verdicts=rounds.verdicts,
     output:
-        verdict="results/rounds/{arm}/round{round}.json",
+        verdict=paths.CONVERGENCE,
     log:
-        "logs/check_convergence/{arm}/round{round}.log",
+        paths.log("check_convergence/{arm}/round{round}"),
     localrule: True
     params:
-        spec=lambda wildcards: spec(
-            number=int(wildcards.round), stop=CONFIG.arm_rounds(wildcards.arm).stop
-        ),
+        spec=specs.convergence,
         code=code_of("check_convergence"),
     script:
         "../workflow/scripts/check_convergence.py"

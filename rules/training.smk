@@ -10,27 +10,28 @@ results/reward_models/<reward_model>/.
 rule train_dpo:
     """Train the actor on an arm's pairs."""
     input:
-        pairs=behind_shards("results/pairs/{arm}/round{round}.parquet"),
-        manifest=start_of_round,
-        reference=reference_of_round,
-        verdicts=lambda wildcards: verdicts_before(wildcards.arm, int(wildcards.round)),
-        proof=proof_of_reward,
+        pairs=after_sharding(paths.PAIRS),
+        manifest=rounds.start,
+        reference=rounds.reference,
+        verdicts=rounds.verdicts,
+        proof=gate.proof,
     output:
-        manifest="results/checkpoints/{arm}/round{round}/manifest.json",
-        metrics="results/checkpoints/{arm}/round{round}/metrics.jsonl",
-        card="results/checkpoints/{arm}/round{round}/README.md",
+        manifest=paths.CHECKPOINT_MANIFEST,
+        metrics=paths.CHECKPOINT_METRICS,
+        card=paths.CHECKPOINT_CARD,
     log:
-        "logs/train_dpo/{arm}/round{round}.log",
+        paths.log("train_dpo/{arm}/round{round}"),
     benchmark:
-        "benchmarks/train_dpo/{arm}/round{round}.tsv"
+        paths.benchmark("train_dpo/{arm}/round{round}")
     wildcard_constraints:
-        arm=one_of(OFFLINE),
+        arm=one_of(inputs.offline_arms),
     threads: workflow.cores
     resources:
-        batch_size=8,
-        save_seconds=300,
+        batch_size=BATCH_SIZES["train_dpo"],
+        save_seconds=SAVE_SECONDS,
     params:
-        spec=spec_of_training,
+        spec=specs.training,
+        untracked=untracked.job,
         code=code_of("train_dpo"),
     script:
         "../workflow/scripts/train_dpo.py"
@@ -39,32 +40,31 @@ rule train_dpo:
 rule dpo_checkpoint:
     """Every arm's checkpoint, of its last round."""
     input:
-        of_last_rounds("results/checkpoints/{arm}/round{round}/manifest.json"),
+        manifests=rounds.files(paths.CHECKPOINT_MANIFEST, rounds.last),
     localrule: True
 
 
 rule train_sft:
     """Fine-tune a model on references or on a policy's completions."""
     input:
-        prompts=behind_shards(shards_of_prompts),
-        dialogues=behind_shards(shards_behind_sft),
-        manifest=lambda wildcards: manifest_of_model(
-            CONFIG.sft[wildcards.sft].model or CONFIG.dialogues.actor
-        ),
+        prompts=after_sharding(inputs.prompt_shards),
+        dialogues=after_sharding(training.dialogues_of_sft),
+        manifest=training.start_of_sft,
     output:
-        manifest="results/checkpoints/sft/{sft}/manifest.json",
-        metrics="results/checkpoints/sft/{sft}/metrics.jsonl",
-        card="results/checkpoints/sft/{sft}/README.md",
+        manifest=paths.SFT_MANIFEST,
+        metrics=paths.SFT_METRICS,
+        card=paths.SFT_CARD,
     log:
-        "logs/train_sft/{sft}.log",
+        paths.log("train_sft/{sft}"),
     benchmark:
-        "benchmarks/train_sft/{sft}.tsv"
+        paths.benchmark("train_sft/{sft}")
     threads: workflow.cores
     resources:
-        batch_size=8,
-        save_seconds=300,
+        batch_size=BATCH_SIZES["train_sft"],
+        save_seconds=SAVE_SECONDS,
     params:
-        spec=spec_of_sft,
+        spec=specs.sft,
+        untracked=untracked.job,
         code=code_of("train_sft"),
     script:
         "../workflow/scripts/train_sft.py"
@@ -73,33 +73,31 @@ rule train_sft:
 rule sft_checkpoint:
     """Every fine-tuned model."""
     input:
-        [manifest_of_model(name) for name in CONFIG.sft],
+        manifests=[inputs.manifest_of_model(name) for name in CONFIG.sft],
     localrule: True
 
 
 rule train_reward_model:
     """Train a reward model on an arm's pairs, and measure it on those held out."""
     input:
-        pairs=behind_shards(pairs_behind_reward_model),
-        manifest=lambda wildcards: manifest_of_model(
-            CONFIG.reward_models[wildcards.reward_model].model
-            or CONFIG.dialogues.actor
-        ),
+        pairs=after_sharding(training.pairs_of_reward_model),
+        manifest=training.start_of_reward_model,
     output:
-        manifest="results/reward_models/{reward_model}/manifest.json",
-        metrics="results/reward_models/{reward_model}/metrics.jsonl",
-        evaluation="results/reward_models/{reward_model}/evaluation.json",
-        card="results/reward_models/{reward_model}/README.md",
+        manifest=paths.REWARD_MODEL_MANIFEST,
+        metrics=paths.REWARD_MODEL_METRICS,
+        evaluation=paths.REWARD_MODEL_EVALUATION,
+        card=paths.REWARD_MODEL_CARD,
     log:
-        "logs/train_reward_model/{reward_model}.log",
+        paths.log("train_reward_model/{reward_model}"),
     benchmark:
-        "benchmarks/train_reward_model/{reward_model}.tsv"
+        paths.benchmark("train_reward_model/{reward_model}")
     threads: workflow.cores
     resources:
-        batch_size=8,
-        save_seconds=300,
+        batch_size=BATCH_SIZES["train_reward_model"],
+        save_seconds=SAVE_SECONDS,
     params:
-        spec=spec_of_reward_model,
+        spec=specs.reward_model,
+        untracked=untracked.job,
         code=code_of("train_reward_model"),
     script:
         "../workflow/scripts/train_reward_model.py"
@@ -108,5 +106,5 @@ rule train_reward_model:
 rule reward_model:
     """Every reward model."""
     input:
-        [manifest_of_model(name) for name in CONFIG.reward_models],
+        manifests=[inputs.manifest_of_model(name) for name in CONFIG.reward_models],
     localrule: True

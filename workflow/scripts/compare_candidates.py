@@ -7,7 +7,7 @@ from wim.job import job
 from wim.judging.compare import compare_candidates
 
 with job(snakemake) as spec:
-    (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])
+    (model,) = staged_models(snakemake, [snakemake.input.manifest])
     compare_candidates(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         model=model,

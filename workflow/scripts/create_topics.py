@@ -10,7 +10,7 @@ from wim.topics import create_topics
 
 with job(snakemake) as spec:
     create_topics(
-        models=staged_models(snakemake, snakemake.input.manifests, snakemake.params.models),
+        models=staged_models(snakemake, snakemake.input.manifests),
         encoder=local_copy(Path(snakemake.input.encoder), scratch_folder(snakemake)).parent,
         template=Path(snakemake.input.template),
         settings=TopicSettings.model_validate(spec["topics"]),

@@ -10,7 +10,7 @@ from wim.settings.dialogues import DialogueSettings
 with job(snakemake) as spec:
     generate_dialogues(
         prompts=Path(snakemake.input.prompts),
-        models=staged_models(snakemake, snakemake.input.manifests, snakemake.params.models),
+        models=staged_models(snakemake, snakemake.input.manifests),
         templates=[Path(path) for path in snakemake.input.templates],
         settings=DialogueSettings.model_validate(spec["dialogues"]),
         seed=spec["seed"],

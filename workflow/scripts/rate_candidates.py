@@ -8,7 +8,7 @@ from wim.judging.rate import rate_candidates
 from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:
-    (model,) = staged_models(snakemake, [snakemake.input.manifest], [snakemake.params.model])
+    (model,) = staged_models(snakemake, [snakemake.input.manifest])
     rate_candidates(
         dialogues=Path(snakemake.input.dialogues),
         model=model,

@@ -196,7 +196,7 @@ def _accept(arguments: argparse.Namespace) -> None:
     if others := changed_stages():
         print(f"Also of changed code, and not accepted: {', '.join(others)}")
     if accepted:
-        print(f"Written to {FILE}; keep it with results/. Look at the plan: snakemake -n")
+        print(f"Written to {FILE}; keep it with the results. Look at the plan: snakemake -n")
 
 
 def _list_changes() -> None:

@@ -47,19 +47,14 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 
 def store_folder(snakemake: Any) -> Path:
-    """The rule's folder in the row store. It is no param: moving the store reruns nothing."""
-    return Path(snakemake.config.get("store", "store")) / str(snakemake.rule)
+    """The rule's folder in the row store."""
+    return Path(snakemake.params.untracked.store) / str(snakemake.rule)
 
 
 def scratch_folder(snakemake: Any) -> str | None:
-    """The folder on a node's own disk, as the user wrote it. It is no param either."""
-    found: str | None = snakemake.config.get("local_scratch")
+    """The folder on a node's own disk, as the user wrote it."""
+    found: str | None = snakemake.params.untracked.local_scratch
     return found
-
-
-def trackers_wanted(snakemake: Any) -> tuple[str, ...]:
-    """Where a training's metrics go besides its files. It is no param: it changes no result."""
-    return tuple(snakemake.config.get("tracking", []))
 
 
 def _leave_orderly_on_signals() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.workflow_runs import REPOSITORY, SNAKEMAKE
-from wim.cluster.resource_checks import refusals
+from wim.cluster.resource_checks import invalid_resources
 
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
 SITES = sorted(path.name for path in (REPOSITORY / "profiles/sites").iterdir())
@@ -68,7 +68,7 @@ def test_a_site_adds_its_own_and_takes_nothing_away(tmp_path: Path, site: str) -
 def test_a_request_that_would_not_be_heard_is_refused_with_what_to_write(
     tmp_path: Path, requests: dict[str, object], write: str
 ) -> None:
-    (told,) = refusals("train_dpo", requests)
+    (told,) = invalid_resources("train_dpo", requests)
     assert told.startswith("train_dpo: ") and write in told
     profile = {**PROFILE, "set-resources": {"train_dpo": requests}}
     (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
@@ -76,8 +76,10 @@ def test_a_request_that_would_not_be_heard_is_refused_with_what_to_write(
 
 
 def test_requests_that_are_heard_are_let_through() -> None:
-    assert not refusals("train_dpo", {"gpu": 2, "gpu_model": "a100", "gres": "tmpspace:10G"})
-    assert not refusals("some_mpi_rule", {"tasks": 4})
+    assert not invalid_resources(
+        "train_dpo", {"gpu": 2, "gpu_model": "a100", "gres": "tmpspace:10G"}
+    )
+    assert not invalid_resources("some_mpi_rule", {"tasks": 4})
 
 
 BUSY = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"

@@ -21,7 +21,6 @@ from wim.sizing.memory import (
     training_memory,
     weights_bytes,
 )
-from wim.sizing.stage import BATCHES
 
 MODELS = {model.name: model for model in KNOWN}
 LLAMA, MIXTRAL = MODELS["Llama-3-8B-Instruct"], MODELS["Mixtral-8x7B-Instruct"]
@@ -75,14 +74,12 @@ def test_what_is_counted_in_the_engine_and_in_trl_is_still_so() -> None:
     assert LOSS_VOCABULARY == _CHUNKED_LOGPROB_CHUNK_SIZE
 
 
-def test_the_batches_are_those_of_the_rules() -> None:
+def test_every_rule_with_a_batch_takes_its_own_of_the_batches_that_are_sized() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in RULES.glob("*.smk"))
-    found = re.findall(r"\nrule (\w+):(?:(?!\nrule ).)*?batch_size=(\d+)", text, flags=re.DOTALL)
-    # Topics are proposed by the speakers of the dialogues, by shorter prompts.
-    assert {rule: int(count) for rule, count in found} == {
-        "create_topics": BATCHES["generate_dialogues"],
-        **BATCHES,
-    }
+    of_rule = r'\nrule (\w+):(?:(?!\nrule ).)*?batch_size=BATCH_SIZES\["(\w+)"\]'
+    found = re.findall(of_rule, text, flags=re.DOTALL)
+    assert found and all(rule == sized for rule, sized in found)
+    assert {rule for rule, _ in found} == set(BATCH_SIZES)
 
 
 @pytest.mark.parametrize("adapted", [True, False], ids=["adapters", "all weights"])

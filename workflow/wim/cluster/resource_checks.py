@@ -9,11 +9,29 @@ models have no hyphen there.
 import re
 from collections.abc import Mapping
 
+from wim.errors import UserError
+
 INSTEAD = {"gpus": "gpu", "nvidia_gpu": "gpu", "num_gpus": "gpu", "gpu_type": "gpu_model"}
 MODEL = re.compile(r"[A-Za-z0-9_.]+")
 
 
-def refusals(rule: str, requests: Mapping[str, object]) -> list[str]:
+def rules_without_gpu(resources: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """The rules that run a model, as they have a batch size, and say nothing about GPUs."""
+    said = {rule: {"batch_size", "gpu", "gres"} & set(names) for rule, names in resources.items()}
+    return [rule for rule, names in said.items() if names == {"batch_size"}]
+
+
+def check_resources(resources: Mapping[str, Mapping[str, object]]) -> None:
+    """Raise UserError, with a line for each, if rules request what SLURM would not be told.
+
+    resources: of all rules, by rule and name.
+    """
+    found = [line for rule, of in resources.items() for line in invalid_resources(rule, of)]
+    if found:
+        raise UserError("\n".join(["These requests would not be heard:", *found]))
+
+
+def invalid_resources(rule: str, requests: Mapping[str, object]) -> list[str]:
     """What is wrong with a rule's resources, by name: one line each, with what to write.
 
     Values that are worked out for each job (functions, expressions) are judged by name alone.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 STUBS = "profiles/slurm/bin"
 # What SLURM's commands say when the controller or the database is busy or away for a while.
-PASSING = (
+TRANSIENT_ERRORS = (
     "unable to contact slurm controller",
     "socket timed out",
     "slurm temporarily unable to accept job",
@@ -35,7 +35,7 @@ PATIENCE = {"sbatch": 3600.0, "scancel": 50.0, "squeue": 40.0, "sacct": 40.0}
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 
 
-def use_patient_commands(workflow_folder: Path) -> None:
+def put_retry_wrappers_on_path(workflow_folder: Path) -> None:
     """Put the stubs before SLURM's own commands for this process and what it starts."""
     stubs = str(workflow_folder / STUBS)
     os.environ["PATH"] = os.pathsep.join([stubs, os.environ.get("PATH", "")])
@@ -45,7 +45,7 @@ def use_patient_commands(workflow_folder: Path) -> None:
 def is_passing(answer: "subprocess.CompletedProcess[str]") -> bool:
     """Whether a command failed for a reason that waiting mends."""
     told = answer.stderr.lower()
-    return answer.returncode != 0 and any(reason in told for reason in PASSING)
+    return answer.returncode != 0 and any(reason in told for reason in TRANSIENT_ERRORS)
 
 
 def run_patiently(

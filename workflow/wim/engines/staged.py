@@ -40,10 +40,11 @@ class StagedModel:
         return local_copy(self.manifest, self.scratch).parent
 
 
-def staged_models(
-    snakemake: Any, manifests: Sequence[str], sources: Sequence[ModelSource]
-) -> list[StagedModel]:
-    """The models that a rule asks, each server with a log of its own beside the rule's."""
+def staged_models(snakemake: Any, manifests: Sequence[str]) -> list[StagedModel]:
+    """The models that a rule calls, each server with a log of its own beside the rule's.
+
+    manifests: in the order of the rule's untracked models.
+    """
     log = Path(snakemake.log[0])
     return [
         StagedModel(
@@ -54,5 +55,7 @@ def staged_models(
             scratch=scratch_folder(snakemake),
             server_log=log.with_suffix(f".server{place or ''}.log"),
         )
-        for place, (manifest, source) in enumerate(zip(manifests, sources, strict=True))
+        for place, (manifest, source) in enumerate(
+            zip(manifests, snakemake.params.untracked.models, strict=True)
+        )
     ]

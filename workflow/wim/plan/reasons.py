@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wim import paths
+
 REASON = re.compile(
     r"; (?=(?:Missing output|Incomplete output|Updated input|Input files|Output file|Job provides"
     r"|Set of input|Code has|Params have|Software env))"
@@ -62,7 +64,7 @@ BEFORE = "something before it runs: "
 
 
 def _before(path: str, makers: Mapping[str, str]) -> str:
-    if Path(path).parent.parent == Path("results/models") and Path(path).exists():
+    if Path(path).parent.parent == Path(paths.MODELS) and Path(path).exists():
         return f"a model changed: {Path(path).parent.name}"
     return BEFORE + makers.get(path, path)
 
@@ -72,7 +74,7 @@ def _changed_file(rule: str, path: str) -> str:
         return f"judge template changed: {Path(path).name}"
     if rule == "ingest_prompts":
         return f"prompts changed: {path}"
-    if Path(path).parent.parent == Path("results/models"):
+    if Path(path).parent.parent == Path(paths.MODELS):
         return f"a model changed: {Path(path).parent.name}"
     if rule == "stage_model":
         return f"files of the model changed: {path}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from wim import paths
 from wim.atomic import whole_file
 from wim.display.json_files import write_json
 from wim.errors import UserError
@@ -26,7 +27,9 @@ FILE = Path("code.json")
 SCRIPTS = PACKAGE.parent / "scripts"
 STAGES = tuple(sorted(path.stem for path in SCRIPTS.glob("*.py")))
 CHECKPOINTS = (
-    *("results/checkpoints/*/round*", "results/checkpoints/sft/*", "results/reward_models/*"),
+    paths.at(paths.CHECKPOINT, arm="*", round="*"),
+    paths.at(paths.SFT, sft="*"),
+    paths.at(paths.REWARD_MODEL, reward_model="*"),
 )
 THIS = "wim.provenance.code_changes"
 # Imported by name: no digest of a stage that looks its own code up may cover the others'.

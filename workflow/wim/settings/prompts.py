@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from wim import paths
 from wim.settings.section import Section
 from wim.settings.topics import TopicSettings
 
@@ -22,7 +23,8 @@ def staged_path(source: str) -> str | None:
     if parts is None:
         return None
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-    return f"results/prompts/hub/{parts['repo'].replace('/', '--')}-{digest}.tar"
+    dataset = f"{parts['repo'].replace('/', '--')}-{digest}"
+    return paths.at(paths.HUB_PROMPTS, dataset=dataset)
 
 
 class PromptSettings(Section):

@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import CARDS, DISK, LAUNCH, START
 from wim.sizing.memory import GPU
 from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
-from wim.sizing.stage import BATCHES, CHAT, PROCESS, Assumed, Sizing, Stage
+from wim.sizing.stage import CHAT, PROCESS, Assumed, Sizing, Stage
 from wim.sizing.stages import TEMPLATE, stages_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     prompts = prompts_of(config.prompts, arguments.prompts, arguments.prompt_tokens)
     assumed = Assumed(
         *(arguments.card, arguments.efficiency, arguments.quantization),
-        {**BATCHES, **dict(arguments.batch_size)},
+        {**BATCH_SIZES, **dict(arguments.batch_size)},
     )
     stages = list(stages_of(Sizing(config, models, prompts, assumed)))
     notes = list(_notes(models, prompts, assumed))
@@ -271,8 +272,8 @@ def _count(text: str) -> int:
 
 def _batch(text: str) -> tuple[str, int]:
     rule, _, count = text.partition("=")
-    if rule not in BATCHES:
-        raise argparse.ArgumentTypeError(f"found {text!r}; write {' or '.join(BATCHES)}, =, rows")
+    if rule not in BATCH_SIZES:
+        raise argparse.ArgumentTypeError(f"found {text!r}; write {' or '.join(BATCH_SIZES)}, =, rows")
     return rule, _count(count)
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim import paths
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, known_model, model_of_folder
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
 
-STAGED = Path("results/models")
+STAGED = Path(paths.MODELS)
 
 
 def models_of(

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim import paths
+
 if TYPE_CHECKING:
     from wim.settings.prompts import PromptSettings
 
-STAGED = Path("results/prompts/prompts.parquet")
+STAGED = Path(paths.PROMPTS)
 CHARACTERS = 4
 TOKENS_PER_WORD = 2
 WITHOUT_FILES = 1000

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wim.dag.resources import BATCH_SIZES
 from wim.settings.precision import Quantization
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import CARDS, Speed, start_seconds
@@ -13,12 +14,6 @@ from wim.sizing.prompts import Prompts
 if TYPE_CHECKING:
     from wim.settings.config import Config
 
-# As in the rules: rows, texts or pairs that a job holds at once.
-BATCHES = {
-    **dict.fromkeys(("create_topics", "generate_dialogues", "rate_candidates"), 64),
-    **{"compare_candidates": 64, "embed_critiques": 64},
-    **dict.fromkeys(("train_dpo", "train_online_dpo", "train_sft", "train_reward_model"), 8),
-}
 # Tokens of the chat template.
 CHAT = 40
 # Bytes of a process with torch and CUDA on the host.
@@ -33,7 +28,7 @@ class Assumed:
     card: str = "a100-80"
     efficiency: float = 0.4
     quantization: Quantization | None = None
-    batches: Mapping[str, int] = field(default_factory=lambda: BATCHES)
+    batches: Mapping[str, int] = field(default_factory=lambda: BATCH_SIZES)
 
     @property
     def speed(self) -> Speed:

@@ -46,12 +46,13 @@ class RewardPipeline:
 def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
     """The reward pipeline of a rule's job."""
     store = store_folder(snakemake).parent
+    (source,) = snakemake.params.untracked.models
     return RewardPipeline(
         judge=spec["names"]["judge"],
         # The stores are those of the stages, so that they share rows.
         model=StagedModel(
             manifest=Path(snakemake.input.judge),
-            source=snakemake.params.model,
+            source=source,
             store=store / "rate_candidates",
             batch_size=snakemake.resources.judge_batch_size,
             scratch=scratch_folder(snakemake),

@@ -23,7 +23,7 @@ from pydantic_core import to_json
 
 from wim.cluster.requeue import work_was_kept
 from wim.errors import UserError
-from wim.job import log_to, scratch_folder, store_folder, trackers_wanted
+from wim.job import log_to, scratch_folder, store_folder
 from wim.training.run.processes import is_first_process
 from wim.training.run.setup import Run
 from wim.training.run.sharding import ENVIRONMENT
@@ -35,7 +35,7 @@ FAILED = "failed.json"
 
 def training_run(snakemake: Any) -> Run:
     """Where a rule's training starts from and goes to."""
-    spec = json.loads(snakemake.params.spec)
+    spec, untracked = json.loads(snakemake.params.spec), snakemake.params.untracked
     return Run(
         manifest=Path(snakemake.input.manifest),
         seed=spec["seed"],
@@ -45,9 +45,9 @@ def training_run(snakemake: Any) -> Run:
         folder=Path(snakemake.output.manifest).parent,
         scratch=scratch_folder(snakemake),
         logs=Path(snakemake.log[0]).with_suffix(""),
-        tracking=trackers_wanted(snakemake),
+        tracking=untracked.tracking,
         quantization=spec.get("quantization", "none"),
-        parallel=snakemake.config.get("parallel", "ddp"),
+        parallel=untracked.parallel,
     )
 
 

@@ -10,20 +10,16 @@ Writes results/evaluation/gate.json, gate.md and gate.svg, and a note for each r
 rule label_dialogues:
     """Take labelled pairs in as dialogues."""
     input:
-        pairs=labelled_pairs,
+        pairs=gate.pairs,
     output:
-        dialogues=expand(
-            "results/dialogues/{policy}/{shard}.parquet",
-            shard=SHARDS,
-            allow_missing=True,
-        ),
+        dialogues=inputs.dialogues_of("{policy}"),
     log:
-        "logs/label_dialogues/{policy}.log",
+        paths.log("label_dialogues/{policy}"),
     wildcard_constraints:
-        policy="labelled|retest",
+        policy=gate.policy_pattern,
     localrule: True
     params:
-        spec=spec_of_labelled,
+        spec=specs.labelled,
         code=code_of("label_dialogues"),
     script:
         "../workflow/scripts/label_dialogues.py"
@@ -32,43 +28,37 @@ rule label_dialogues:
 rule reward_gate:
     """Measure all rewards and judges of pairs on the labelled pairs."""
     input:
-        pairs=labelled_pairs,
-        rewards=expand(
-            "results/rewards/labelled/{reward}.parquet", reward=CONFIG.rewards
-        ),
-        again=rewards_again,
-        comparisons=labelled_comparisons,
+        pairs=gate.pairs,
+        rewards=rewards.tables("labelled"),
+        again=gate.retested,
+        comparisons=gate.labelled_comparisons,
     output:
-        table="results/evaluation/gate.json",
-        text="results/evaluation/gate.md",
-        figure="results/evaluation/gate.svg",
+        table=paths.evaluation("gate.json"),
+        text=paths.evaluation("gate.md"),
+        figure=paths.evaluation("gate.svg"),
     log:
-        "logs/reward_gate.log",
+        paths.log("reward_gate"),
     localrule: True
     params:
-        spec=spec(
-            rewards=list(CONFIG.rewards), judges=JUDGES_OF_PAIRS, seed=CONFIG.seed
-        ),
+        spec=specs.gate,
         code=code_of("reward_gate"),
     script:
         "../workflow/scripts/reward_gate.py"
 
 
 rule check_bar:
-    """Stop before training what an unproven reward has labelled."""
+    """Fail unless the accuracy of what labels an arm, on labelled pairs, is above gate.bar."""
     input:
         table=rules.reward_gate.output.table,
     output:
-        passed="results/evaluation/passed/{measured}.txt",
+        passed=paths.PASSED,
     log:
-        "logs/check_bar/{measured}.log",
+        paths.log("check_bar/{measured}"),
     wildcard_constraints:
-        measured=one_of(
-            [*CONFIG.rewards, *(f"pairs/{each}" for each in JUDGES_OF_PAIRS)]
-        ),
+        measured=gate.measured_pattern,
     localrule: True
     params:
-        spec=spec(bar=CONFIG.gate.bar),
+        spec=specs.bar,
         code=code_of("check_bar"),
     script:
         "../workflow/scripts/check_bar.py"

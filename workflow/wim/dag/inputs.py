@@ -1,0 +1,242 @@
+"""What the rules read and which names they are for: prompts, models, templates and dialogues."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from wim import paths
+from wim.dag.snakemake_internals import has_wildcards
+from wim.errors import UserError
+from wim.paths import at
+from wim.settings.config import Config
+from wim.settings.judging import JudgeSettings
+from wim.settings.prompts import staged_path
+
+# The policy that is the actor itself, before any training.
+BASE = "base"
+
+
+class Wildcards(Protocol):
+    """A job's wildcards, by name."""
+
+    def __getattr__(self, name: str, /) -> str: ...
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A regular expression that matches these names and no others."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the rules read, by a configuration. `folder` is the workflow's own, with its defaults."""
+
+    config: Config
+    folder: Path
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of the shards of prompts."""
+        return [f"{number:03d}" for number in range(self.config.prompts.shards)]
+
+    @property
+    def policies(self) -> list[str]:
+        """The policies whose dialogues the configuration asks for: the actor's and the named ones."""
+        return [BASE, *self.config.policies]
+
+    @property
+    def policy_pattern(self) -> str:
+        """A regular expression of policies that generate: the actor, checkpoints, named ones."""
+        return "|".join([BASE, r".+-round\d+", *map(re.escape, self.config.policies)])
+
+    @property
+    def rating_judges(self) -> dict[str, JudgeSettings]:
+        """The judges that rate one candidate at a time."""
+        return {name: each for name, each in self.config.judges.items() if each.rates}
+
+    @property
+    def critics(self) -> list[str]:
+        """The judges that say in words what is missing."""
+        return [name for name, each in self.config.judges.items() if each.criticises]
+
+    @property
+    def pair_judges(self) -> list[str]:
+        """The judges that compare two candidates."""
+        return [name for name, each in self.config.judges.items() if not each.rates]
+
+    @property
+    def online_arms(self) -> list[str]:
+        """The arms that generate their pairs while they train."""
+        return [name for name, arm in self.config.arms.items() if arm.method == "online_dpo"]
+
+    @property
+    def offline_arms(self) -> list[str]:
+        """The arms that train on a table of pairs."""
+        return [name for name in self.config.arms if name not in self.online_arms]
+
+    def file_at(self, path: str, key: str) -> str:
+        """A file or folder that the configuration names under `key`.
+
+        Looked for from the working directory, then from the workflow's own folder. Raises UserError
+        if it is in neither, or if Snakemake would take its name for a pattern.
+        """
+        if has_wildcards(path):
+            raise UserError(
+                f"config: {key}: found '{path}', and Snakemake takes {{...}} in a file's name for a"
+                " wildcard; rename it, or write the path of a link without braces."
+            )
+        for place in (Path(path).expanduser(), self.folder / path):
+            if place.exists():
+                return str(place)
+        raise UserError(
+            f"config: {key}: found '{path}', and there is no such file or folder; write its path "
+            "from the working directory."
+        )
+
+    # Prompts.
+
+    @property
+    def hub_prompts(self) -> dict[str, str]:
+        """The sources of prompts on the hub, by the file that each is packed into."""
+        files = {source: staged_path(source) for source in self.config.prompts.files}
+        return {path: source for source, path in files.items() if path is not None}
+
+    @property
+    def prompt_files(self) -> list[str]:
+        """The files of prompts: on this machine, or what a data set of the hub is packed into."""
+        return [
+            staged_path(source) or self.file_at(source, "prompts.files")
+            for source in self.config.prompts.files
+        ]
+
+    def prompt_shards(self, wildcards: Wildcards | None = None) -> list[str]:
+        """The prompts, all shards."""
+        return [at(paths.PROMPT_SHARD, shard=shard) for shard in self.shards]
+
+    @property
+    def proposers(self) -> list[str]:
+        """The models that propose topics; none where no topics are wanted."""
+        topics = self.config.prompts.topics
+        if topics is None:
+            return []
+        return topics.models or list(dict.fromkeys(map(self.config.origin_of, self.speakers())))
+
+    def manifests_of_proposers(self, wildcards: Wildcards | None = None) -> list[str]:
+        """The manifests of the models that propose topics."""
+        return [self.manifest_of_model(name) for name in self.proposers]
+
+    def template_of_topics(self, wildcards: Wildcards | None = None) -> str:
+        """The template that asks for a topic."""
+        topics = self.config.prompts.topics
+        assert topics is not None
+        return self.file_at(topics.template_path, "prompts.topics.templates")
+
+    # Models.
+
+    @property
+    def models_of_stages(self) -> list[str]:
+        """The language models that stages run or train, as staged, in the order of the stages."""
+        speakers = [name for policy in self.policies for name in self.speakers(policy)]
+        judges = [judge.model for judge in self.config.judges.values()]
+        starts = map(self.config.start_of, self.config.arms)
+        names = [*speakers, *judges, *self.config.sft, *self.config.reward_models, *starts]
+        return list(dict.fromkeys(map(self.config.origin_of, names)))
+
+    @property
+    def used_models(self) -> list[str]:
+        """All staged models that the workflow runs or trains, in alphabetical order."""
+        proposers = map(self.config.origin_of, self.proposers)
+        return sorted({self.config.embeddings.encoder, *self.models_of_stages, *proposers})
+
+    def manifest_of_model(self, name: str) -> str:
+        """The manifest of a staged or trained model: its identity for every rule that uses it."""
+        if name in self.config.sft:
+            return at(paths.SFT_MANIFEST, sft=name)
+        if name in self.config.reward_models:
+            return at(paths.REWARD_MODEL_MANIFEST, reward_model=name)
+        return at(paths.MODEL, model=name)
+
+    @property
+    def manifest_of_encoder(self) -> str:
+        """The manifest of the encoder of embeddings."""
+        return self.manifest_of_model(self.config.embeddings.encoder)
+
+    def source_files(self, wildcards: Wildcards) -> list[str]:
+        """The files of a model that is on this machine, so that other weights are noticed."""
+        return self.files_of_source(wildcards.model)
+
+    def files_of_source(self, model: str) -> list[str]:
+        """The files on this machine that a model is made of, sorted; none for one of the hub."""
+        found: list[Path] = []
+        for key, place in self.config.models[model].places.items():
+            path = Path(self.file_at(place, f"models.{model}.{key}"))
+            found += path.rglob("*") if path.is_dir() else [path]
+        return sorted(str(file) for file in found if file.is_file())
+
+    def check_sources(self) -> None:
+        """Raise UserError for a used model whose files are not there.
+
+        Called before planning: Snakemake ignores an error of an input function whose outputs exist.
+        """
+        for name in self.used_models:
+            self.files_of_source(name)
+
+    # Dialogues, by policy.
+
+    def speakers(self, policy: str = BASE) -> list[str]:
+        """The models that speak in a policy's dialogues: its own, then a partner's if it has one."""
+        dialogues = self.config.policy_dialogues(policy)
+        return [dialogues.actor] + ([dialogues.second] if dialogues.second else [])
+
+    def manifest_of_policy(self, wildcards: Wildcards) -> str:
+        """The manifest of the model that generates: the actor, another model, or a checkpoint."""
+        policy = wildcards.policy
+        if policy in self.policies:
+            return self.manifest_of_model(self.speakers(policy)[0])
+        arm, number = policy.rsplit("-round", 1)
+        return at(paths.CHECKPOINT_MANIFEST, arm=arm, round=number)
+
+    def manifests_of_speakers(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of the policy's model and of its partner, if it has one."""
+        partner = [self.manifest_of_model(name) for name in self.speakers(wildcards.policy)[1:]]
+        return [self.manifest_of_policy(wildcards), *partner]
+
+    @property
+    def dialogue_templates(self) -> list[str]:
+        """The templates of dialogues between two models."""
+        return [
+            self.file_at(path, "dialogues.templates")
+            for path in self.config.dialogues.template_paths
+        ]
+
+    def dialogues_of(self, policy: str) -> list[str]:
+        """A policy's dialogues, all shards."""
+        return [at(paths.DIALOGUES, policy=policy, shard=shard) for shard in self.shards]
+
+    def dialogue_shards(self, wildcards: Wildcards) -> list[str]:
+        """The dialogues of a job's policy, all shards; the actor's where it has no such wildcard."""
+        return self.dialogues_of(getattr(wildcards, "policy", BASE))
+
+    # Judges.
+
+    def manifest_of_judge(self, wildcards: Wildcards) -> str:
+        """The manifest of the judge's model, or of the policy where it judges itself."""
+        if self.config.judges_itself(getattr(wildcards, "policy", "")):
+            return self.manifest_of_policy(wildcards)
+        return self.manifest_of_model(self.config.judges[wildcards.judge].model)
+
+    def templates_of_judge(self, wildcards: Wildcards) -> list[str]:
+        """The template files of the judge's method, about single turns or whole conversations."""
+        policy = getattr(wildcards, "policy", BASE)
+        return self.judge_templates(wildcards.judge, self.config.judges_conversations(policy))
+
+    def judge_templates(self, judge: str, conversations: bool = False) -> list[str]:
+        """The template files of a judge's method."""
+        found = self.config.judges[judge].templates_for(conversations)
+        return [self.file_at(path, f"judges.{judge}.templates") for path in found]
+
+    def first_template_of_judge(self, wildcards: Wildcards) -> str:
+        """The template that asks for the critique."""
+        return self.templates_of_judge(wildcards)[0]

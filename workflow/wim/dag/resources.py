@@ -1,0 +1,23 @@
+"""What the rules request of a machine."""
+
+from collections.abc import Mapping
+
+# Rows, texts or pairs that a job of a rule holds in memory at once, before --set-resources.
+BATCH_SIZES: Mapping[str, int] = {
+    "create_topics": 64,
+    "generate_dialogues": 64,
+    "rate_candidates": 64,
+    "compare_candidates": 64,
+    "embed_critiques": 64,
+    "train_dpo": 8,
+    "train_online_dpo": 8,
+    "train_sft": 8,
+    "train_reward_model": 8,
+}
+# Seconds between two saved states of a training.
+SAVE_SECONDS = 300
+
+
+def threads_of_shard(cores: int, shards: int) -> int:
+    """A shard's share of the cores, at least one: the jobs of a stage's shards run side by side."""
+    return max(1, cores // shards)

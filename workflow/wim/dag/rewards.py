@@ -1,0 +1,133 @@
+"""What rewards read, the gate that measures them, and the reports on them."""
+
+from dataclasses import dataclass
+
+from wim import paths
+from wim.dag.comparisons import LABELLED, Comparisons
+from wim.dag.inputs import BASE, Inputs, Wildcards, one_of
+from wim.errors import UserError
+from wim.paths import at
+from wim.settings.gate import RETEST
+from wim.settings.rewards import RewardSettings
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """The rewards of the configuration, and what each is computed from."""
+
+    inputs: Inputs
+
+    @property
+    def panels(self) -> list[str]:
+        """The rewards that combine others."""
+        return [name for name, each in self._settings.items() if each.kind == "panel"]
+
+    @property
+    def scored(self) -> list[str]:
+        """The rewards that are computed from ratings and embeddings."""
+        return [name for name in self._settings if name not in self.panels]
+
+    @property
+    def _settings(self) -> dict[str, RewardSettings]:
+        return self.inputs.config.rewards
+
+    def tables(self, policy: str) -> list[str]:
+        """Every reward's table of a policy."""
+        return [at(paths.REWARDS, policy=policy, reward=name) for name in self._settings]
+
+    def ratings(self, wildcards: Wildcards) -> list[str]:
+        """The ratings that a reward is made of, all shards."""
+        return self._read(wildcards, "ratings", paths.RATINGS)
+
+    def embeddings(self, wildcards: Wildcards) -> list[str]:
+        """The embeddings that a reward is made of, all shards; none if it needs none."""
+        return self._read(wildcards, "embeddings", paths.EMBEDDINGS)
+
+    def _read(self, wildcards: Wildcards, stage: str, pattern: str) -> list[str]:
+        reward = self._settings[wildcards.reward]
+        shards = self.inputs.shards if stage in reward.reads else []
+        return [
+            at(pattern, policy=wildcards.policy, judge=reward.judge, shard=shard)
+            for shard in shards
+        ]
+
+    def members(self, wildcards: Wildcards) -> list[str]:
+        """The rewards tables of a panel's members, in its order."""
+        members = self._settings[wildcards.reward].of
+        return [at(paths.REWARDS, policy=wildcards.policy, reward=name) for name in members]
+
+    def base_ratings(self, judges: list[str]) -> list[str]:
+        """The ratings of the actor's dialogues by these judges, all shards."""
+        return [
+            at(paths.RATINGS, policy=BASE, judge=judge, shard=shard)
+            for judge in judges
+            for shard in self.inputs.shards
+        ]
+
+    def audited_ratings(self, wildcards: Wildcards) -> list[str]:
+        """The ratings whose critiques a judge's audit reads."""
+        return self.base_ratings([wildcards.judge])
+
+    def audited_embeddings(self, wildcards: Wildcards) -> list[str]:
+        """The embeddings that a judge's audit reads; none where no reward is made of them."""
+        embedded = [each.judge for each in self._settings.values() if "embeddings" in each.reads]
+        shards = self.inputs.shards if wildcards.judge in embedded else []
+        return [
+            at(paths.EMBEDDINGS, policy=BASE, judge=wildcards.judge, shard=shard)
+            for shard in shards
+        ]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate: every judge and reward on pairs that people have labelled."""
+
+    inputs: Inputs
+
+    @property
+    def policy_pattern(self) -> str:
+        """A regular expression of the policies that the labelled pairs are taken in as."""
+        return f"{LABELLED}|{RETEST}"
+
+    @property
+    def measured_pattern(self) -> str:
+        """A regular expression of what the gate measures: rewards, and judges of pairs."""
+        of_pairs = (f"pairs/{judge}" for judge in self.inputs.pair_judges)
+        return one_of([*self.inputs.config.rewards, *of_pairs])
+
+    def pairs(self, wildcards: Wildcards | None = None) -> str:
+        """The file of labelled pairs. Raises UserError if the configuration names none."""
+        pairs = self.inputs.config.gate.pairs
+        if pairs is None:
+            raise UserError(
+                "config: gate.pairs is empty; write the path of a file of labelled pairs in LLMBar's"
+                " format: a JSON list of {input, output_1, output_2, label}."
+            )
+        return self.inputs.file_at(pairs, "gate.pairs")
+
+    @property
+    def retested(self) -> list[str]:
+        """The rewards tables of the pairs that are judged a second time."""
+        if not self.inputs.config.gate.retest:
+            return []
+        return [
+            at(paths.REWARDS, policy=RETEST, reward=name) for name in self.inputs.config.rewards
+        ]
+
+    @property
+    def labelled_comparisons(self) -> list[str]:
+        """What the judges of pairs say of the labelled pairs, judge by judge."""
+        comparisons = Comparisons(self.inputs)
+        judges = self.inputs.pair_judges
+        return [path for judge in judges for path in comparisons.shards(LABELLED, judge)]
+
+    def proof(self, wildcards: Wildcards) -> str | list[str]:
+        """The note that what labels the arm has passed the gate, where there is a bar."""
+        config = self.inputs.config
+        if config.gate.bar is None:
+            return []
+        arm = config.arms[wildcards.arm]
+        measured = arm.reward
+        if arm.comparison is not None:
+            measured = f"pairs/{config.comparisons[arm.comparison].judge}"
+        return at(paths.PASSED, measured=measured)

@@ -1,0 +1,57 @@
+"""What the workflow needs of Snakemake beyond its documented interface, gathered in one file.
+
+Snakemake offers no public way to ask which configuration files were given, what a rule requests,
+which jobs are planned, or where they run. The attributes below answer that in Snakemake 9.27; a
+newer minor version is tried with the tests of this file before its bound is raised.
+"""
+
+from typing import Any
+
+
+def configuration_is_given(workflow: Any) -> bool:
+    """Whether the command line names configuration files, which then replace the default one."""
+    return bool(workflow.overwrite_configfiles)
+
+
+def configuration_source(workflow: Any) -> str:
+    """Where the configuration comes from, for messages: its files, and `--config` if given."""
+    given = ["--config"] if workflow.config_settings.config else []
+    return ", ".join([*map(str, workflow.configfiles), *given]) or "config"
+
+
+def is_main_process(workflow: Any) -> bool:
+    """Whether this process plans the run; the others each run one job of it."""
+    return bool(workflow.is_main_process)
+
+
+def executor(workflow: Any) -> str:
+    """The name of what runs the jobs: local, slurm, ..."""
+    return str(workflow.executor_plugin.name)
+
+
+def submits_jobs(workflow: Any) -> bool:
+    """Whether jobs run elsewhere than in processes of this machine."""
+    return not workflow.executor_plugin.common_settings.local_exec
+
+
+def resources_by_rule(workflow: Any) -> dict[str, dict[str, object]]:
+    """Every rule's resources by name: the rule's own and those of the command line and profiles."""
+    return {
+        rule.name: {
+            name: resource.raw if resource.is_evaluable() else resource.value
+            for name, resource in rule.resources.items()
+        }
+        for rule in workflow.rules
+    }
+
+
+def planned_rules(workflow: Any) -> set[str]:
+    """The names of the rules with jobs to run."""
+    return {job.rule.name for job in workflow.dag.needrun_jobs()}
+
+
+def has_wildcards(path: str) -> bool:
+    """Whether Snakemake would read a path as a pattern."""
+    from snakemake.io import contains_wildcard  # type: ignore[import-untyped]
+
+    return bool(contains_wildcard(path))

@@ -1,0 +1,87 @@
+"""What is checked as a run starts, before its first job."""
+
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from wim.cluster.resource_checks import rules_without_gpu
+from wim.dag.inputs import Inputs
+from wim.dag.snakemake_internals import (
+    executor,
+    planned_rules,
+    resources_by_rule,
+    submits_jobs,
+)
+from wim.errors import UserError
+from wim.fetch.hub import user_is_offline
+
+LOCK = Path(".snakemake/run.lock")
+# The lock is held as long as its file is open, so as long as this process lives.
+_locks: list[TextIO] = []
+
+
+def check_start(workflow: Any, inputs: Inputs) -> None:
+    """Take the working directory, and refuse a run that is bound to fail later.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned.
+        inputs: What the rules read.
+
+    Raises:
+        UserError: If another run uses the directory, if models that cannot be fetched are not
+            staged, or if rules would wait for a GPU that they do not request.
+    """
+    lock_directory()
+    if submits_jobs(workflow) and user_is_offline():
+        check_models_are_staged(inputs)
+    if executor(workflow) == "slurm":
+        check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
+
+
+def lock_directory() -> None:
+    """Keep a second run out of the working directory while this process lives.
+
+    In place of Snakemake's own lock, which a killed run leaves there. Raises UserError if another
+    run holds it.
+    """
+    file = LOCK.open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UserError(
+            f"Another snakemake is running in {Path.cwd()}; wait for it, or run in another "
+            "directory (--directory)."
+        ) from None
+    _locks.append(file)
+
+
+def check_models_are_staged(inputs: Inputs) -> None:
+    """Raise UserError, without the hub, if a job on a cluster would need to fetch a model."""
+    models = inputs.used_models
+    missing = [name for name in models if not Path(inputs.manifest_of_model(name)).exists()]
+    if missing:
+        raise UserError(
+            f"HF_HUB_OFFLINE is set, and these models are not staged: {', '.join(missing)}. Run"
+            " `make stage` first, where there is network: it fetches every model and prompt file"
+            " that the configuration names."
+        )
+
+
+def check_gpus_are_requested(
+    resources: Mapping[str, Mapping[str, object]], planned: set[str]
+) -> None:
+    """Raise UserError for a rule that runs a model on SLURM and requests no GPU.
+
+    Args:
+        resources: Of all rules, by rule and name.
+        planned: The rules with jobs to run.
+    """
+    for rule in rules_without_gpu(resources):
+        if rule in planned:
+            raise UserError(
+                f"{rule} asks for no GPU. --set-resources on the command line takes the place"
+                " of all of the profile's: write the change into a copy of the profile, or ask for"
+                f" gpu: 0 ({rule}:gpu=0) if it shall run without."
+            )

@@ -1,0 +1,80 @@
+"""Settings that a job is given and that rerun nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wim.dag.inputs import Inputs, Wildcards
+from wim.dag.training import Training
+from wim.settings.config import Config
+from wim.settings.models import ModelSource
+
+
+@dataclass(frozen=True)
+class Untracked:
+    """How and where a job runs, as far as it changes nothing of what comes out.
+
+    It is the param `untracked` of every rule that opens a model or the row store. Snakemake
+    compares a job's params with those of the last time, but only values of built-in types: one of
+    this class reaches the script and is never compared. What decides the output belongs in `spec`.
+
+    Attributes:
+        models: How each model of the rule is run or called, in the order of their manifests.
+        store: The folder of the row store.
+        local_scratch: A folder on a node's own disk, where models are copied before they are opened.
+        tracking: Trackers of training metrics.
+        parallel: How several GPUs of one job train.
+    """
+
+    models: tuple[ModelSource, ...]
+    store: str
+    local_scratch: str | None
+    tracking: tuple[str, ...]
+    parallel: str
+
+
+def untracked(config: Config, models: Iterable[ModelSource] = ()) -> Untracked:
+    """The settings of the configuration that rerun nothing, with those of a rule's models."""
+    return Untracked(
+        models=tuple(models),
+        store=config.store,
+        local_scratch=config.local_scratch,
+        tracking=tuple(config.tracking),
+        parallel=config.parallel,
+    )
+
+
+@dataclass(frozen=True)
+class UntrackedOf:
+    """The untracked settings of each kind of job."""
+
+    inputs: Inputs
+
+    def job(self, wildcards: Wildcards) -> Untracked:
+        """Of a job whose models have no settings beside their manifests."""
+        return untracked(self.inputs.config)
+
+    def proposers(self, wildcards: Wildcards) -> Untracked:
+        """With the models that propose topics."""
+        return self._with(self.inputs.proposers)
+
+    def speakers(self, wildcards: Wildcards) -> Untracked:
+        """With the models that speak in the policy's dialogues."""
+        return self._with(self.inputs.speakers(wildcards.policy))
+
+    def judge(self, wildcards: Wildcards) -> Untracked:
+        """With the model of the judge of the policy's dialogues."""
+        config = self.inputs.config
+        return untracked(config, [config.judge_model(wildcards.judge, wildcards.policy)])
+
+    def pair_judge(self, wildcards: Wildcards) -> Untracked:
+        """With the model of the judge of pairs."""
+        return self._with([self.inputs.config.judges[wildcards.judge].model])
+
+    def online_judge(self, wildcards: Wildcards) -> Untracked:
+        """With the model of the judge of an arm that trains online."""
+        judge = Training(self.inputs).online_judge(wildcards.arm)
+        return self._with([self.inputs.config.judges[judge].model])
+
+    def _with(self, models: Iterable[str]) -> Untracked:
+        config = self.inputs.config
+        return untracked(config, map(config.source_of, models))

@@ -1,0 +1,68 @@
+"""Where the files of a run are, from the working directory: the one place for their names.
+
+Words in braces are wildcards; `at` fills them in.
+"""
+
+PROMPTS = "results/prompts/prompts.parquet"
+TOPICS = "results/prompts/topics.jsonl"
+HUB_PROMPTS = "results/prompts/hub/{dataset}.tar"
+PROMPT_SHARD = "results/prompts/shards/{shard}.parquet"
+ROUND_PROMPTS = "results/prompts/rounds/{arm}/round{round}/{shard}.parquet"
+
+MODELS = "results/models"
+MODEL = "results/models/{model}/manifest.json"
+
+CHECKPOINT = "results/checkpoints/{arm}/round{round}"
+CHECKPOINT_MANIFEST = CHECKPOINT + "/manifest.json"
+CHECKPOINT_METRICS = CHECKPOINT + "/metrics.jsonl"
+CHECKPOINT_CARD = CHECKPOINT + "/README.md"
+SFT = "results/checkpoints/sft/{sft}"
+SFT_MANIFEST = SFT + "/manifest.json"
+SFT_METRICS = SFT + "/metrics.jsonl"
+SFT_CARD = SFT + "/README.md"
+REWARD_MODEL = "results/reward_models/{reward_model}"
+REWARD_MODEL_MANIFEST = REWARD_MODEL + "/manifest.json"
+REWARD_MODEL_METRICS = REWARD_MODEL + "/metrics.jsonl"
+REWARD_MODEL_EVALUATION = REWARD_MODEL + "/evaluation.json"
+REWARD_MODEL_CARD = REWARD_MODEL + "/README.md"
+
+DIALOGUES = "results/dialogues/{policy}/{shard}.parquet"
+RATINGS = "results/ratings/{policy}/{judge}/{shard}.parquet"
+EMBEDDINGS = "results/embeddings/{policy}/{judge}/{shard}.parquet"
+COMPARISONS = "results/comparisons/{comparison}/{judge}/{shard}.parquet"
+REWARDS = "results/rewards/{policy}/{reward}.parquet"
+PAIRS = "results/pairs/{arm}/round{round}.parquet"
+EXCLUSIONS = "results/pairs/{arm}/round{round}.exclusions.json"
+# What online DPO generates and labels while it trains.
+ONLINE_DIALOGUES = "results/online/{arm}/round{round}/dialogues.parquet"
+ONLINE_RATINGS = "results/online/{arm}/round{round}/ratings.parquet"
+ONLINE_REWARDS = "results/online/{arm}/round{round}/rewards.parquet"
+CONVERGENCE = "results/rounds/{arm}/round{round}.json"
+
+PASSED = "results/evaluation/passed/{measured}.txt"
+AUDIT = "results/report/critiques/{judge}.json"
+
+
+def at(pattern: str, **wildcards: object) -> str:
+    """A file's path: a pattern of this module, with its wildcards filled in."""
+    return pattern.format(**wildcards)
+
+
+def evaluation(name: str) -> str:
+    """A file of the reward gate."""
+    return f"results/evaluation/{name}"
+
+
+def report(name: str) -> str:
+    """A file of the report."""
+    return f"results/report/{name}"
+
+
+def log(job: str) -> str:
+    """The log of a job, named by its rule and wildcards as in `rate_candidates/{shard}`."""
+    return f"logs/{job}.log"
+
+
+def benchmark(job: str) -> str:
+    """Time and memory of a job, named as in `log`."""
+    return f"benchmarks/{job}.tsv"
