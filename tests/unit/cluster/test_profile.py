@@ -95,10 +95,10 @@ def patiently(
     folder: Path, *arguments: str, patience: float | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of SLURM's as the stubs do, with the commands of a folder behind it."""
-    code = "import sys; from wim import patience\n"
-    code += f"patience.FIRST_WAIT = 0.01; limit = {patience}\n"
-    code += "if limit: patience.PATIENCE = dict.fromkeys(patience.PATIENCE, limit)\n"
-    code += "sys.exit(patience.main(*sys.argv[1:]))"
+    code = "import sys; from wim.cluster import slurm_retry\n"
+    code += f"slurm_retry.FIRST_WAIT = 0.01; limit = {patience}\n"
+    code += "if limit: slurm_retry.PATIENCE = dict.fromkeys(slurm_retry.PATIENCE, limit)\n"
+    code += "sys.exit(slurm_retry.main(*sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},

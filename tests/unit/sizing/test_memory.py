@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from support.workflow_runs import REPOSITORY
+from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import CARDS, Speed, decoding_seconds, training_seconds

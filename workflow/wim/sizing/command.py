@@ -273,7 +273,9 @@ def _count(text: str) -> int:
 def _batch(text: str) -> tuple[str, int]:
     rule, _, count = text.partition("=")
     if rule not in BATCH_SIZES:
-        raise argparse.ArgumentTypeError(f"found {text!r}; write {' or '.join(BATCH_SIZES)}, =, rows")
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}; write {' or '.join(BATCH_SIZES)}, =, rows"
+        )
     return rule, _count(count)
 
 
