@@ -10,11 +10,12 @@ from support.api_server import ApiServer, Fields, Reply, failed, last_message, s
 from support.workflow_runs import REPOSITORY
 from wim.engines.base import Request
 from wim.engines.remote.answers import ReadChoices
-from wim.engines.remote.chat import AnswerToken, NoAnswer, TopToken
+from wim.engines.remote.chat import AnswerToken, TopToken
 from wim.engines.remote.choice_parsing import read_sample, sample_logprobs, token_logprobs
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.staged import StagedModel
 from wim.engines.stored import open_engine
+from wim.engines.transport.api_errors import NoAnswer
 from wim.engines.transport.calls import Calls
 from wim.judging.structured import NUMBERS, StructuredJudge
 from wim.models.stage import stage_model

@@ -1,4 +1,4 @@
-"""Chat completions: what is asked, and what the answers say."""
+"""Chat completions: the fields of a request, and what is read from an answer."""
 
 import re
 from collections.abc import Mapping
@@ -8,22 +8,23 @@ from pydantic import BaseModel, Field
 
 from wim.engines.base import Completion, FinishReason, Request
 from wim.engines.special_tokens import escaped_messages
+from wim.engines.transport.api_errors import Malformed, NoAnswer
 from wim.settings.sampling import Sampling
 
-# What every server takes for a seed.
+# Seeds below this are accepted by every server.
 SEEDS = 2**31
 FINISHED: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
 
 
 class TopToken(BaseModel):
-    """A token that might have stood at a place."""
+    """A token that was likely at a position."""
 
     token: str
     logprob: float
 
 
 class AnswerToken(TopToken):
-    """A token of the answer, and those that were likely in its place."""
+    """A token of the answer, and those that were likely at its position."""
 
     top_logprobs: list[TopToken] | None = None
 
@@ -35,14 +36,14 @@ class Logprobs(BaseModel):
 
 
 class Said(BaseModel):
-    """The text of an answer, or of a refusal that the server tells apart."""
+    """The text of an answer, or of a refusal where the server reports it separately."""
 
     content: str | None = None
     refusal: str | None = None
 
 
 class Answer(BaseModel):
-    """One answer of those that were asked for."""
+    """One of the answers to a request."""
 
     message: Said
     finish_reason: str | None = None
@@ -50,9 +51,13 @@ class Answer(BaseModel):
 
     @property
     def text(self) -> str:
-        """The words; raises Malformed if there are none, not even an empty text.
+        """The text, which may be empty; a lone surrogate becomes U+FFFD.
 
-        A lone surrogate, which JSON lets through and no table or tokenizer takes, becomes U+FFFD.
+        JSON allows lone surrogates, but tables and tokenizers do not.
+
+        Raises:
+            NoAnswer: The server's content filter removed the text.
+            Malformed: There is no text.
         """
         said = self.message.content
         if said is None:
@@ -65,33 +70,24 @@ class Answer(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens that a request took, as the server counts them."""
+    """Tokens of a request, as the server counts them."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class ChatCompletion(BaseModel):
-    """What a server sends back, as far as it is read."""
+    """The part of a server's response that is read."""
 
     choices: list[Answer] = Field(min_length=1)
     usage: Usage | None = None
 
-
-class NoAnswer(Exception):
-    """A request stays without an answer, and asking again would not change it; says why."""
-
-
-class Refused(NoAnswer):
-    """The server refuses a request as it is; says why."""
-
-
-class NoTexts(NoAnswer):
-    """The server has no page for text completions."""
-
-
-class Malformed(Exception):
-    """What the server sent cannot be an answer; says what it was."""
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of the request and its answers, where the server counts them."""
+        if self.usage is None:
+            return None
+        return self.usage.prompt_tokens + self.usage.completion_tokens
 
 
 def request_fields(
@@ -112,10 +108,11 @@ def request_fields(
 
 
 def read_completion(key: str, answer: ChatCompletion) -> Completion:
-    """The completion that a server's answer is.
+    """The first answer of a response as a completion; tokens that are not counted are 0.
 
-    Raises NoAnswer for one that was filtered or ended otherwise than by itself or its length,
-    Malformed for one without a text. Tokens that the server does not count are 0.
+    Raises:
+        NoAnswer: The answer was filtered, or ended for a reason other than stop or length.
+        Malformed: It has no text.
     """
     first, usage = answer.choices[0], answer.usage or Usage()
     if first.finish_reason == "content_filter":

@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-from wim.engines.remote.chat import AnswerToken, NoAnswer
+from wim.engines.remote.chat import AnswerToken
+from wim.engines.transport.api_errors import NoAnswer
 
 # What may stand around a choice: quotes, emphasis, brackets, and signs of spaces in tokens.
 AROUND = " \t\r\n\"'`*_([<>:#\u0120\u2581"

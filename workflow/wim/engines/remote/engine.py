@@ -3,19 +3,16 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.remote.answers import ReadChoices, unanswered
 from wim.engines.remote.chat import (
     SEEDS,
     ChatCompletion,
-    NoAnswer,
-    NoTexts,
-    Refused,
     Usage,
     read_completion,
     request_fields,
@@ -26,13 +23,15 @@ from wim.engines.remote.choice_parsing import (
     sample_logprobs,
     token_logprobs,
 )
-from wim.engines.remote.text_completions import PromptRenderer
+from wim.engines.remote.text_completions import PromptRenderer, parse_text_completion
 from wim.engines.special_tokens import special_token_pattern
+from wim.engines.transport.api_errors import NoAnswer, NoTexts, Refused
 from wim.engines.transport.calls import Calls
 from wim.provenance.digest import seed_of
 from wim.settings.sampling import Sampling
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 # Room for the opening words, a number and marks around it; in JSON, for its braces too.
 NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
@@ -124,9 +123,15 @@ class EndpointEngine:
     async def _complete(self, request: Request, sampling: Sampling) -> Completion:
         fields = request_fields(request, self.model, sampling, self.special)
         try:
-            return await self.calls.ask(fields, partial(read_completion, request.key))
+            return await self._ask(fields, partial(read_completion, request.key))
         except NoAnswer as error:
             return unanswered(request.key, str(error))
+
+    async def _ask(self, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
+        """Send a chat completion request, or one for a text where the fields have a prompt."""
+        texts = "prompt" in fields
+        parse = parse_text_completion if texts else ChatCompletion.model_validate_json
+        return await self.calls.ask(fields, parse, read)
 
     async def _choose(self, request: Request, choices: Sequence[str]) -> ReadChoices:
         try:
@@ -153,7 +158,7 @@ class EndpointEngine:
         else:
             fields |= {"logprobs": True, "top_logprobs": LIKELY_TOKENS}
         try:
-            answer = await self.calls.ask(fields, _itself)
+            answer = await self._ask(fields, _itself)
         except Refused:
             # It may be about this request; one without log-probabilities will show.
             return None
@@ -217,7 +222,7 @@ class EndpointEngine:
             fields["response_format"] = answer_schema(choices)
         if count > 1:
             fields["n"] = count
-        return await self.calls.ask(fields, _with_texts)
+        return await self._ask(fields, _with_texts)
 
     def _goes_on(self, request: Request) -> bool:
         """Whether the answer is made to begin with the request's opening."""

@@ -50,7 +50,7 @@ class TextLogprobs(BaseModel):
 
     @property
     def as_chat(self) -> Logprobs:
-        """The same in the form of a chat completion."""
+        """The same as a chat completion."""
         if self.content is not None:
             return Logprobs(content=self.content)
         likely = self.top_logprobs or [None] * len(self.tokens)
@@ -70,7 +70,7 @@ class TextLogprobs(BaseModel):
 
 
 class TextAnswer(BaseModel):
-    """One text that goes on from the prompt."""
+    """One text that continues the prompt."""
 
     text: str
     finish_reason: str | None = None
@@ -78,14 +78,14 @@ class TextAnswer(BaseModel):
 
 
 class TextCompletion(BaseModel):
-    """What a server sends back, as far as it is read."""
+    """The part of a server's response that is read."""
 
     choices: list[TextAnswer] = Field(min_length=1)
     usage: Usage | None = None
 
     @property
     def as_chat(self) -> ChatCompletion:
-        """The same in the form of a chat completion."""
+        """The same as a chat completion."""
         answers = [
             Answer(
                 message=Said(content=each.text),
@@ -95,3 +95,8 @@ class TextCompletion(BaseModel):
             for each in self.choices
         ]
         return ChatCompletion(choices=answers, usage=self.usage)
+
+
+def parse_text_completion(content: bytes) -> ChatCompletion:
+    """A response of /v1/completions in the form of a chat completion."""
+    return TextCompletion.model_validate_json(content).as_chat

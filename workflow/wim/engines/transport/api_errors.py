@@ -1,4 +1,4 @@
-"""What a server's refusal says, in its own words and headers."""
+"""Why a request has no answer, and what a server's error response says."""
 
 import json
 import time
@@ -9,8 +9,24 @@ from email.utils import parsedate_to_datetime
 LENGTH = 300
 
 
-def told(text: str, key: str | None) -> str:
-    """The server's words, on one line, shortened, and without the key if they repeat it."""
+class NoAnswer(Exception):
+    """A request has no answer, and sending it again would not help; the message says why."""
+
+
+class Refused(NoAnswer):
+    """The server refuses this request; the message says why."""
+
+
+class NoTexts(NoAnswer):
+    """The server has no page for text completions."""
+
+
+class Malformed(Exception):
+    """What the server sent cannot be an answer; the message quotes it."""
+
+
+def error_text(text: str, key: str | None) -> str:
+    """The server's message on one line, shortened, and without the key if it repeats that."""
     with suppress(ValueError):
         said = json.loads(text)
         said = said.get("error", said) if isinstance(said, dict) else said
@@ -24,7 +40,7 @@ def told(text: str, key: str | None) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the server asks to wait, by number or by date; 0 where it does not say."""
+    """Seconds to wait by the server's headers, a number or a date; 0 if they do not say."""
     with suppress(KeyError, ValueError):
         return max(0.0, float(headers["retry-after-ms"]) / 1000)
     with suppress(KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Calls to an OpenAI-compatible API: many at once within bounds, tried again where that may help."""
+"""Calls to an OpenAI-compatible API: many at once within limits, retried where that may help."""
 
 import asyncio
 import logging
@@ -6,13 +6,18 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from wim.engines.remote.chat import ChatCompletion, Malformed, NoAnswer, NoTexts, Refused
-from wim.engines.remote.text_completions import TextCompletion
-from wim.engines.transport.api_errors import retry_after, told
+from wim.engines.transport.api_errors import (
+    Malformed,
+    NoAnswer,
+    NoTexts,
+    Refused,
+    error_text,
+    retry_after,
+)
 from wim.engines.transport.concurrency import results
 from wim.engines.transport.token_budget import TokenBudget
 from wim.errors import UserError
@@ -24,8 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+A = TypeVar("A", bound="Response")
 
-# Fields that a request can do without, or be said otherwise by, if a server does not know them.
+# Fields that a request can do without, or another name for them, if a server does not know them.
 DISPENSABLE = {
     "seed": None,
     "n": None,
@@ -35,7 +41,7 @@ DISPENSABLE = {
     "max_tokens": "max_completion_tokens",
 }
 LONGEST_WAIT = 60.0
-# A server that asks for a longer pause has none for this job.
+# A request whose server asks for a longer pause is given up.
 LONGEST_PAUSE = 600.0
 GIVEN_UP_AFTER = 10
 CHARACTERS_PER_TOKEN = 3
@@ -43,20 +49,24 @@ NO_SUCH_PAGE = (404, 405, 501)
 
 
 class TryAgain(Exception):
-    """A request failed in a way that may pass; says why, and after how many seconds if known."""
+    """A request failed in a way that may pass; the message says why. pause: seconds, if known."""
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
         self.pause = pause
 
 
-class Calls:
-    """A way to one model of one API.
+class Response(Protocol):
+    """A parsed response."""
 
-    name: the model's under `models`, for messages. check: called before each attempt and after
-    each answer; raises UserError if the server is known to be gone. first_wait: seconds before
-    the second attempt, doubled for each further one.
-    """
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of the request and its answers, where the server counts them."""
+        ...
+
+
+class Calls:
+    """The calls to one model of one API."""
 
     def __init__(
         self,
@@ -66,6 +76,19 @@ class Calls:
         check: Callable[[], None] = lambda: None,
         first_wait: float = 1.0,
     ) -> None:
+        """Read the API's key from the environment; nothing is sent.
+
+        Args:
+            name: The model's name under `models`, for messages.
+            url: The API's base address.
+            api: Its settings.
+            check: Called before each attempt and after each answer; raises UserError if the server
+                is known to be gone.
+            first_wait: Seconds before the second attempt, doubled for each further one.
+
+        Raises:
+            UserError: The environment variable of the key is not set or holds no key.
+        """
         self.name = name
         self.url = url
         self.api = api
@@ -83,8 +106,8 @@ class Calls:
     def each(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> Iterator[T]:
         """The results of jobs that use `ask`, in order of finishing; see `results`.
 
-        When the caller stops, or one of them raises, the requests of the others are broken off.
-        After a signal no request is sent, and those under way have a few seconds for their answers.
+        When the caller stops, or one of them raises, the requests of the others are cancelled.
+        After a signal no request is sent, and those in flight have a few seconds for their answers.
         """
         self._slots = asyncio.Semaphore(self.api.requests_in_flight)
         self._client = self._connected()
@@ -96,23 +119,32 @@ class Calls:
     def _connected(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        # A proxy of the environment is not asked for what runs on this machine.
+        # Addresses of this machine are not reached through a proxy of the environment.
         direct = bool(re.match(r"https?://(127\.|localhost\b|\[::1\])", self.url))
         return AsyncOpenAI(
             base_url=self.url,
-            # Without one of our own the library would take a key from its own variable.
+            # If none is given, the library takes a key from its own environment variable.
             api_key=self._key or "none",
             timeout=self.api.timeout,
             max_retries=0,
             http_client=DefaultAsyncHttpxClient(trust_env=not direct),
         )
 
-    async def ask(self, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
-        """Send a request until `read` makes something of its answer.
+    async def ask(
+        self, fields: Mapping[str, Any], parse: Callable[[bytes], A], read: Callable[[A], T]
+    ) -> T:
+        """Send a request until its response can be parsed and read.
 
-        fields: those of a chat completion, or with a `prompt` in place of messages those of a text.
-        Raises NoAnswer if the attempts are used up or the server refuses this request (NoTexts if
-        all for texts), and UserError if it will refuse all, or does not answer any more.
+        Args:
+            fields: Those of a chat completion; with a `prompt` instead of `messages`, those of a
+                text completion.
+            parse: Parses the body of a response; pydantic's ValidationError has it sent again.
+            read: Reads the answer from it; Malformed has it sent again.
+
+        Raises:
+            NoAnswer: The attempts are used up, or the server refuses this request (NoTexts if it
+                refuses all for texts).
+            UserError: The server will refuse every request, or does not answer any more.
         """
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
@@ -125,7 +157,7 @@ class Calls:
         try:
             async for attempt in attempts:
                 with attempt:
-                    result = await self._attempt(fields, read)
+                    result = await self._attempt(fields, parse, read)
         except TryAgain as error:
             self._count_unanswered(str(error), refused=False)
             raise NoAnswer(f"{error}, at attempt {self.api.attempts}") from None
@@ -145,28 +177,30 @@ class Calls:
         error = state.outcome.exception() if state.outcome else None
         return max(back_off(state), error.pause if isinstance(error, TryAgain) else 0.0)
 
-    async def _attempt(self, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
+    async def _attempt(
+        self, fields: Mapping[str, Any], parse: Callable[[bytes], A], read: Callable[[A], T]
+    ) -> T:
         async with self._slots:
-            # Another request may have been told to wait meanwhile.
+            # The server may have asked another request to wait meanwhile.
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             spending = await self._budget.reserve(_estimate(fields))
             if self._leaving:
-                # Nothing more is sent; the work ends when those on their way have answered.
+                # Nothing more is sent; the work ends when those in flight have answers.
                 raise asyncio.CancelledError
             if self._stopped:
                 raise self._stopped
             self.check()
-            answer = await self._sent(fields)
+            answer = await self._sent(fields, parse)
             self.check()
-        if answer.usage:
-            spending.tokens = answer.usage.prompt_tokens + answer.usage.completion_tokens
+        if answer.tokens is not None:
+            spending.tokens = answer.tokens
         try:
             return read(answer)
         except Malformed as error:
             raise TryAgain(str(error)) from None
 
-    async def _sent(self, fields: Mapping[str, Any]) -> ChatCompletion:
+    async def _sent(self, fields: Mapping[str, Any], parse: Callable[[bytes], A]) -> A:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         while True:
@@ -174,27 +208,25 @@ class Calls:
             model, textual = known.pop("model"), "prompt" in known
             try:
                 sent = await self._posted(model, known)
-                if textual:
-                    return TextCompletion.model_validate_json(sent.content).as_chat
-                return ChatCompletion.model_validate_json(sent.content)
+                return parse(sent.content)
             except ValidationError:
-                said = self._told_by(sent.text)
-                raise TryAgain(f"an answer that is no chat completion: {said}") from None
+                message = self._error_text(sent.text)
+                raise TryAgain(f"an answer that is no chat completion: {message}") from None
             except APITimeoutError:
                 self.check()
                 raise TryAgain(f"no answer within {self.api.timeout:g} s") from None
             except APIConnectionError as error:
                 self.check()
-                cause = self._told_by(str(error.__cause__ or error))
+                cause = self._error_text(str(error.__cause__ or error))
                 raise TryAgain(f"no connection to {self.url} ({cause})") from None
             except APIStatusError as error:
                 if textual and error.status_code in NO_SUCH_PAGE:
                     raise NoTexts(f"status {error.status_code}") from None
-                if not self._learnt(error, known):
+                if not self._learns_unknown_field(error, known):
                     raise self._failure(error, model) from None
 
     async def _posted(self, model: str, fields: dict[str, Any]) -> Any:
-        """What the server sends back; fields: of a chat completion, or of a text one."""
+        """The server's raw response; fields: those of a chat completion or a text completion."""
         if "prompt" in fields:
             texts = self._client.completions.with_raw_response
             return await texts.create(model=model, prompt=fields.pop("prompt"), extra_body=fields)
@@ -202,21 +234,21 @@ class Calls:
         return await chat.create(model=model, messages=fields.pop("messages"), extra_body=fields)
 
     def _known(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields with the model's own over them, without those that the server refuses."""
-        said = {
+        """The fields, overridden by `api.request`, without those that the server refuses."""
+        renamed = {
             DISPENSABLE[name] or name if name in self._unknown else name: value
             for name, value in fields.items()
             if name not in self._unknown or DISPENSABLE[name]
         }
-        return {k: value for k, value in (said | self.api.request).items() if value is not None}
+        return {k: value for k, value in (renamed | self.api.request).items() if value is not None}
 
-    def _learnt(self, error: "APIStatusError", sent: Mapping[str, Any]) -> bool:
-        """Whether the server refuses a field by name that requests can do without from now on."""
+    def _learns_unknown_field(self, error: "APIStatusError", sent: Mapping[str, Any]) -> bool:
+        """Whether the server refuses a field by name; it is left out of requests from now on."""
         if error.status_code not in (400, 422):
             return False
         text = error.response.text
         for name in DISPENSABLE.keys() & sent.keys() - self.api.request.keys():
-            # Short names are words as well.
+            # Short names are also ordinary words, so they count in quotes only.
             spelt = rf"\b{name}\b" if "_" in name or "prob" in name else rf"['\"`]{name}['\"`]"
             if error.param == name or re.search(spelt, text):
                 if name not in self._unknown:
@@ -226,37 +258,37 @@ class Calls:
         return False
 
     def _failure(self, error: "APIStatusError", model: str) -> Exception:
-        status, said = error.status_code, self._told_by(error.response.text)
+        status, message = error.status_code, self._error_text(error.response.text)
         where = f"models.{self.name}: {self.url}"
         if status == 401 or (status == 403 and not self._answered):
             variable = self.api.key_env
             hint = f"put a valid one into the environment variable {variable}"
             if variable is None:
                 hint = "name the environment variable that holds it in `api.key_env`"
-            return UserError(f"{where} refused the key ({status}: {said}); {hint}.")
+            return UserError(f"{where} refused the key ({status}: {message}); {hint}.")
         if status == 404:
             return UserError(
-                f"{where} knows no model '{model}', or no chat completions ({status}: {said}); "
+                f"{where} knows no model '{model}', or no chat completions ({status}: {message}); "
                 "correct the name in `source`, or `api.url`."
             )
         if error.code == "insufficient_quota":
-            return UserError(f"{where} has no credit left ({status}: {said}).")
+            return UserError(f"{where} has no credit left ({status}: {message}).")
         if status in (408, 409, 425, 429) or status >= 500:
             pause = retry_after(error.response.headers)
-            reason = f"status {status}: {said}"
+            reason = f"status {status}: {message}"
             if pause > LONGEST_PAUSE:
                 self._count_unanswered(reason, refused=False)
                 return NoAnswer(f"{reason}; the server asks to wait {pause:.0f} s")
             self._not_before = max(self._not_before, time.monotonic() + pause)
             return TryAgain(reason, pause)
-        self._count_unanswered(f"status {status}: {said}", refused=True)
-        return Refused(f"status {status}: {said}")
+        self._count_unanswered(f"status {status}: {message}", refused=True)
+        return Refused(f"status {status}: {message}")
 
-    def _told_by(self, text: str) -> str:
-        return told(text, self._key)
+    def _error_text(self, text: str) -> str:
+        return error_text(text, self._key)
 
     def _count_unanswered(self, reason: str, refused: bool) -> None:
-        """Raises UserError if it is no longer about single requests."""
+        """Raises UserError if the failures are no longer about single requests."""
         logger.debug("models.%s: a request without an answer: %s", self.name, reason)
         if refused and self._answered:
             return
@@ -271,7 +303,7 @@ class Calls:
 
 
 def _key(name: str, variable: str | None) -> str | None:
-    """The key, read when it is needed and kept in memory alone."""
+    """The API's key from the environment; it is kept in memory only."""
     if variable is None:
         return None
     key = os.environ.get(variable, "").strip()
@@ -281,7 +313,7 @@ def _key(name: str, variable: str | None) -> str | None:
             f"key into it where the workflow is started, as in `export {variable}=...`."
         )
     if not re.fullmatch(r"[!-~]+", key):
-        # Libraries would repeat what they cannot send, in a spelling of their own.
+        # Libraries would quote a key that they cannot send in their own error messages.
         raise UserError(
             f"models.{name}.api.key_env: the environment variable {variable} holds characters that "
             "no key has (spaces, line breaks, letters beyond ASCII); put the key alone into it."
@@ -290,7 +322,7 @@ def _key(name: str, variable: str | None) -> str | None:
 
 
 def _estimate(fields: Mapping[str, Any]) -> float:
-    """Tokens that a request may take, before the server has counted them."""
+    """Tokens that a request may take, estimated before the server has counted them."""
     characters = len(fields.get("prompt", ""))
     characters += sum(len(message["content"]) for message in fields.get("messages", []))
     answers = fields.get("max_tokens", 0) * fields.get("n", 1)
