@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from support.workflow_runs import Project, rows_computed, tiny_config
-from wim.dialogues.expert_chat import ACTOR, PARTNER
+from wim.dialogues.candidates import ACTOR, PARTNER
 
 
 def test_a_run_ends_in_a_checkpoint_learnt_from_the_actors_turns_and_repeats_from_the_store(

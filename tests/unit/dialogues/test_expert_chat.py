@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from support.workflow_runs import REPOSITORY
+from wim.dialogues.candidates import ACTOR, PARTNER
 from wim.dialogues.conversations import read_judged, whole_conversations
-from wim.dialogues.expert_chat import ACTOR, PARTNER, Dialogue, Speaker, hold_dialogues
+from wim.dialogues.expert_chat import Dialogue, Speaker, hold_dialogues
 from wim.embedding import embed as embeddings
 from wim.embedding.encoder import Encoded
 from wim.engines.base import Completion, Request

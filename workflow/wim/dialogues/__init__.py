@@ -1,0 +1,1 @@
+"""Dialogues: completions of prompts, or conversations of two models on a topic."""

@@ -1,7 +1,7 @@
 """Dialogues of two speakers on a topic, whose turns are candidates to learn from (ExpertChat).
 
-The setting is that of the published dialogue loop (nstranges/expert-chat): two models, each told
-that it talks to an expert, answer, explain and ask on in turn. Here every turn of a learning
+The setting is that of the published dialogue loop (nstranges/expert-chat): two models, each
+instructed that it talks to an expert, take turns to answer, explain and ask further questions. Here every turn of a learning
 speaker is sampled several times from the same context, so that each turn gives preference pairs.
 """
 
@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote.answers import Unanswered
 from wim.provenance.digest import row_id, seed_of
@@ -17,7 +18,6 @@ from wim.tables.schemas import Candidate, Message, Prompt
 from wim.templates import Templates
 
 logger = logging.getLogger(__name__)
-ACTOR, PARTNER = "actor", "partner"
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Speaker:
 
 @dataclass
 class Dialogue:
-    """A conversation so far: `said` has what continued it, turn by turn from the opener's first.
+    """A conversation so far: `said` has the text of each turn, beginning with the opener's first.
 
-    sample: of several conversations that have parted, the number of the one that this is.
+    sample: the number of this conversation where the samples of a turn each had their own.
     """
 
     prompt: Prompt
@@ -49,19 +49,19 @@ class Dialogue:
         return asked[-1]
 
     def speaker_of(self, turn: int) -> str:
-        """Who speaks in a turn, counted from 0; the speakers alternate."""
+        """The speaker of a turn, counted from 0; the speakers alternate."""
         other = {ACTOR: PARTNER, PARTNER: ACTOR}
         return self.opener if turn % 2 == 0 else other[self.opener]
 
     def samples(self, several: int) -> Sequence[int]:
-        """The numbers of a turn's samples: several, or where conversations have parted one."""
+        """The numbers of a turn's samples: several, or this conversation's own one."""
         return range(several) if self.sample is None else [self.sample]
 
     def seen_by(self, speaker: str, templates: Templates) -> list[Message]:
         """The conversation as a speaker sees it: its own turns as assistant, the other's as user.
 
-        The templates `actor` and `partner` give the system message; `opening` is what the opener
-        is asked to begin with.
+        The templates `actor` and `partner` are the system messages; `opening` is the first user
+        message that the opener sees.
         """
         system = templates.render(speaker, topic=self.topic)
         seen: list[Message] = [{"role": "system", "content": system}]
@@ -80,14 +80,15 @@ def hold_dialogues(
     settings: DialogueSettings,
     seed: int,
 ) -> Iterator[Candidate]:
-    """One dialogue on each topic, `settings.exchanges` turns of each speaker; every turn's rows.
+    """The rows of one dialogue on each topic, with `settings.exchanges` turns of each speaker.
 
-    A learning speaker's turn has `settings.candidates` samples of one context, another's one. One
-    of them, drawn by seed, continues the dialogue. Where conversations are judged, only the
-    actor's first turn has several, and each of these continues in a conversation of its own; they
-    alone are judged. All dialogues go on together, so that a turn is one batch. Who opens is drawn
-    by seed and topic, half and half: by order it would change with the order of the topics. A
-    dialogue ends early when nothing was said in a turn or the context is full.
+    A turn has `settings.candidates` samples of one context if its speaker learns, else one sample.
+    One of them, chosen by seed, continues the dialogue. Where whole conversations are judged, only
+    the actor's first turn has several samples; each of these continues in a conversation of its
+    own, and only these are judged. All dialogues advance together, so that a turn is one batch.
+    The opener is chosen by seed and topic, with equal probability: if it were chosen by order, it
+    would change with the order of the topics. A dialogue ends early when a turn is empty or the
+    context is full.
     """
     dialogues = [_opened(prompt, seed) for prompt in topics]
     for turn in range(2 * settings.exchanges):
@@ -110,7 +111,7 @@ def hold_dialogues(
 
 
 def _continued(dialogue: Dialogue, rows: Sequence[Candidate], parts: bool) -> list[Dialogue]:
-    """The conversations that a dialogue goes on as: one with each of a turn's rows."""
+    """The conversations that continue a dialogue: one with each of a turn's rows."""
     return [
         replace(
             dialogue,
@@ -134,7 +135,7 @@ def _turn(
     settings: DialogueSettings,
     seed: int,
 ) -> Iterator[tuple[Dialogue, list[Candidate]]]:
-    """What a speaker says in its turn of each dialogue; completions in the samples' order."""
+    """Each dialogue with its candidates of this turn, in the samples' order."""
     learns = settings.learn in (speaker.name, "both")
     sampling = settings.sampling_of(speaker.name)
     requests: dict[tuple[str, int], Request] = {}
@@ -175,20 +176,15 @@ def _candidate(
     answer: Completion,
     learns: bool,
 ) -> Candidate:
-    return Candidate(
-        candidate_id=request.key,
+    return candidate_of(
+        answer,
         prompt_id=dialogue.prompt.prompt_id,
         dialogue_id=dialogue.dialogue_id,
         turn=turn + 1,
         speaker=speaker.name,
         sample=sample,
-        context=list(request.messages),
-        completion=answer.text,
-        judged=learns,
-        continued=False,
-        finish_reason=answer.finish_reason,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=answer.completion_tokens,
+        context=request.messages,
         seed=request.seed,
         model_digest=speaker.model_digest,
+        judged=learns,
     )

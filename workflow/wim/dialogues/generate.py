@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from wim.dialogues.expert_chat import ACTOR, PARTNER, Speaker, hold_dialogues
+from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
+from wim.dialogues.expert_chat import Speaker, hold_dialogues
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel
@@ -29,8 +30,10 @@ def generate_candidates(
     """`settings.candidates` completions of each prompt, in order of finishing.
 
     A prompt is a dialogue of one turn; its candidates share the context exactly. A request
-    that a server leaves without an answer gives no candidate. Raises UserError for a prompt that
-    leaves no room in a local model's context.
+    that a server does not answer gives no candidate.
+
+    Raises:
+        UserError: A prompt leaves no room in a local model's context.
     """
     pending = {}
     for prompt in prompts:
@@ -60,7 +63,7 @@ def generate_candidates(
 
 
 def conversation(messages: Sequence[Message], system: str | None) -> list[Message]:
-    """The messages that the actor sees: the prompt's, behind the system message if one is set."""
+    """The messages that the actor sees: the system message if one is set, then the prompt's."""
     opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
     return [*opening, *messages]
 
@@ -74,20 +77,14 @@ def _candidate(
             "leaves no room for a completion in the model's context; lower prompts.max_chars or "
             "dialogues.sampling.max_new_tokens."
         )
-    return Candidate(
-        candidate_id=answer.key,
+    return candidate_of(
+        answer,
         prompt_id=prompt.prompt_id,
         dialogue_id=row_id([prompt.prompt_id, "completions"]),
         turn=1,
         speaker=ACTOR,
         sample=sample,
-        context=list(request.messages),
-        completion=answer.text,
-        judged=True,
-        continued=False,
-        finish_reason=answer.finish_reason,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=answer.completion_tokens,
+        context=request.messages,
         seed=request.seed,
         model_digest=model_digest,
     )
@@ -101,9 +98,15 @@ def draw_dialogues(
     settings: DialogueSettings,
     seed: int,
 ) -> Iterator[Candidate]:
-    """The rows of the mode that the settings name.
+    """The rows of a shard: completions of each prompt, or with templates dialogues of two.
 
-    engines, model_digests: of the actor, and in a dialogue of two of the partner.
+    Args:
+        prompts: The prompts of the shard.
+        engines: The actor's, and for dialogues of two the partner's.
+        model_digests: Those of their models.
+        templates: Those of the two speakers; None for completions.
+        settings: The settings of the policy's dialogues.
+        seed: The run's.
     """
     if templates is None:
         yield from generate_candidates(prompts, engines[0], settings, seed, model_digests[0])
@@ -121,11 +124,20 @@ def generate_dialogues(
     seed: int,
     output: Path,
 ) -> None:
-    """The dialogues table of one shard of prompts.
+    """Write the dialogues table of one shard of prompts.
 
-    models: the actor, and in a dialogue of two the partner behind it.
-    Completions that the store knows are not drawn again; without any other no model is loaded.
-    Raises UserError if a server left all requests without an answer.
+    Completions that the store has are not sampled again; no model is loaded if none is missing.
+
+    Args:
+        prompts: The prompts table of the shard.
+        models: The actor, and for dialogues of two then the partner.
+        templates: Those of a dialogue of two; none for completions.
+        settings: The settings of the policy's dialogues.
+        seed: The run's.
+        output: The table.
+
+    Raises:
+        UserError: A server answered none of the requests.
     """
     from wim.engines.stored import open_engines
     from wim.tables.files import as_arrow, read_table, write_table
@@ -137,7 +149,7 @@ def generate_dialogues(
         engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, engines, digests, texts, settings, seed))
-    # Dialogues of two may end early; a server's silence is then in the log alone.
+    # Dialogues of two may end early, so that missing answers cannot be counted there.
     wanted = len(rows) * settings.rows_per_prompt
     unanswered = wanted - len(candidates) if texts is None else 0
     if rows and not candidates:
@@ -146,7 +158,9 @@ def generate_dialogues(
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
         "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",
-        *(len(candidates), len(candidates) - len(new), len(new)),
+        len(candidates),
+        len(candidates) - len(new),
+        len(new),
         sum(row.completion_tokens for row in new),
         f"; {unanswered} without an answer are left out" if unanswered else "",
     )

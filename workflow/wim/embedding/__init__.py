@@ -1,0 +1,1 @@
+"""Responses and critiques as vectors of a sentence encoder."""

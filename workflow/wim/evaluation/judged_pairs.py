@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from wim.dialogues.candidates import candidate_of
+from wim.engines.base import Completion
 from wim.judging.pairwise import ResponsePair, share_of_first
 from wim.provenance.digest import row_id
 from wim.tables.ratings import Status
@@ -35,20 +37,20 @@ class LabelledPair:
         """
         prompt = row_id(list(self.context))
         a, b = (
-            Candidate(
-                candidate_id=row_id([self.pair_id, name]),
+            candidate_of(
+                Completion(
+                    key=row_id([self.pair_id, name]),
+                    text=response,
+                    finish_reason="stop",
+                    prompt_tokens=0,
+                    completion_tokens=len(response.split()),
+                ),
                 prompt_id=prompt,
                 dialogue_id=self.pair_id,
                 turn=1,
                 speaker=name,
                 sample=0,
-                context=list(self.context),
-                completion=response,
-                judged=True,
-                continued=False,
-                finish_reason="stop",
-                prompt_tokens=0,
-                completion_tokens=len(response.split()),
+                context=self.context,
                 seed=0,
                 model_digest="",
             )

@@ -1,0 +1,1 @@
+"""The row store: finished rows by the digest of everything that decides them."""

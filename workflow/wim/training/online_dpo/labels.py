@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.dialogues.candidates import ACTOR, candidate_of
+from wim.engines.base import Completion
 from wim.errors import UserError
 from wim.pairs.by_reward import Scored, candidate_pairs
 from wim.provenance.digest import row_id
@@ -92,19 +94,20 @@ class RewardLabeller:
 
     def _candidate(self, row: "SampledCompletion") -> Candidate:
         place = [self.folder.parent.name, row.step, self.rank, row.prompt_id]
-        return Candidate(
-            candidate_id=row_id([*place, row.sample, row.completion]),
+        return candidate_of(
+            Completion(
+                key=row_id([*place, row.sample, row.completion]),
+                text=row.completion,
+                finish_reason="stop" if row.ended else "length",
+                prompt_tokens=row.prompt_tokens,
+                completion_tokens=row.completion_tokens,
+            ),
             prompt_id=row.prompt_id,
             dialogue_id=row_id(place),
             turn=1,
-            speaker="actor",
+            speaker=ACTOR,
             sample=row.sample,
             context=self.contexts[row.prompt_id],
-            completion=row.completion,
-            continued=False,
-            finish_reason="stop" if row.ended else "length",
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
             seed=self.seed,
             model_digest=f"{self.folder.parent.name} after {row.step} steps",
         )
