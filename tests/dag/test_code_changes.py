@@ -48,7 +48,7 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
     assert "nothing to accept" in wim(project, "accept", "rate_candidates")
     project.edit_code("ECHO_WORDS = 6", "ECHO_WORDS = 7")
     assert project.planned("--", "pairs") == RATE
-    assert "not of the code of now" in wim(project, "accept", "--list")
+    assert "not of the present code" in wim(project, "accept", "--list")
     wim(project, "accept", *READING)
     assert project.planned("--", "pairs") == {}
 

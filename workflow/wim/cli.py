@@ -1,4 +1,4 @@
-"""The `wim` command: what is done beside a run, by hand.
+"""The `wim` command: what is done by hand besides a run.
 
 A further command is a function that adds its parser and sets `run`, named in COMMANDS. Heavy
 imports stay inside the functions that run.
@@ -40,7 +40,7 @@ def _add_plan(commands: "Commands") -> None:
         "arguments",
         nargs="*",
         metavar="-- ARGUMENT",
-        help="snakemake's, behind a --, such as: -- --configfile mine.yaml -- dpo_checkpoint",
+        help="snakemake's, after a --, such as: -- --configfile mine.yaml -- dpo_checkpoint",
     )
     plan.set_defaults(run=_plan)
 
@@ -61,7 +61,7 @@ def _add_size(commands: "Commands") -> None:
 
 
 def _add_store(commands: "Commands") -> None:
-    store = commands.add_parser("store", help="look after the store of finished rows")
+    store = commands.add_parser("store", help="inspect and clean up the store of finished rows")
     actions = store.add_subparsers(required=True, metavar="ACTION")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
@@ -86,7 +86,7 @@ def _add_store(commands: "Commands") -> None:
         type=_days,
         required=True,
         metavar="DAYS",
-        help="parts last modified more than so many days ago",
+        help="delete parts last modified more than this number of days ago",
     )
     prune.add_argument("--yes", action="store_true", help="delete; without it, only show")
     prune.set_defaults(run=_store_prune)
@@ -109,7 +109,7 @@ def _store_stats(arguments: argparse.Namespace) -> None:
         )
         unreadable += found.unreadable
     if unreadable:
-        print("Unreadable files, which runs pass over and you may delete:", *unreadable, sep="\n")
+        print("Unreadable files, which runs skip and you may delete:", *unreadable, sep="\n")
 
 
 def _store_compact(arguments: argparse.Namespace) -> None:
@@ -147,7 +147,7 @@ def _store_prune(arguments: argparse.Namespace) -> None:
 
 def _add_accept(commands: "Commands") -> None:
     accept = commands.add_parser(
-        "accept", help="let a change of code count as cosmetic: a stage's outputs stay current"
+        "accept", help="count a change of code as cosmetic: a stage's outputs stay up to date"
     )
     accept.add_argument("stage", nargs="*", metavar="STAGE", help="name of a rule")
     accept.add_argument("--list", action="store_true", help="show what is accepted and forced")
@@ -175,17 +175,17 @@ def _accept(arguments: argparse.Namespace) -> None:
         done = accept(stage, store)
         if done.code is None:
             made = (
-                f"its {done.outputs} outputs are by the code of now"
+                f"its {done.outputs} outputs are by the present code"
                 if done.outputs
                 else ("no output of it is recorded in this folder")
             )
             print(f"{stage}: nothing to accept: {made}")
             continue
         accepted = True
-        print(f"{stage}: {done.outputs} outputs count as made by the code of now")
-        print("  code: before {}, now {}".format(*(code[:12] for code in done.code)))
+        print(f"{stage}: {done.outputs} outputs count as made by the present code")
+        print(f"  code: {_before_and_now(done.code)}")
         if done.rows:
-            print("  stored rows: before {}, now {}".format(*(code[:12] for code in done.rows)))
+            print(f"  stored rows: {_before_and_now(done.rows)}")
         elif done.rows_unknown:
             print(
                 f"  stored rows: {store / stage} does not say which code they were made by; "
@@ -199,6 +199,11 @@ def _accept(arguments: argparse.Namespace) -> None:
         print(f"Written to {FILE}; keep it with the results. Look at the plan: snakemake -n")
 
 
+def _before_and_now(codes: tuple[str, str]) -> str:
+    before, now = codes
+    return f"before {before[:12]}, now {now[:12]}"
+
+
 def _list_changes() -> None:
     from wim.provenance.code_changes import read_changes, standing
 
@@ -207,7 +212,7 @@ def _list_changes() -> None:
         print("nothing is accepted or forced in this folder")
     for stage, codes in sorted(changes.accepted.items()):
         for now, former in sorted(codes.items()):
-            state = "" if now in relied_on.get(stage, {}) else " (not of the code of now)"
+            state = "" if now in relied_on.get(stage, {}) else " (not of the present code)"
             print(f"{stage}: accepted: {now[:12]} counts as {former[:12]}{state}")
     for stage, tokens in sorted(changes.forced.items()):
         print(f"{stage}: forced: {len(tokens)} times")
@@ -242,7 +247,7 @@ def _force(arguments: argparse.Namespace) -> None:
 
 
 def _store_folder(arguments: argparse.Namespace) -> Path:
-    """The store that is asked for, else the configuration's, else `store`."""
+    """The store that is given, else the configuration's, else `store`."""
     if arguments.store is not None:
         return Path(arguments.store)
     import yaml

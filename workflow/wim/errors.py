@@ -1,8 +1,8 @@
-"""The one exception whose message is meant for the user."""
+"""The exception whose message is meant for the user."""
 
 
 class UserError(Exception):
-    """Something the user can put right.
+    """Something that the user can correct.
 
     The message says where (file, row or key), what was found, and what to write instead;
     it is shown without a traceback.

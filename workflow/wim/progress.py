@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 def progress(items: Iterable[T], total: int, doing: str, unit: str) -> Iterator[T]:
-    """Pass items on while showing how many of `total` are done.
+    """Yield the items while showing how many of `total` are done.
 
     A terminal gets a bar. The log gets a line at most every 15 seconds and one at the end.
     """

@@ -425,12 +425,12 @@ def test_a_methods_templates_are_its_own_unless_a_folder_is_named() -> None:
         ({"attempts": 2}, "2 attempts at temperature 0 or by contrastive search"),
         (
             {"method": "upstream", "sampling": {"max_new_tokens": 256}, "attempts": 2},
-            "the method upstream has no use for attempts",
+            "the method upstream ignores attempts",
         ),
-        ({"decimals": True}, "the method structured has no use for decimals"),
+        ({"decimals": True}, "the method structured ignores decimals"),
         (
             {"method": "upstream", "sampling": {"max_new_tokens": 256}, "echo_overlap": 0.5},
-            "the method upstream has no use for echo_overlap",
+            "the method upstream ignores echo_overlap",
         ),
     ],
 )

@@ -95,7 +95,7 @@ REWARDS_OF = {
         ({"of": ["wim"]}, "a panel has two members or more"),
         ({"of": ["wim", "numbr"]}, "did you mean 'number'"),
         ({"of": ["wim", "number"], "at_least": 3}, "write at most 2"),
-        ({"of": ["wim", "number"], "judge": "smollm2"}, "has no use for judge"),
+        ({"of": ["wim", "number"], "judge": "smollm2"}, "ignores judge"),
         ({"of": ["wim", "other"]}, "itself a panel"),
     ],
 )

@@ -51,7 +51,10 @@ def test_a_round_may_have_settings_of_its_own() -> None:
         ({"by_round": {3: {}}}, "arms.a.by_round.3: there is no such round"),
         ({"by_round": {"x": {}}}, "arms.a.by_round.x: found 'x'; write an integer."),
         ({"by_round": {1: {"training": {"bta": 1}}}}, "arms.a.by_round.1.training.bta: unknown"),
-        ({"rounds": {"slices": 3}}, "arms.a.rounds.slices: it acts with prompts: fresh alone"),
+        (
+            {"rounds": {"slices": 3}},
+            "arms.a.rounds.slices: it has an effect only with prompts: fresh",
+        ),
         (
             {"rounds": {"count": 3, "prompts": "fresh", "slices": 2}},
             "arms.a.rounds.slices: found 2 for 3 rounds",

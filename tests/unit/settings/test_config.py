@@ -274,7 +274,7 @@ FORMS = (
         ("training: {lora: {target_modules: [3]}}", ["lora.target_modules: found [3]; write text"]),
         (
             "rewards: {a: {judge: smollm2, kind: random, zeta: 1}}",
-            ["rewards.a: the kind random has no use for zeta; leave the line out."],
+            ["rewards.a: the kind random ignores zeta; leave the line out."],
         ),
         (
             "rewards: {a: {judge: smollm2, kind: published, zeta: 1}}",

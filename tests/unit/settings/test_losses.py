@@ -119,7 +119,7 @@ def test_an_arms_mixture_takes_the_place_of_the_common_one() -> None:
         ),
         ({"f_divergence": "forward_kl", "loss": "sft"}, ["the loss sft cannot use it"]),
         ({"f_divergence": "forward_kl", "loss": "pfl"}, ["the loss pfl cannot use it"]),
-        ({"f_divergence_alpha": 0.3}, ["f_divergence_alpha: found 0.3; it acts with f_divergence: a"]),
+        ({"f_divergence_alpha": 0.3}, ["f_divergence_alpha: found 0.3; it has an effect only with f_divergence: a"]),
         ({"ld_alpha": 0.3, "loss": "sft"}, ["training.ld_alpha: found 0.3; the loss sft cannot use"]),
         ({"ld_alpha": 1.1}, ["training.ld_alpha: found 1.1; write a number from 0 to 1, or null."]),
         ({"wpo_weighting": True, "loss": "hinge"}, ["the loss hinge cannot", "write false", " slic,"]),

@@ -141,7 +141,7 @@ def test_every_way_of_training_is_sized(project: Path, capsys: pytest.CaptureFix
     assert rules["generate_dialogues", "teacher"]["model"] == "Mistral-7B"
     dpo, sft = rules["train_dpo", "wim"], rules["train_sft", "warm"]
     numbers, live = rules["train_reward_model", "numbers"], rules["train_online_dpo", "live"]
-    # Held out are 10 %; of the others half is fine-tuned on, and online training has no use for them.
+    # Held out are 10 %; of the others half is fine-tuned on, and online training ignores them.
     assert [stage["rows"] for stage in (sft, numbers, dpo, live)] == [55, 300, 300, 90]
     held = [stage["memory"]["activations"] for stage in (sft, numbers, dpo)]
     assert held[0] < held[2] and held[1] < held[2], "one sequence a row, and no loss of tokens"

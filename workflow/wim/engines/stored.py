@@ -96,7 +96,7 @@ class StoredEngine:
         return self._key(
             request,
             sampling=sampling.model_dump(mode="json"),
-            seed=request.seed if sampling.drawn else None,
+            seed=request.seed if sampling.random else None,
         )
 
     def _choice_key(self, request: Request, choices: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Snapshots of the Hugging Face hub: the one in its cache on this machine, or else downloaded."""
+"""Snapshots of the Hugging Face hub, from its cache on this machine or downloaded."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from wim.errors import UserError
 logger = logging.getLogger(__name__)
 
 # Read when this module is imported, which a script does before wim.job.job takes the hub
-# away from the libraries: what stands here is the user's own word.
+# away from the libraries: this is the user's own setting.
 USER_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
 
 DOWNLOAD = """
@@ -31,7 +31,7 @@ except OSError as error:
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Files of a repository at a revision: those that match a pattern of `keep` and none of `leave`."""
+    """Files of a repository at a revision that match a pattern of `keep` and none of `leave`."""
 
     kind: Literal["model", "dataset"]
     repo: str
@@ -41,7 +41,7 @@ class HubFiles:
 
     @property
     def request(self) -> dict[str, object]:
-        """What snapshot_download is asked for."""
+        """The arguments of snapshot_download."""
         return {
             "repo_id": self.repo,
             "repo_type": self.kind,
@@ -58,7 +58,7 @@ class HubFiles:
 
 
 def user_is_offline() -> bool:
-    """Whether the user has said that the hub shall not be asked."""
+    """Whether the user has set that the hub must not be queried."""
     return USER_OFFLINE.upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -67,9 +67,14 @@ def hub_snapshot(
 ) -> tuple[Path, Sequence[str]]:
     """The snapshot's folder, named by its commit, and the names that `check` finds in it.
 
-    `source` is what errors begin with. `check` raises UserError for a folder in which something is
-    missing, as an interrupted download leaves it. Raises UserError for what can be had neither from
-    the cache nor from the hub.
+    Args:
+        wanted: The files.
+        source: What errors begin with.
+        check: Returns the names of a snapshot's files; raises UserError if something is missing,
+            as after an interrupted download.
+
+    Raises:
+        UserError: Neither the cache nor the hub has the files.
     """
     try:
         return _cached(wanted, source, check)
@@ -77,7 +82,7 @@ def hub_snapshot(
         cache_says = error
     if user_is_offline():
         raise UserError(
-            f"{cache_says}\nHF_HUB_OFFLINE is set, so the hub was not asked. Unset it, or run "
+            f"{cache_says}\nHF_HUB_OFFLINE is set, so the hub was not queried. Unset it, or run "
             f"`{wanted.command}` where there is network and point HF_HOME to that cache."
         )
     logger.info("%s: downloading from the hub", source)
@@ -98,7 +103,7 @@ def hub_snapshot(
 def _cached(
     wanted: HubFiles, source: str, check: Callable[[Path], Sequence[str]]
 ) -> tuple[Path, Sequence[str]]:
-    """The snapshot in the hub's cache. Raises UserError where it is missing or has gaps."""
+    """The snapshot in the hub's cache. Raises UserError if it is missing or incomplete."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, IncompleteSnapshotError
     from huggingface_hub.errors import LocalEntryNotFoundError as NotCached

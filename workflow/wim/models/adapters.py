@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021, arXiv 2106.09685) merged into the models they belong to."""
+"""Merge low-rank adapters (LoRA, Hu et al. 2021, arXiv 2106.09685) into their base models."""
 
 import logging
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def fetch_adapter(source: str) -> Path:
-    """The folder of an adapter. Raises UserError where it cannot be had or a file is missing."""
+    """The folder of an adapter. Raises UserError if it cannot be fetched or lacks a file."""
     parts = SOURCE.fullmatch(source)
     if parts is None or parts["package"]:
         raise UserError(f"{source}: write hf:<repo>@<revision> or path:<folder> for an adapter.")
@@ -33,9 +33,10 @@ def adapter_sha256(folder: Path) -> str:
 
 
 def merge_adapter(model: Path, adapter: Path, source: str) -> None:
-    """Merge an adapter into a model's folder, whose weights are written anew in their precision.
+    """Merge an adapter into a model's folder, whose weights are rewritten in their precision.
 
-    Raises UserError for an adapter that was made for another model.
+    Raises:
+        UserError: The adapter was made for another model.
     """
     from peft import PeftModel
     from safetensors import safe_open
@@ -60,7 +61,7 @@ def merge_adapter(model: Path, adapter: Path, source: str) -> None:
 
 
 def _check_all_used(adapted: Any, weights: set[str]) -> None:
-    """Raises ValueError for weights without a layer or a layer without weights: peft passes both over."""
+    """Raise ValueError for weights without a layer or a layer without weights: peft skips both."""
     from peft import get_peft_model_state_dict
 
     layers = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))

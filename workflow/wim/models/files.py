@@ -1,4 +1,4 @@
-"""Which files of a model folder are the model: those that from_pretrained opens, no others."""
+"""Which files of a model's folder make the model: those that from_pretrained opens."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,16 @@ def loadable_files(folder: Path, source: str) -> list[str]:
     """Names of the folder's files that load the model, relative to it, POSIX, sorted.
 
     These are configuration, tokenizer, safetensors weights and licence, and the folders that
-    modules.json of sentence-transformers names. Left out are pickles and Python code, which
-    would run on loading, and what other frameworks read.
+    modules.json of sentence-transformers names. Pickles and Python code, which would run on
+    loading, and other frameworks' files are left out.
 
-    Raises UserError, naming `source`, for a folder without configuration or without safetensors
-    weights, for a missing or broken shard, and where pickles are the only weights.
+    Args:
+        folder: The model's folder.
+        source: Where it comes from, for errors.
+
+    Raises:
+        UserError: There is no configuration or there are no safetensors weights, a shard is missing
+            or broken, or the only weights are pickles.
     """
     if not (folder / "config.json").is_file():
         raise UserError(
@@ -88,7 +93,7 @@ def _weights(folder: Path, source: str) -> list[str]:
 
 
 def _check_safetensors(path: Path, source: str) -> None:
-    """Open the header, which tells a cut file and a git-lfs pointer from weights."""
+    """Open the header, which shows whether a file is cut off or a git-lfs pointer."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -129,7 +134,7 @@ def _found(folder: Path) -> str:
 
 
 def _advice(folder: Path) -> str:
-    """What to do about a folder that is no model, by what lies in it."""
+    """What to do about a folder that is no model, by what is in it."""
     names = {path.name for path in folder.iterdir()}
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
     if ggufs:

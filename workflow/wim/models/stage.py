@@ -22,13 +22,14 @@ ENDPOINT_FILE = "endpoint.json"
 def stage_model(settings: ModelSource, folder: Path) -> None:
     """Put the model that the settings name into `folder`, with its manifest.json.
 
-    The folder appears whole or not at all, in the place of one that is there already, and the
-    same source always gives the same bytes. A GGUF file is dequantised to float32 safetensors. An
-    adapter is merged into the weights.
-    Of an endpoint nothing is fetched: the folder says by which name, revision and fields it is asked.
+    The folder appears whole or not at all and replaces one that is there already; the same source
+    always gives the same bytes. A GGUF file is dequantised to float32 safetensors, and an adapter
+    is merged into the weights. Nothing is fetched of an endpoint: the folder records the name, the
+    revision and the fields by which it is queried.
 
-    Raises UserError for a source that cannot be had, that has another digest than the settings
-    ask for, or that has no safetensors or GGUF weights.
+    Raises:
+        UserError: The source cannot be fetched, has another digest than the settings expect, or has
+            no safetensors or GGUF weights.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Downloads are beside the folder and so on its file system, where moving them is one step.
@@ -52,7 +53,7 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
 def _check_sha256(settings: ModelSource, found: str) -> None:
     if settings.sha256 is not None and settings.sha256 != found:
         raise UserError(
-            f"{settings.source}: the source is not the one that was asked for.\n"
+            f"{settings.source}: the source is not the one that is configured.\n"
             f"expected sha256: {settings.sha256}\n"
             f"found sha256:    {found}\n"
             "If what was found is what you want, write the found value as this model's sha256; "
@@ -74,7 +75,7 @@ def _fill(staged: Path, fetched: Fetched, scratch: Path, settings: ModelSource) 
 
 
 def _described(settings: ModelSource, scratch: Path) -> Fetched:
-    """A folder with what an endpoint is: its address is not, which may change as a server moves."""
+    """A folder with an endpoint's identity, without its address, which may change."""
     parts = ENDPOINT.fullmatch(settings.source)
     assert parts is not None
     folder = scratch / "endpoint"

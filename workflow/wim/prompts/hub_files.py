@@ -1,4 +1,4 @@
-"""Prompt files of a data set on the Hugging Face hub, packed into one file for reading."""
+"""Fetch prompt files of a data set on the Hugging Face hub, and pack them into one file."""
 
 import logging
 import tarfile
@@ -19,7 +19,10 @@ def stage_prompts(source: str, output: Path) -> None:
     """Write the files that `hf:<data set>@<revision>/<files>` names to a .tar, by name.
 
     `files` is a path in the data set, or a pattern of paths (*, ?). The same files give the same
-    bytes: no time or owner is in them. Raises UserError for what cannot be had.
+    bytes, without times or owners.
+
+    Raises:
+        UserError: The files cannot be fetched.
     """
     parts = HUB_PROMPTS.fullmatch(source)
     if parts is None:
@@ -38,7 +41,7 @@ def stage_prompts(source: str, output: Path) -> None:
 
 
 def _matching(snapshot: Path, pattern: str, source: str) -> Sequence[str]:
-    """The names in a snapshot that a pattern means. Raises UserError if there is none."""
+    """The names in a snapshot that match a pattern. Raises UserError if there is none."""
     names = [name for name in file_names(snapshot) if fnmatch(name, pattern)]
     if not names:
         raise UserError(f"{source}: not in the hub's cache on this machine.")

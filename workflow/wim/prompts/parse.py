@@ -74,7 +74,7 @@ def prompt_of(row: SourceRow, settings: "PromptSettings") -> Prompt:
 
 
 def _joined(row: SourceRow, column: str) -> set[str]:
-    """The further columns whose text is part of the prompt: Alpaca's `input` of an `instruction`."""
+    """Further columns whose text is part of the prompt: Alpaca's `input` of an `instruction`."""
     text = row.values.get("input")
     return {"input"} if column == "instruction" and isinstance(text, str) and text else set()
 

@@ -72,7 +72,7 @@ def _archive_rows(archive: Path, source: str) -> Iterator[SourceRow]:
 
 
 def _members(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The readable files of an unpacked folder, and the others, both in the order of their names."""
+    """The readable files of an unpacked folder, and the others, both in order of their names."""
     if _is_saved(folder):
         return [folder], []
     members, others = [], []

@@ -14,7 +14,7 @@ def shard_of(prompt_id: str, shards: int) -> int:
 
 
 def slice_of(prompt_id: str, slices: int) -> int:
-    """The slice of a prompt, 1 to slices: the round that trains on it, where rounds share prompts."""
+    """The slice of a prompt, 1 to slices: the round that trains on it if rounds divide prompts."""
     return 1 + seed_of(0, "slice", prompt_id) % slices
 
 

@@ -1,1 +1,1 @@
-"""What each stage can be told: one small file per stage, so that a stage's digest covers its own."""
+"""The settings: one small module per stage, so that a stage's code digest covers its own only."""

@@ -1,4 +1,4 @@
-"""Settings of an arm: a reward, and what differs from the common pairs and training."""
+"""Settings of an arm: a reward, and what it overrides of the common pairs and training."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,37 +9,37 @@ from wim.settings.section import Name, Section
 
 
 class Arm(Section):
-    """A line of experiment: what labels, how pairs are made of it, and how they train the model."""
+    """An experiment: what labels the candidates, how they are paired, and how the model trains."""
 
     reward: Name | None = None
     """The reward that labels the pairs, by its name under `rewards`. Unit: name."""
 
     comparison: Name | None = None
-    """What labels them in a reward's place: a judge of pairs, by the name under `comparisons`.
+    """In place of a reward, the comparison that labels the pairs, by its name under `comparisons`.
     Unit: name."""
 
     method: Literal["dpo", "online_dpo"] = "dpo"
-    """dpo: from pairs of the dialogues table; online_dpo: from pairs that are drawn from the model and
-    judged while it trains; docs/guide/training.md. Unit: none."""
+    """dpo: trains on pairs of the dialogues table; online_dpo: on pairs that are sampled from the
+    model and judged while it trains; docs/guide/training.md. Unit: none."""
 
     pairs: dict[str, Any] = {}
-    """Keys of `pairs` that this arm sets otherwise. Unit: none."""
+    """Keys of `pairs` that this arm overrides. Unit: none."""
 
     training: dict[str, Any] = {}
-    """Keys of `training` that this arm sets otherwise. Unit: none."""
+    """Keys of `training` that this arm overrides. Unit: none."""
 
     start: Name | None = None
-    """The model that training starts from and is held near to, by its name under `models` or `sft`;
-    null takes the actor, who answers the prompts in any case. Unit: name."""
+    """The model that training starts from and is regularised towards, by its name under `models` or
+    `sft`; null takes the actor, which answers the prompts in any case. Unit: name."""
 
     rounds: dict[str, Any] = {}
-    """Keys of `rounds` that this arm sets otherwise, or their count alone. Unit: none."""
+    """Keys of `rounds` that this arm overrides, or their count alone. Unit: none."""
 
     by_round: dict[int, RoundOverlay] = {}
-    """What single rounds of this arm set otherwise, by their number from 1. Unit: none."""
+    """What single rounds of this arm override, by their number from 1. Unit: none."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    """Seed of this arm's training; null is the run's. Unit: none."""
+    """Seed of this arm's training; null takes the run's. Unit: none."""
 
     @property
     def labelled_by(self) -> str:

@@ -1,4 +1,4 @@
-"""Settings of a comparison: whose candidates a judge of pairs sets against each other."""
+"""Settings of a comparison: whose candidates a pairwise judge compares."""
 
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,11 @@ class ComparisonSettings(Section):
     """The judge, by its name under `judges`; its method is pairwise. Unit: name."""
 
     between: list[Name] = Field(default=["base"], min_length=1, max_length=2)
-    """The policies whose candidates meet: base (the actor) or names under `policies`. Of one, its
-    candidates meet each other. Unit: names."""
+    """The policies whose candidates are compared: base (the actor) or names under `policies`. With
+    one policy, its candidates are compared with each other. Unit: names."""
 
     per_context: int | None = Field(default=1, ge=1)
-    """At most so many pairs of each context, drawn by seed; null compares all. Unit: pairs."""
+    """Maximum number of pairs per context, sampled by seed; null compares all. Unit: pairs."""
 
     @model_validator(mode="after")
     def _between_two(self) -> "ComparisonSettings":

@@ -32,32 +32,33 @@ class Config(Section):
     """Seed of sampling, of random tie-breaking and of training. Unit: none."""
 
     store: Annotated[str, Field(min_length=1)] = "store"
-    """Folder of rows computed once and for all; runs and users may share one. Unit: path."""
+    """Folder of finished rows, which are never computed again; runs and users may share one.
+    Unit: path."""
 
     local_scratch: Annotated[str, Field(min_length=1)] | None = None
-    """Folder on a node's own disk, such as $SLURM_TMPDIR, where a job copies a model before opening
-    it; ~ and environment variables are the job's. None opens it where it lies. Unit: path."""
+    """Folder on a node's own disk, such as $SLURM_TMPDIR, to which a job copies a model before it
+    opens it; ~ and environment variables are the job's. null opens it where it is. Unit: path."""
 
     tracking: list[Literal["comet", "wandb"]] = []
-    """Trackers that the metrics of training are written for, offline, besides JSON lines and
+    """Trackers for which the metrics of training are written, offline, besides JSON lines and
     TensorBoard; `pip install 'wim[comet]'` or `'wim[wandb]'` brings them. Unit: names."""
 
     parallel: Parallel = "ddp"
-    """How several GPUs of one job train: ddp, each holds the whole model; fsdp, each holds a share of
-    its weights, gradients and optimizer states. Unit: none."""
+    """How several GPUs of one job train. ddp: each holds the whole model; fsdp: each holds a share
+    of its weights, gradients and optimizer states. Unit: none."""
 
     models: dict[Name, ModelSource] = DEMO_MODELS
     """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""
 
     prompts: PromptSettings = PromptSettings()
-    """The prompts that the run begins with. Unit: none."""
+    """The prompts that the run starts from. Unit: none."""
 
     dialogues: DialogueSettings = DialogueSettings()
-    """The candidates that the judges will see. Unit: none."""
+    """The candidates that the judges rate. Unit: none."""
 
     policies: dict[Name, PolicySettings] = {}
-    """Further speakers by a name of your choice: teachers, whose answers to the same prompts are
-    results/dialogues/<name>/. Unit: none."""
+    """Further models that answer the same prompts, such as teachers, by a name of your choice;
+    their answers are in results/dialogues/<name>/. Unit: none."""
 
     judges: dict[Name, JudgeSettings] = {"smollm2": JudgeSettings(model="smollm2")}
     """The judges, by a name of your choice. Unit: none."""
@@ -76,31 +77,31 @@ class Config(Section):
     """What judges of pairs compare, by a name of your choice. Unit: none."""
 
     pairs: PairSettings = PairSettings()
-    """Which candidates are set against each other, in arms that do not say otherwise. Unit: none."""
+    """Which candidates are paired, unless an arm overrides it. Unit: none."""
 
     training: TrainingSettings = TrainingSettings()
-    """The DPO run of every arm that does not say otherwise. Unit: none."""
+    """The DPO run, unless an arm overrides it. Unit: none."""
 
     rounds: RoundSettings = RoundSettings()
-    """How often an arm goes from dialogues to a checkpoint, if it does not say otherwise. Unit: none."""
+    """How many rounds, from dialogues to a checkpoint, unless an arm overrides it. Unit: none."""
 
     sft: dict[Name, SftSettings] = {}
-    """Supervised fine-tunings by a name of your choice, under which each is a model: arms may start
-    from it, the actor and policies may be it; docs/guide/training.md. Unit: none."""
+    """Supervised fine-tunings by a name of your choice, which is also the model's name: arms may
+    start from it, the actor and policies may be it; docs/guide/training.md. Unit: none."""
 
     reward_models: dict[Name, RewardModelSettings] = {}
-    """Reward models by a name of your choice, under which judges of the method reward_model know
+    """Reward models by a name of your choice, by which judges of the method reward_model refer to
     them. Unit: none."""
 
     gate: GateSettings = GateSettings()
-    """What measures the rewards before they label anything. Unit: none."""
+    """Measures the rewards on labelled pairs before anything is trained on them. Unit: none."""
 
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""
 
     grid: dict[Name, dict[str, Any]] = {}
     """Further arms, by the name of each grid: keys of an arm, nested ones with dots, each with a
-    value or a list of values, of which every combination becomes an arm; docs/guide/rounds.md.
+    value or a list of values. Every combination becomes an arm; docs/guide/rounds.md.
     Unit: none."""
 
     @field_validator("models", mode="before")
@@ -109,13 +110,13 @@ class Config(Section):
         return {**DEMO_MODELS, **models} if isinstance(models, Mapping) else models
 
     def policy_dialogues(self, policy: str) -> DialogueSettings:
-        """The dialogues of whoever speaks: the actor, its checkpoints, or a named policy."""
+        """The dialogue settings of the actor and its checkpoints, or of a named policy."""
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")
 
     def judges_conversations(self, policy: str) -> bool:
-        """Whether a policy's candidates are judged by the whole conversations that came of them."""
+        """Whether a policy's candidates are judged by the whole conversations that follow them."""
         whole = self.policy_dialogues(policy).judged == "conversations"
         # The gate's pairs are single responses.
         return whole and policy not in ("labelled", RETEST)
@@ -125,11 +126,11 @@ class Config(Section):
         return self.arms[arm].start or self.dialogues.actor
 
     def source_of(self, model: str) -> ModelSource:
-        """How a model is run or asked: a fine-tuned one or a reward model as what it was."""
+        """How a model is run or queried; a trained model is run as the one it was trained from."""
         return self.models[self.origin_of(model)]
 
     def origin_of(self, model: str) -> str:
-        """The model under `models` that a trained one comes from; any other is itself."""
+        """The model under `models` that a trained one was trained from; any other is itself."""
         trained = self.sft.get(model) or self.reward_models.get(model)
         return model if trained is None else self.origin_of(trained.model or self.dialogues.actor)
 
@@ -166,7 +167,7 @@ class Config(Section):
         return made | {f"judge {judge}": self.judges[judge] for judge in judges}
 
     def arm_rounds(self, arm: str) -> RoundSettings:
-        """The rounds of an arm: the common ones, with the arm's own over them."""
+        """The rounds of an arm: the common ones, overridden by the arm's own."""
         return overlaid(self.rounds, self.arms[arm].rounds, f"arms.{arm}.rounds")
 
     def arm_pairs(self, arm: str, number: int = 1) -> PairSettings:
@@ -182,21 +183,25 @@ class Config(Section):
         return overlaid(of_arm, own, f"arms.{arm}.by_round.{number}.training")
 
     def round_of(self, policy: str) -> tuple[str, int] | None:
-        """The arm and round in which a policy's dialogues are learnt from.
+        """The arm and round that trains on a policy's dialogues.
 
-        None of those of all arms' first rounds, and of policies of other models.
+        None for `base`, which every arm's first round shares, and for named policies.
         """
         arm, _, number = policy.rpartition("-round")
         return (arm, int(number) + 1) if arm in self.arms and number.isdigit() else None
 
     def judge_model(self, judge: str, policy: str) -> ModelSource:
-        """How the model of a judge of a policy's dialogues is run or asked: its own, or that which a
-        checkpoint comes from that judges itself."""
-        turn = self.round_of(policy)
-        own = turn and self.judges_itself(policy)
-        return self.source_of(self.start_of(turn[0]) if turn and own else self.judges[judge].model)
+        """How the model that judges a policy's dialogues is run or queried.
+
+        It is the judge's own model, or, for a checkpoint that judges itself, the model that the
+        checkpoint was trained from.
+        """
+        learner = self.round_of(policy)
+        if learner and self.judges_itself(policy):
+            return self.source_of(self.start_of(learner[0]))
+        return self.source_of(self.judges[judge].model)
 
     def judges_itself(self, policy: str) -> bool:
-        """Whether a checkpoint is the model of the judge of its own dialogues."""
-        turn = self.round_of(policy)
-        return turn is not None and self.arm_rounds(turn[0]).judge == "self"
+        """Whether a checkpoint judges its own dialogues."""
+        learner = self.round_of(policy)
+        return learner is not None and self.arm_rounds(learner[0]).judge == "self"

@@ -7,16 +7,16 @@ from pydantic import Field, model_validator
 from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
 
-# What only a dialogue of two speakers has a use for.
+# What only a dialogue of two speakers uses.
 IN_DIALOGUE = {"partner", "partner_sampling", "exchanges", "learn", "judged", "templates"}
 
 
 class DialogueSettings(Section):
-    """The candidates that the judges will see."""
+    """The candidates that the judges rate."""
 
     mode: Literal["completions", "expert_chat"] = "completions"
     """completions: the actor answers each prompt, so that each dialogue has one turn; expert_chat:
-    actor and partner talk about each prompt as a topic, in turn. Unit: none."""
+    actor and partner take turns to talk about each prompt as a topic. Unit: none."""
 
     actor: Name = "smollm2"
     """The model that answers in the first round, by its name under `models`. Unit: name."""
@@ -26,35 +26,36 @@ class DialogueSettings(Section):
     Unit: name."""
 
     exchanges: int = Field(default=2, ge=1, le=64)
-    """expert_chat: turns of each of the two. Unit: turns."""
+    """expert_chat: turns of each speaker. Unit: turns."""
 
     learn: Literal["actor", "both"] = "actor"
     """expert_chat: whose turns are sampled several times, judged and learnt from. Unit: none."""
 
     judged: Literal["turns", "conversations"] = "turns"
-    """expert_chat: what judges rate. turns: each turn of a learning speaker, whose samples share the
-    conversation so far; conversations: several conversations on a topic that part at the actor's first
-    turn, which is rated, and learnt from, by the whole conversation that came of it. Unit: none."""
+    """expert_chat: what judges rate. turns: each turn of a learning speaker, whose samples share
+    the conversation so far; conversations: several conversations on a topic, which differ from the
+    actor's first turn on; that turn is rated, and learnt from, by the whole conversation that
+    follows it. Unit: none."""
 
     templates: str = "config/templates/expert_chat"
     """expert_chat: folder with actor.jinja and partner.jinja, the speakers' system messages, and
     opening.jinja, which asks for the first turn. Unit: path, from the working directory."""
 
     candidates: int = Field(default=2, ge=1, le=64)
-    """Completions drawn for each prompt, in expert_chat for each turn of a learning speaker. Unit:
-    completions."""
+    """Completions sampled for each prompt; in expert_chat, for each turn of a learning speaker.
+    Unit: completions."""
 
     system: str | None = None
-    """System message put before each prompt; none leaves the prompt as it is. Unit: text."""
+    """System message put before each prompt; null leaves the prompt as it is. Unit: text."""
 
     sampling: Sampling = Sampling()
-    """How completions are drawn."""
+    """How completions are sampled."""
 
     partner_sampling: Sampling | None = None
-    """expert_chat: how the partner's turns are drawn; null draws them as the actor's."""
+    """expert_chat: how the partner's turns are sampled; null samples them like the actor's."""
 
     def sampling_of(self, speaker: str) -> Sampling:
-        """How the turns of `actor` or `partner` are drawn."""
+        """How the turns of `actor` or `partner` are sampled."""
         return (self.partner_sampling if speaker == "partner" else None) or self.sampling
 
     @property
@@ -79,7 +80,7 @@ class DialogueSettings(Section):
         return self.exchanges * (self.candidates + (self.candidates if self.learn == "both" else 1))
 
     def identity(self) -> dict[str, Any]:
-        """The settings that the mode uses, but for the models and templates, which are files."""
+        """The settings that the mode uses, without the models and templates, which are files."""
         unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
         if self.partner_sampling is None:
             unused = {*unused, "partner_sampling"}
@@ -92,7 +93,7 @@ class DialogueSettings(Section):
         for name in sorted(IN_DIALOGUE if self.mode == "completions" else {"system"}):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(
-                    f"the mode {self.mode} has no use for {name}; leave the line out, or write "
+                    f"the mode {self.mode} ignores {name}; leave the line out, or write "
                     "mode: " + ("expert_chat" if self.mode == "completions" else "completions")
                 )
         if self.judged == "conversations" and self.learn == "both":

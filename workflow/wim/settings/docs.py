@@ -1,4 +1,4 @@
-"""The written reference of the configuration, generated from the settings' own descriptions.
+"""Generate the reference of the configuration from the settings' own descriptions.
 
 python -m wim.settings.docs            write the files named in FILES, below config/ and docs/
 python -m wim.settings.docs --check    exit with 1 if one of them differs
@@ -31,7 +31,7 @@ COMMAND = "python -m wim.settings.docs"
 
 @dataclass(frozen=True)
 class Place:
-    """A section at its place in the configuration, and the values it has there by default."""
+    """A section at its place in the configuration, and its default values there."""
 
     path: str
     text: str
@@ -45,7 +45,7 @@ class Place:
 
 
 def description(field: FieldInfo) -> tuple[str, str | None]:
-    """A key's description on one line, or else its section's, and its unit, None for none."""
+    """A key's description on one line, or else its section's, and its unit if it has one."""
     text, unit = split_unit(
         field.description or getattr(section_of(field.annotation), "__doc__", None) or ""
     )
@@ -53,7 +53,7 @@ def description(field: FieldInfo) -> tuple[str, str | None]:
 
 
 def split_unit(text: str) -> tuple[str, str | None]:
-    """A docstring's text and what it ends in after `Unit: `."""
+    """A docstring's text without its unit, and the unit that follows `Unit: `."""
     text, _, unit = " ".join(text.split()).partition("Unit: ")
     return text.strip(), unit.rstrip(".") or None
 
@@ -111,7 +111,7 @@ def repository_root() -> Path:
 
 
 def drifted(root: Path) -> list[str]:
-    """The generated files below `root` that differ from what would be written."""
+    """The generated files below `root` that are not up to date."""
     return [
         name
         for name, text in FILES.items()
@@ -125,10 +125,10 @@ def _scalar(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _yaml_key(name: str, field: FieldInfo, value: Any, depth: int, told: bool) -> list[str]:
-    """The lines of a key: its description, if told, then its value."""
+def _yaml_key(name: str, field: FieldInfo, value: Any, depth: int, described: bool) -> list[str]:
+    """The lines of a key: its description, if `described`, then its value."""
     indent, lines = "  " * depth, []
-    if told:
+    if described:
         text, unit = description(field)
         comment = f"{text} Unit: {unit}." if unit else text
         filled = textwrap.fill(comment, 98 - len(indent), break_on_hyphens=False)
@@ -137,18 +137,18 @@ def _yaml_key(name: str, field: FieldInfo, value: Any, depth: int, told: bool) -
         return [*lines, f"{indent}{name}: {_scalar(value)}"]
     lines.append(f"{indent}{name}:")
     if isinstance(value, Section):
-        return lines + _yaml_keys(value, depth + 1, told)
+        return lines + _yaml_keys(value, depth + 1, described)
     for number, (entry, section) in enumerate(value.items()):
         lines.append(f"{indent}  {_scalar(entry)}:")
-        lines += _yaml_keys(section, depth + 2, told and number == 0)
+        lines += _yaml_keys(section, depth + 2, described and number == 0)
     return lines
 
 
-def _yaml_keys(section: Section, depth: int, told: bool) -> list[str]:
+def _yaml_keys(section: Section, depth: int, described: bool) -> list[str]:
     return [
         line
         for name, field in type(section).model_fields.items()
-        for line in _yaml_key(name, field, getattr(section, name), depth, told)
+        for line in _yaml_key(name, field, getattr(section, name), depth, described)
     ]
 
 
@@ -158,16 +158,16 @@ def _with_units(node: Any) -> Any:
         return [_with_units(each) for each in node]
     if not isinstance(node, dict):
         return node
-    told = {key: _with_units(value) for key, value in node.items()}
-    if isinstance(told.get("title"), str):
-        del told["title"]
+    schema = {key: _with_units(value) for key, value in node.items()}
+    if isinstance(schema.get("title"), str):
+        del schema["title"]
     if isinstance(node.get("description"), str):
-        told["description"], unit = split_unit(node["description"])
+        schema["description"], unit = split_unit(node["description"])
         if unit and unit != "none":
-            told["x-unit"] = unit
-    if "patternProperties" in told:
-        told["additionalProperties"] = False
-    return told
+            schema["x-unit"] = unit
+    if "patternProperties" in schema:
+        schema["additionalProperties"] = False
+    return schema
 
 
 def _places(place: Place) -> Iterator[Place]:
@@ -206,7 +206,7 @@ def _row(place: Place, name: str, field: FieldInfo) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the files, or tell which differ."""
+    """Write the files, or print which are not up to date."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on drift")
     check = parser.parse_args(arguments).check

@@ -10,7 +10,7 @@ RETEST = "retest"
 
 
 def seed_of_policy(policy: str, seed: int) -> int:
-    """The seed by which a policy's responses are judged; judging again draws otherwise."""
+    """The seed by which a policy's responses are judged; a second judgement has another."""
     return seed_of(seed, RETEST) if policy == RETEST else seed
 
 
@@ -22,12 +22,12 @@ class GateSettings(Section):
     null leaves the gate out. Unit: path, from the working directory."""
 
     bar: float | None = Field(default=None, ge=0, le=1)
-    """An arm trains only if the interval of its reward's accuracy lies above this; 0.5 is chance.
-    null measures and stops nothing. Unit: share of pairs."""
+    """An arm trains only if the interval of its reward's accuracy is above this; 0.5 is chance.
+    null only measures. Unit: share of pairs."""
 
     retest: float = Field(default=0.0, ge=0, le=1)
-    """Share of the pairs that judges rate a second time, by another seed: how far a reward repeats
-    itself. What is not sampled is not asked again. Unit: share of pairs."""
+    """Share of the pairs that judges rate a second time, with another seed, to measure how far a
+    reward repeats itself. Judges that do not sample are not queried again. Unit: share of pairs."""
 
     @model_validator(mode="after")
     def _bar_needs_pairs(self) -> "GateSettings":

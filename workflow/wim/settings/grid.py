@@ -1,4 +1,4 @@
-"""Grids: arms that differ in a few settings, written out from lists of values."""
+"""Grids: arms that differ in a few settings, made from lists of values."""
 
 import difflib
 import itertools
@@ -22,7 +22,7 @@ OVERLAID: Mapping[str, type[Section]] = {
     "training": TrainingSettings,
     "rounds": RoundSettings,
 }
-# Settings whose values tell themselves what they are, and others' short names.
+# Settings whose values need no name before them, and short names of others.
 BARE = ("reward", "training.loss")
 SHORT = {"learning_rate": "lr"}
 
@@ -40,8 +40,10 @@ def points(name: str, grid: Mapping[str, Any]) -> list[Point]:
     """The arms of a grid: every combination of its lists' values, in the order written.
 
     A list is an axis; any other value is the same in all arms. An arm's name is the grid's and
-    the value of each axis that has several. Raises UserError for a key that no arm has, a list
-    without values, and values that cannot be told apart in a name.
+    the value of each axis that has several.
+
+    Raises:
+        UserError: A key is not one of an arm, a list is empty, or two arms would have one name.
     """
     for key, value in grid.items():
         _check_key(f"grid.{name}", str(key))
@@ -72,10 +74,17 @@ def axes_of_arms(grids: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
 
 
 def with_arms_of_grids(values: Mapping[str, Any], rewards: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A configuration's mapping with the arms of its grids written out beside its own.
+    """A configuration's mapping with the arms of its grids added to its own.
 
-    rewards: the default ones. With `zeta` as a key of a grid, the rewards with that zeta are
-    written out too, as `<reward>-zeta<value>`. Raises UserError where a name is taken.
+    With `zeta` as a key of a grid, the rewards with that zeta are added too, as
+    `<reward>-zeta<value>`.
+
+    Args:
+        values: The configuration as it was written.
+        rewards: The default rewards.
+
+    Raises:
+        UserError: A name is taken.
     """
     grids = _grids(values)
     if not grids or not all(
@@ -102,7 +111,7 @@ def with_arms_of_grids(values: Mapping[str, Any], rewards: Mapping[str, Any]) ->
 
 
 def in_terms_of_grids(problems: str, values: Mapping[str, Any]) -> str:
-    """Problems with arms of a grid, told of the grid, each once."""
+    """Error lines in which the arms of a grid are replaced by the grid, each line once."""
     owners = {
         f"arms.{point.name}.": f"grid.{name}."
         for name, grid in _grids(values).items()
@@ -116,13 +125,13 @@ def in_terms_of_grids(problems: str, values: Mapping[str, Any]) -> str:
 
 
 def _grids(values: Any) -> Mapping[str, Any]:
-    """The grids of a configuration; none where it is none, which is told elsewhere."""
+    """The grids of a configuration; none if it is not a mapping, which is reported elsewhere."""
     grids = values.get("grid") if isinstance(values, Mapping) else None
     return grids if isinstance(grids, Mapping) else {}
 
 
 def _add_reward(grid: str, settings: dict[str, Any], known: dict[str, Any]) -> str:
-    """The name of the reward with the zeta of an arm, added to those that are known."""
+    """Add the reward with the zeta of an arm to the known ones, and return its name."""
     zeta, base = settings.pop("zeta"), settings.get("reward")
     if base not in known:
         raise UserError(
@@ -158,7 +167,7 @@ def _part(key: str, value: Any) -> str:
 
 
 def _written(value: Any) -> tuple[str, bool]:
-    """A value in characters that a file's name may have, and whether it is a number."""
+    """A value in characters that are allowed in file names, and whether it is a number."""
     if isinstance(value, bool) or value is None:
         return str(value).lower(), False
     if isinstance(value, Mapping):

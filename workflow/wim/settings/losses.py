@@ -1,4 +1,4 @@
-"""The losses of preference training by name: whose each is, and which options it takes.
+"""The losses of preference training by name: who computes each, and which options it takes.
 
 The formulas of our own are in wim.training.dpo.losses, TRL's in its DPOTrainer.
 """
@@ -41,16 +41,18 @@ Divergence = Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_diverge
 Option = Literal["tau", "label_smoothing", "f_divergence", "ld_alpha", "wpo_weighting"]
 
 TAU = 0.05
-"""The temperature of DiscoPOP's losses unless told otherwise: the beta that they were found at."""
+"""The default temperature of DiscoPOP's losses: the beta that they were discovered at."""
 
 
 @dataclass(frozen=True)
 class LossKind:
     """What the settings must know of a loss.
 
-    own: computed by wim.training.dpo.losses; others by TRL. takes: the options that act on it.
-    smoothing: the label smoothing of its paper, for a loss that is not defined without one.
-    over_batch: its value for a pair depends on the pairs that share a forward pass with it.
+    Attributes:
+        takes: The options that affect it.
+        own: Whether wim.training.dpo.losses computes it; otherwise TRL does.
+        smoothing: The label smoothing of its paper, for a loss that is not defined without one.
+        over_batch: Whether its value for a pair depends on the other pairs of the forward pass.
     """
 
     takes: frozenset[Option]
@@ -114,7 +116,7 @@ def checked_loss(value: Any) -> str | dict[str, float]:
         )
     for name in mixture:
         _check_name(name)
-    # In one order, so that reordering them in YAML is no change.
+    # Sorted, so that reordering them in YAML changes nothing.
     return {name: _weight(name, mixture[name]) for name in sorted(mixture)}
 
 
@@ -142,7 +144,11 @@ def _weight(name: str, weight: object) -> float:
 def check_option(option: Option, value: object, unset: object, losses: Iterable[str]) -> None:
     """Raise ValueError, with what to write, if an option does not fit the losses.
 
-    unset: the value with which the option does nothing; written in YAML in the message.
+    Args:
+        option: The option's name.
+        value: Its value.
+        unset: The value with which it has no effect; shown as YAML in the message.
+        losses: The losses that are trained with.
     """
     losses = list(losses)
     taking = [name for name in losses if option in LOSSES[name].takes]

@@ -1,4 +1,4 @@
-"""Settings of a model: where it comes from, in which precision it runs, or how it is asked."""
+"""Settings of a model: where it comes from, in which precision it runs, or how it is queried."""
 
 import re
 from typing import Any, Literal
@@ -17,39 +17,41 @@ ENDPOINT = re.compile(r"endpoint:(?P<name>\S+)@(?P<revision>[\w.:+-]+)")
 
 
 class ApiSettings(Section):
-    """How a model behind an OpenAI-compatible API is asked."""
+    """How a model behind an OpenAI-compatible API is queried."""
 
     url: str | None = None
-    """Base address of an endpoint's API, as in https://api.openai.com/v1. It is where the model is
-    found and no part of what it is. A served model has none. Unit: URL."""
+    """Base address of an endpoint's API, such as https://api.openai.com/v1. Another address reruns
+    nothing: it is no part of the model's identity. A served model has none. Unit: URL."""
 
     key_env: str | None = None
-    """Name of the environment variable that holds the endpoint's key; none sends no key. The key
+    """Name of the environment variable that holds the endpoint's key; null sends no key. The key
     itself is written nowhere. Unit: name."""
 
     requests_in_flight: int = Field(default=16, ge=1, le=1024)
-    """At most so many requests wait for their answers at once, in each job. Unit: requests."""
+    """Maximum number of requests in flight at once, in each job. Unit: requests."""
 
     tokens_per_minute: int | None = Field(default=None, ge=1)
-    """At most so many tokens of prompts and answers in any minute, in each job; none sets no
-    bound. Unit: tokens."""
+    """Maximum number of tokens of prompts and answers in any minute, in each job; null sets no
+    limit. Unit: tokens."""
 
     timeout: float = Field(default=120.0, gt=0)
-    """A request that hears nothing for so long is tried again. Unit: seconds."""
+    """Time without an answer after which a request is sent again. Unit: seconds."""
 
     attempts: int = Field(default=6, ge=1, le=100)
-    """A request is sent at most so many times; then its row has no answer. Unit: attempts."""
+    """Maximum number of times that a request is sent; then its row has no answer. Unit:
+    attempts."""
 
     start_timeout: float = Field(default=900.0, gt=0)
-    """A served model's server is given up if it is not ready after so long. Unit: seconds."""
+    """Time after which a served model's server that is not ready counts as failed. Unit:
+    seconds."""
 
     request: dict[str, Any] = {}
-    """Further fields of each request, as in {reasoning_effort: low}; null leaves a field out that
-    is sent otherwise. They decide the answers and are part of what the model is. Unit: none."""
+    """Further fields of each request, such as {reasoning_effort: low}; null removes a field that is
+    sent by default. They decide the answers and are part of the model's identity. Unit: none."""
 
     samples: int = Field(default=8, ge=1, le=128)
-    """Where the server gives no log-probabilities, a judge's number is the frequency among so many
-    sampled answers. Unit: answers."""
+    """If the server gives no log-probabilities, the number of sampled answers among which a judge's
+    probabilities are counted. Unit: answers."""
 
 
 class ModelSource(Section):
@@ -59,38 +61,38 @@ class ModelSource(Section):
     """Where the files come from: `hf:<repo>@<revision>`, `path:<folder, .gguf file, or
     archive of one: .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz>`, or
     `pypi:<package>==<version>/<file or folder in its wheel>`. Or `endpoint:<name>@<revision>`: a
-    model behind an API (see `api`), by the name that the API knows; the revision is a version or
-    date of your choice, and another one makes it another model. Unit: none."""
+    model behind an API (see `api`), by its name there; the revision is a version or date of your
+    choice, and another one makes it another model. Unit: none."""
 
     sha256: str | None = None
-    """Expected SHA-256 of the source file, be it an archive; of a folder, the source_sha256 that its manifest.json
-    names. None takes what is found and records its digest. Unit: 64 hex digits."""
+    """Expected SHA-256 of the source file or archive; of a folder, the source_sha256 in its
+    manifest.json. null accepts what is found and records its digest. Unit: 64 hex digits."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Precision of the weights when the model generates or judges; auto is bfloat16 where the
     hardware has it and float32 elsewhere. Unit: none."""
 
     quantization: Quantization = "none"
-    """Packs the weights while the model generates, judges, or has adapters trained on it (DPO,
-    fine-tuning): nf4 into 4 bits, int8 into 8, by bitsandbytes; then dtype is what they are multiplied
-    in. Unit: none."""
+    """Quantises the weights while the model generates, judges, or has adapters trained on it (DPO,
+    fine-tuning): nf4 to 4 bits, int8 to 8, by bitsandbytes; dtype is then the precision of their
+    products. Unit: none."""
 
     attention: Attention = "auto"
-    """What computes the attention: auto takes what transformers does; flash_attention_2 needs the
-    package flash-attn. It is about speed and memory, and another one reruns nothing. Unit: none."""
+    """What computes the attention: auto is transformers' choice; flash_attention_2 needs the
+    package flash-attn. It affects speed and memory, and another one reruns nothing. Unit: none."""
 
     adapter: str | None = None
     """A low-rank adapter (LoRA) that is merged into the weights when the model is staged:
-    `hf:<repo>@<revision>` or `path:<folder>`, with adapter_config.json and adapter_model.safetensors.
-    Unit: none."""
+    `hf:<repo>@<revision>` or `path:<folder>`, with adapter_config.json and
+    adapter_model.safetensors. Unit: none."""
 
     serve: str | None = Field(default=None, min_length=1)
-    """Command that serves the staged model inside each job that asks it, instead of running it in
-    the job's own process; {model} is the model's folder and {port} the port to listen on. No shell
-    reads it. Unit: command."""
+    """Command that serves the staged model inside each job that queries it, instead of running it
+    in the job's own process; {model} is the model's folder and {port} the port to listen on. It is
+    not interpreted by a shell. Unit: command."""
 
     api: ApiSettings | None = None
-    """How the model is asked, for an endpoint or a served model. Unit: none."""
+    """How an endpoint or a served model is queried. Unit: none."""
 
     @property
     def engine(self) -> Literal["local", "endpoint", "served"]:
@@ -101,7 +103,7 @@ class ModelSource(Section):
 
     @property
     def answering(self) -> dict[str, Any]:
-        """What decides the model's answers beside its manifest: part of specs and of stored rows."""
+        """What decides the model's answers besides its manifest; part of the identity of rows."""
         if self.engine == "local":
             packed = self.quantization != "none"
             return {"dtype": self.dtype} | ({"quantization": self.quantization} if packed else {})
@@ -111,17 +113,17 @@ class ModelSource(Section):
 
     @property
     def choosing(self) -> dict[str, Any]:
-        """What decides a judge's number beside `answering`."""
+        """What decides a judge's number besides `answering`."""
         return {} if self.engine == "local" else {"samples": (self.api or ApiSettings()).samples}
 
     def below(self, adapters: object) -> dict[str, Any]:
-        """How the weights are held below adapters that are trained, if not as they are; for specs."""
+        """How the weights below trained adapters are quantised, if they are; part of identities."""
         packed = adapters is not None and self.quantization != "none"
         return {"quantization": self.quantization} if packed else {}
 
     @property
     def places(self) -> dict[str, str]:
-        """The paths on this machine that it is made of, by the key that names each."""
+        """The paths on this machine that its settings name, by their key."""
         sources = {"source": self.source, "adapter": self.adapter or ""}
         return {
             key: source.removeprefix("path:")

@@ -26,16 +26,17 @@ class LoraSettings(Section):
 
 
 class OptimizationSettings(Section):
-    """How a model is trained, by whatever loss."""
+    """How a model is trained, whatever the loss."""
 
     learning_rate: float = Field(default=1e-4, gt=0)
-    """Highest learning rate; 5e-7 to 5e-6 is usual without LoRA and for large models. Unit: none."""
+    """Highest learning rate; 5e-7 to 5e-6 is usual without LoRA and for large models.
+    Unit: none."""
 
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
-    """Course of the learning rate after the warm-up. Unit: none."""
+    """Schedule of the learning rate after the warm-up. Unit: none."""
 
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises from 0. Unit: share."""
+    """Share of the steps over which the learning rate rises from 0. Unit: share."""
 
     epochs: float = Field(default=1.0, gt=0)
     """How often each row is seen. Unit: epochs."""
@@ -57,7 +58,7 @@ class OptimizationSettings(Section):
     has it. Unit: none."""
 
     gradient_checkpointing: bool = False
-    """Computes activations twice to hold fewer of them: slower, less memory. Unit: none."""
+    """Computes activations twice to store fewer of them: slower, less memory. Unit: none."""
 
     lora: LoraSettings | None = LoraSettings()
     """Low-rank adapters; null trains all weights."""

@@ -28,38 +28,39 @@ def staged_path(source: str) -> str | None:
 
 
 class PromptSettings(Section):
-    """The prompts that the run begins with."""
+    """The prompts that the run starts from."""
 
     files: list[str] = DEMO
     """Files to read: .jsonl, .json, .csv, .parquet, a folder saved by `datasets`, or an archive of
-    such (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Or `hf:<data set>@<revision>/<files>`: files
-    of a data set on the hub, by their path there or a pattern of it, as in data/train-*.parquet. An
-    empty list beside `topics` reads none. Unit: paths, from the working directory."""
+    these (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Or `hf:<data set>@<revision>/<files>`:
+    files of a data set on the hub, by their path there or a pattern such as data/train-*.parquet.
+    With `topics`, an empty list reads none. Unit: paths, from the working directory."""
 
     topics: TopicSettings | None = None
-    """Topics that models propose, as prompts beside those of the files; null asks for none.
+    """Topics that models propose, as prompts beside those of the files; null creates none.
     Unit: none."""
 
     column: str | None = None
     """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or
     of {from, value}, whose prompt is what comes before the first answer (under the name prompt, a
-    list that ends with a user message is kept whole). None tries prompt, messages, conversations
+    list that ends with a user message is kept whole). null tries prompt, messages, conversations
     and instruction, in this order. Unit: column name."""
 
     reference_column: str | None = None
-    """Column that holds a reference answer; none keeps the answer that follows the prompt in a
-    conversation, where there is one. Unit: column name."""
+    """Column that holds a reference answer; null takes the answer that follows the prompt in a
+    conversation, if there is one. Unit: column name."""
 
     unusable: Literal["refuse", "drop"] = "refuse"
-    """What becomes of a row that holds no prompt, such as a conversation that an answer opens or one
-    of unknown roles: an error that names it, or it is left out and counted. Unit: none."""
+    """What happens to a row that holds no prompt, such as a conversation that starts with an answer
+    or has unknown roles. refuse: an error that names it; drop: it is left out and counted.
+    Unit: none."""
 
     limit: int | None = Field(default=None, ge=1)
-    """At most so many prompts are kept, those that come first by the hash of their content; none
-    keeps all. A prompt added to the file may push out another one. Unit: prompts."""
+    """Maximum number of prompts, of which those are kept that come first by the hash of their
+    content; null keeps all. A prompt added to the file may push out another one. Unit: prompts."""
 
     fraction: float = Field(default=1.0, gt=0, le=1)
-    """Share of the prompts that is kept, chosen by the hash of their content. Unit: share."""
+    """Share of the prompts to keep, chosen by the hash of their content. Unit: share."""
 
     min_chars: int = Field(default=3, ge=1)
     """Shorter prompts are left out. Unit: characters, over all messages."""
@@ -68,14 +69,15 @@ class PromptSettings(Section):
     """Longer prompts are left out. Unit: characters, over all messages."""
 
     eval_fraction: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts held out from training, chosen by the hash of their content. Unit: share."""
+    """Share of the prompts to hold out from training, chosen by the hash of their content.
+    Unit: share."""
 
     shards: int = Field(default=2, ge=1, le=999)
     """Number of hash buckets; each is one job per stage, and an edited prompt reruns its bucket
     only. Unit: shards."""
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the table, but for the files; what does nothing is left out."""
+        """The settings that decide the table, without the files and without what has no effect."""
         values = self.model_dump(mode="json", exclude={"files", "shards", "topics"})
         if self.unusable == "refuse":
             del values["unusable"]
@@ -106,7 +108,7 @@ class PromptSettings(Section):
             return self
         if self.files == DEMO:
             raise ValueError(
-                "the topics would stand beside the demo's prompts; write files: [] for topics alone"
+                "the topics would be added to the demo's prompts; write files: [] for topics alone"
             )
         if self.column not in (None, "prompt") or self.reference_column is not None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Mappings read as sections of the configuration; what does not fit is said in the user's terms."""
+"""Read mappings as sections of the configuration, with errors in the user's terms."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Section)
 
 
 def section_of(annotation: Any) -> type[Section] | None:
-    """The section that a key's type holds: itself, or null, or one under each name."""
+    """The section in a key's type: `S`, `S | None` or `dict[Name, S]`; None if there is none."""
     for each in (annotation, *get_args(annotation)):
         if isinstance(each, type) and issubclass(each, Section):
             return each
@@ -24,7 +24,7 @@ def section_of(annotation: Any) -> type[Section] | None:
 
 
 def expected_value(annotation: Any, metadata: Iterable[Any] = ()) -> str:
-    """What to write for a key of this type, in words: "an integer from 1 to 999"."""
+    """What to write for a key of this type, such as "an integer from 1 to 999"."""
     bounds = {
         name: value
         for each in metadata
@@ -62,7 +62,7 @@ def _number(whole: bool, bounds: Mapping[str, Any]) -> str:
 
 
 def with_defaults(section: type[Section], values: Any) -> Any:
-    """Fill a nested section up from its default there: a judge samples otherwise than an actor."""
+    """Fill nested sections from their place's default: a judge's sampling is not an actor's."""
     if not isinstance(values, Mapping):
         return values
     filled = dict(values)
@@ -81,12 +81,12 @@ def with_defaults(section: type[Section], values: Any) -> Any:
 
 
 def overlaid(common: S, own: Mapping[str, Any], key: str) -> S:
-    """The common section with some keys set otherwise; UserError names those that do not fit."""
+    """The common section with some keys overridden; UserError names those that do not fit."""
     return validated(type(common), merge(common.model_dump(), own), f"{key}.")
 
 
 def merge(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Two mappings in one, at all depths; `own` wins."""
+    """Merge two mappings at all depths; `own` wins."""
     merged = dict(common)
     for key, value in own.items():
         below = merged.get(key)
@@ -97,7 +97,7 @@ def merge(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validated(section: type[S], values: Mapping[str, Any], prefix: str) -> S:
-    """A section from its mapping; UserError with one line per problem, each key behind `prefix`."""
+    """A section from its mapping; UserError with one line per problem, each key after `prefix`."""
     try:
         return section.model_validate(values)
     except ValidationError as error:
@@ -143,10 +143,10 @@ def _problem(section: type[Section], item: ErrorDetails, values: Any) -> tuple[s
 def _place(
     section: type[Section], loc: Sequence[int | str]
 ) -> tuple[list[int | str], type[Section] | None, FieldInfo | None]:
-    """The keys to a place, the section that holds or should stand there, and the last key's field.
+    """The keys to a place, the section that is or should be there, and the last key's field.
 
-    Behind the key of a plain value pydantic counts its items and names the types it tried;
-    these are left out, and no section is returned.
+    After the key of a plain value pydantic adds item numbers and the types that it tried; they are
+    left out, and no section is returned.
     """
     keys: list[int | str] = []
     holder: type[Section] | None = section

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     pass
 
 OF_PANEL = {"of", "by", "at_least"}
-# The settings that a kind has no use for.
+# The settings that a kind ignores.
 UNUSED = {
     "mixture": OF_PANEL,
     "published": {"rating", *OF_PANEL},
@@ -28,8 +28,8 @@ class RewardSettings(Section):
     """A reward: a function of a judge's rating of a candidate, a control for one, or a panel."""
 
     judge: Name | None = None
-    """The judge whose ratings and critiques it uses, by its name under `judges`; a control takes
-    the candidates that this judge could judge. A panel has none of its own. Unit: name."""
+    """The judge whose ratings and critiques it uses, by its name under `judges`; a control uses the
+    candidates that this judge could judge. A panel has none. Unit: name."""
 
     kind: Literal[
         "mixture",
@@ -43,37 +43,38 @@ class RewardSettings(Section):
         "random",
     ] = "mixture"
     """mixture: (1 - zeta) * scaled rating + zeta * cosine of response and critique; published: the
-    same with the published scale and fallbacks, for a judge of the method upstream; nothing_missing:
-    log-probability that nothing is missing, of a structured judge; reward_model: the number of a
-    judge of that method; panel: the mean or median of other rewards. Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with
-    the critique of another prompt's response; length, the completion's tokens; random, a number
-    drawn by seed. All need a zeta but for nothing_missing, reward_model, panel, length and random. Unit: none."""
+    same with the published scale and fallbacks, for a judge of the method upstream;
+    nothing_missing: the log-probability that nothing is missing, from a structured judge;
+    reward_model: the number of a judge of that method; panel: the mean or median of other rewards.
+    Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with the critique
+    of another prompt's response; length, the completion's tokens; random, a random number by seed.
+    All need a zeta except nothing_missing, reward_model, panel, length and random. Unit: none."""
 
     zeta: float | None = Field(default=None, ge=0, le=1)
-    """Weight of the cosine; 1 uses the critique alone, 0 the number alone. Unit: share."""
+    """Weight of the cosine; 1 uses only the critique, 0 only the number. Unit: share."""
 
     rating: Literal["rating", "rating_expected"] = "rating"
     """The number that is scaled from 1..10 to -1..1: the most likely rating or the mean over the
     judge's probabilities. Unit: none."""
 
     of: list[Name] = []
-    """panel: the rewards that it is made of, by their names, all in one unit. Unit: names."""
+    """panel: the rewards that it combines, by their names, all in one unit. Unit: names."""
 
     by: Literal["mean", "median"] = "mean"
-    """panel: what is taken of its members' rewards of a candidate. Unit: none."""
+    """panel: how its members' rewards of a candidate are combined. Unit: none."""
 
     at_least: int = Field(default=1, ge=1)
-    """panel: a candidate for which fewer members have a reward has none. Unit: rewards."""
+    """panel: a candidate with rewards from fewer members has none. Unit: rewards."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The stages of its judge that it is made of; without zeta it has no use for vectors."""
+        """The stages of its judge that it is computed from; without zeta it needs no embeddings."""
         if self.kind == "panel":
             return ()
         return ("ratings",) if "zeta" in UNUSED[self.kind] else ("ratings", "embeddings")
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """The reward and what it uses; the run's seed only where something is drawn."""
+        """The reward and what it uses; the run's seed only if it samples something."""
         unused = UNUSED[self.kind] | ({"kind"} if self.kind == "mixture" else set())
         drawn = self.kind in ("shuffled_wim", "random")
         return {
@@ -85,7 +86,7 @@ class RewardSettings(Section):
     def _fits_kind(self) -> "RewardSettings":
         for name in sorted(UNUSED[self.kind]):
             if getattr(self, name) != type(self).model_fields[name].get_default():
-                raise ValueError(f"the kind {self.kind} has no use for {name}; leave the line out")
+                raise ValueError(f"the kind {self.kind} ignores {name}; leave the line out")
         if self.zeta is None and "zeta" not in UNUSED[self.kind]:
             raise ValueError("zeta is missing; write a number from 0 to 1")
         if self.judge is None and "judge" not in UNUSED[self.kind]:

@@ -1,4 +1,4 @@
-"""Settings of rounds: each takes the checkpoint of the one before as the actor."""
+"""Settings of rounds, in each of which the checkpoint of the round before is the actor."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,58 +12,58 @@ if TYPE_CHECKING:
 
 
 class StopSettings(Section):
-    """When an arm has converged. Its further rounds then pass the checkpoint on."""
+    """When an arm has converged. Its later rounds then carry the checkpoint forward."""
 
     metric: Literal["pair_margin", "held_out_accuracy"] = "pair_margin"
-    """What has stopped moving: pair_margin, the mean difference of the rewards of chosen and
-    rejected in a round's pairs; held_out_accuracy, the share of a round's held-out pairs that its
-    checkpoint orders as the reward does. Unit: none."""
+    """The metric to watch. pair_margin: the mean difference of the rewards of chosen and rejected
+    in a round's pairs; held_out_accuracy: the share of a round's held-out pairs that its checkpoint
+    orders as the reward does. Unit: none."""
 
     below: float = Field(gt=0)
-    """An arm stops behind a round whose metric differs by less from that of the round before.
-    Unit: reward, or share."""
+    """An arm stops after a round whose metric differs by less than this from that of the round
+    before. Unit: reward, or share."""
 
 
 class RoundSettings(Section):
-    """Repeats dialogues to training, the last checkpoint being the actor. A number alone, as in
-    `rounds: 2`, is the count."""
+    """Repeats everything from dialogues to training with the last checkpoint as the actor. A number
+    alone, as in `rounds: 2`, is the count."""
 
     count: int = Field(default=1, ge=1, le=99)
-    """Rounds. One more computes nothing of the earlier ones again. Unit: rounds."""
+    """Number of rounds. Adding one computes nothing of the earlier ones again. Unit: rounds."""
 
     reference: Literal["previous", "initial"] = "previous"
     """The reference model of a later round's training: the checkpoint that it starts from, or the
     model that the first round started from. Unit: none."""
 
     prompts: Literal["same", "fresh"] = "same"
-    """same: every round takes all prompts; fresh: each takes its own slice of the prompts to train
-    on, by the hash of their content, and all those that are held out. Unit: none."""
+    """same: every round uses all prompts; fresh: each uses its own slice of the training prompts,
+    by the hash of their content, and all held-out ones. Unit: none."""
 
     slices: int | None = Field(default=None, ge=1, le=999)
-    """fresh: slices that the prompts are dealt out to; null is the count. More than the count leave
-    room for further rounds, which otherwise deal all prompts anew. Unit: slices."""
+    """fresh: number of slices of the prompts; null is the count. More slices than rounds leave room
+    for further rounds, which would otherwise divide all prompts anew. Unit: slices."""
 
     judge: Literal["initial", "self"] = "initial"
     """Who judges in later rounds: the judge's own model, or the last checkpoint in its place.
     Unit: none."""
 
     stop: StopSettings | None = None
-    """When an arm has converged; null goes through all rounds."""
+    """When an arm has converged; null runs all rounds."""
 
     @property
     def slices_of_prompts(self) -> int | None:
-        """The slices that prompts are dealt out to, None if every round takes all."""
+        """Number of slices of the prompts, None if every round uses all."""
         return (self.slices or self.count) if self.prompts == "fresh" else None
 
 
 class RoundOverlay(Section):
-    """What an arm sets otherwise in one of its rounds."""
+    """What an arm overrides in one of its rounds."""
 
     pairs: dict[str, Any] = {}
-    """Keys of `pairs` that this round sets otherwise. Unit: none."""
+    """Keys of `pairs` that this round overrides. Unit: none."""
 
     training: dict[str, Any] = {}
-    """Keys of `training` that this round sets otherwise. Unit: none."""
+    """Keys of `training` that this round overrides. Unit: none."""
 
 
 def with_counts_of_rounds(values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Settings of how a language model draws its tokens."""
+"""Settings of how a language model samples its tokens."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from wim.settings.section import Section
 
 
 class Sampling(Section):
-    """How completions are drawn."""
+    """How completions are sampled."""
 
     max_new_tokens: int = Field(default=48, ge=1)
     """Longest completion. Unit: tokens."""
@@ -23,18 +23,20 @@ class Sampling(Section):
     """Divides the logits before sampling; 0 takes the most likely token. Unit: none."""
 
     top_k: int = Field(default=50, ge=0)
-    """Samples among so many most likely tokens; 0 among all. Unit: tokens."""
+    """Samples among this number of most likely tokens; 0: among all. Unit: tokens."""
 
     top_p: float = Field(default=1.0, gt=0, le=1)
-    """Samples among the most likely tokens that hold this probability together. Unit: probability."""
+    """Samples among the fewest most likely tokens that together have this probability.
+    Unit: probability."""
 
     penalty_alpha: float = Field(default=0.0, ge=0, lt=1)
-    """Above 0, contrastive search (Su et al. 2022, arXiv 2202.06417) in place of sampling: of the
-    top_k most likely tokens the one with the best balance of probability and of likeness to what was
-    said, which has this weight. 0.6 with a top_k of 4 is usual. Unit: share."""
+    """Above 0, contrastive search (Su et al. 2022, arXiv 2202.06417) in place of sampling: it takes
+    the token, among the top_k most likely, with the best balance of its probability and of its
+    similarity to the text so far, which has this weight. 0.6 with a top_k of 4 is usual.
+    Unit: share."""
 
     @property
-    def drawn(self) -> bool:
+    def random(self) -> bool:
         """Whether the seed matters."""
         return self.temperature > 0 and not self.penalty_alpha
 
@@ -51,7 +53,7 @@ class Sampling(Section):
     def _without_what_does_nothing(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """In JSON, the form of specs and keys, the penalty appears once it is used."""
+        """In JSON, which identifies rows, the penalty appears only if it is used."""
         values: dict[str, Any] = handler(self)
         if info.mode == "json" and not self.penalty_alpha:
             values.pop("penalty_alpha", None)

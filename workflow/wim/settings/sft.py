@@ -9,27 +9,27 @@ REFERENCES = "references"
 
 
 class SftSettings(OptimizationSettings):
-    """A model fine-tuned on completions: its loss is that of the completions' tokens alone."""
+    """A model fine-tuned on completions; the loss is over the completions' tokens only."""
 
     completions: Name = REFERENCES
-    """What it learns: references, the answers that the prompts come with, or the completions of a
+    """What it trains on: references, the answers in the prompt files; or the completions of a
     policy: base, the actor, or a name under `policies`, such as a teacher. Unit: name."""
 
     model: Name | None = None
     """The model that is trained, by its name under `models`; null takes the actor. Unit: name."""
 
     prompts: float = Field(default=1.0, gt=0, le=1)
-    """Share of the training prompts that it learns from, chosen by the hash of their content. Below
-    1 the pairs of arms that start from it are made of the other prompts alone; 0.1 is as published
+    """Share of the training prompts that it trains on, chosen by the hash of their content. Below
+    1, arms that start from it make their pairs of the other prompts only; 0.1 is as published
     (arXiv 2402.12366). Unit: share."""
 
     finished: bool = True
-    """Leaves completions out that were cut off at max_new_tokens, which would teach to stop in the
-    middle. Unit: none."""
+    """Leaves out completions that were cut off at max_new_tokens, which would teach the model to
+    stop in the middle. Unit: none."""
 
     learning_rate: float = Field(default=2e-4, gt=0)
     """Highest learning rate; without LoRA 1e-6 to 2e-5 is usual. Unit: none."""
 
     max_length: int = Field(default=512, ge=8)
-    """Longest prompt with completion; the rest is cut off, and a row of which no token of the
-    completion is left is left out. Unit: tokens."""
+    """Longest prompt with completion; the rest is cut off, and a row without a token of its
+    completion left is left out. Unit: tokens."""

@@ -12,11 +12,11 @@ class TopicSettings(Section):
     """Topics that models propose, as prompts beside those of the files or in their place."""
 
     number: int = Field(ge=1)
-    """Topics that are wanted; raised, those that were there stay. Unit: topics."""
+    """Topics to create; a higher number keeps the topics that exist. Unit: topics."""
 
     models: list[Name] = []
-    """Who proposes, in turn, by names under `models`; an empty list asks the speakers of the
-    dialogues, as they are before fine-tuning. Unit: names."""
+    """The models that take turns to propose, by names under `models`; an empty list takes the
+    speakers of the dialogues, as they are before fine-tuning. Unit: names."""
 
     min_words: int = Field(default=4, ge=1)
     """Shorter proposals are left out. Unit: words."""
@@ -29,13 +29,13 @@ class TopicSettings(Section):
     this; the encoder is that of `embeddings`. Unit: cosine."""
 
     proposals: int = Field(default=8, ge=1, le=1000)
-    """At most so many proposals are asked for each topic that is wanted. Unit: proposals."""
+    """Maximum number of proposals per topic to create. Unit: proposals."""
 
     templates: str = "config/templates/create_topics"
     """Folder with topic.jinja, which asks for a topic. Unit: path, from the working directory."""
 
     sampling: Sampling = Sampling(max_new_tokens=32, temperature=1.0)
-    """How proposals are drawn."""
+    """How proposals are sampled."""
 
     @property
     def template_path(self) -> str:
@@ -43,16 +43,16 @@ class TopicSettings(Section):
         return f"{self.templates}/topic.jinja"
 
     def identity(self) -> dict[str, Any]:
-        """The settings, but for the models and the template, which are files."""
+        """The settings, without the models and the template, which are files."""
         return self.model_dump(mode="json", exclude={"models", "templates"})
 
     @model_validator(mode="after")
     def _range(self) -> "TopicSettings":
         if self.min_words > self.max_words:
             raise ValueError(f"min_words ({self.min_words}) is above max_words ({self.max_words})")
-        if not self.sampling.drawn and self.number > max(1, len(self.models)):
+        if not self.sampling.random and self.number > max(1, len(self.models)):
             raise ValueError(
-                "at temperature 0 or by contrastive search all proposals of a model are the same; write a "
-                "sampling.temperature above 0, such as 1.0"
+                "at temperature 0 or by contrastive search all proposals of a model are the same; "
+                "write a sampling.temperature above 0, such as 1.0"
             )
         return self

@@ -30,7 +30,7 @@ class TrainingSettings(OptimizationSettings):
     """One DPO run (Rafailov et al. 2023, arXiv 2305.18290)."""
 
     beta: float = Field(default=0.1, gt=0)
-    """Strength of the pull to the reference model. Unit: none."""
+    """Strength of the regularisation towards the reference model. Unit: none."""
 
     loss: LossName | dict[LossName, Annotated[float, Field(gt=0)]] = "sigmoid"
     """The loss by its name, or several with the weight of each, such as {sigmoid: 0.8, lrml: 0.2};
@@ -41,12 +41,12 @@ class TrainingSettings(OptimizationSettings):
     Unit: none."""
 
     label_smoothing: float | None = Field(default=None, gt=0, lt=0.5, validate_default=True)
-    """Share of the pairs that are taken to be labelled the wrong way round, in exo_pair, robust
-    and cdpo, which need it, and in aot and aot_unpaired. Unit: probability."""
+    """Share of the pairs assumed to be labelled the wrong way round, in exo_pair, robust and cdpo,
+    which need it, and in aot and aot_unpaired. Unit: probability."""
 
     f_divergence: Divergence = "reverse_kl"
-    """What holds the policy near the reference, in losses of the difference of log-ratios alone
-    (f-DPO, Wang et al. 2023, arXiv 2309.16240). Unit: none."""
+    """Divergence that regularises the policy towards the reference, in losses of the difference of
+    log-ratios (f-DPO, Wang et al. 2023, arXiv 2309.16240). Unit: none."""
 
     f_divergence_alpha: float | None = Field(default=None, gt=0, lt=1)
     """The alpha of alpha_divergence; null is 0.5. Unit: none."""
@@ -67,7 +67,7 @@ class TrainingSettings(OptimizationSettings):
 
     @property
     def loss_label(self) -> str:
-        """The loss in few words: its name, or "0.8 sigmoid + 0.2 lrml"."""
+        """A short text of the loss: its name, or "0.8 sigmoid + 0.2 lrml"."""
         if isinstance(self.loss, str):
             return self.loss
         return " + ".join(f"{weight:g} {name}" for name, weight in self.loss.items())
@@ -81,7 +81,9 @@ class TrainingSettings(OptimizationSettings):
     @classmethod
     def _alpha_of_its_divergence(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("f_divergence") != "alpha_divergence":
-            raise ValueError("it acts with f_divergence: alpha_divergence alone: write null")
+            raise ValueError(
+                "it has an effect only with f_divergence: alpha_divergence; write null"
+            )
         return value
 
     @field_validator("tau", "label_smoothing", "f_divergence", "ld_alpha", "wpo_weighting")
@@ -98,7 +100,7 @@ class TrainingSettings(OptimizationSettings):
     def _without_what_does_nothing(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """In JSON, the form of specs and keys, options of the loss appear once they are used.
+        """In JSON, which identifies trainings, options of the loss appear only if they are used.
 
         In Python a mixture is a tuple of pairs: a mapping would be merged with an arm's own.
         """

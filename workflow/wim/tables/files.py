@@ -1,4 +1,4 @@
-"""The tables on disk: their schemas enforced on write and on read, whole files or none.
+"""Read and write the tables: their schemas are enforced, and files are written whole or not.
 
 The same rows always give the same bytes: rows are ordered by the table's key, the
 compression is fixed, and nothing of the clock or the machine is stored.
@@ -27,7 +27,7 @@ def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
 
 
 def write_table(path: str | Path, table: Table, content: "pa.Table") -> None:
-    """Write a table whole or not at all: under a temporary name in its folder, then renamed."""
+    """Write a table, sorted by its key, whole or not at all."""
     content = _checked(content, table, Path(path))
     write_sorted(path, table, [content.sort_by([(name, "ascending") for name in table.key])])
 
@@ -48,18 +48,19 @@ def write_sorted(path: str | Path, table: Table, pieces: Iterable["pa.Table"]) -
 def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = None) -> "pa.Table":
     """Read a table, or the named columns of it.
 
-    Raises UserError, naming file, column and expectation, for a file that does not fit.
+    Raises:
+        UserError: The file does not fit the table; names file, column and what was expected.
     """
     import pyarrow.parquet as pq
 
     path = Path(path)
-    with _told_of(path, table):
+    with _user_errors(path, table):
         content = pq.read_table(path, columns=list(columns) if columns else None)
     return _checked(content, table, path, columns)
 
 
 @contextmanager
-def _told_of(path: Path, table: Table) -> Iterator[None]:
+def _user_errors(path: Path, table: Table) -> Iterator[None]:
     """Turn errors of reading a file into a UserError."""
     import pyarrow as pa
 
@@ -77,7 +78,7 @@ def _told_of(path: Path, table: Table) -> Iterator[None]:
 def read_tables(
     paths: Iterable[str | Path], table: Table, columns: Sequence[str] | None = None
 ) -> "pa.Table":
-    """The rows of several files of one table, in the files' order; of no file, none."""
+    """The rows of several files of one table, in the files' order."""
     import pyarrow as pa
 
     none = table.schema.empty_table()
@@ -86,7 +87,7 @@ def read_tables(
 
 
 def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
-    """The dialogues' rows that are judged, all columns or the named ones."""
+    """The rows of a dialogues table that judges rate, all columns or the named ones."""
     wanted = None if columns is None else [*columns, "judged"]
     rows = read_table(path, DIALOGUES, wanted)
     rows = rows.filter(rows["judged"])
@@ -94,19 +95,19 @@ def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "
 
 
 def read_embeddings(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":
-    """An embeddings table of any dimension, which is read from the file itself."""
+    """An embeddings table of whatever dimension the file has."""
     return read_table(path, _embeddings_table_of(path), columns)
 
 
 def read_embeddings_in_pieces(
     path: str | Path, columns: Sequence[str], rows: int
 ) -> Iterator["pa.Table"]:
-    """An embeddings table in pieces of at most so many rows; raises as `read_table` does."""
+    """An embeddings table in pieces of at most `rows` rows; raises as `read_table` does."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path, table = Path(path), _embeddings_table_of(path)
-    with _told_of(path, table), pq.ParquetFile(path, pre_buffer=False) as file:
+    with _user_errors(path, table), pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(rows, columns=list(columns)):
             yield _checked(pa.Table.from_batches([batch]), table, path, columns)
 
@@ -118,7 +119,7 @@ def _embeddings_table_of(path: str | Path) -> Table:
         kind = pq.read_schema(path).field("response_embedding").type
         return embeddings_table(kind.list_size)
     except (OSError, ValueError, LookupError, AttributeError):
-        # Not such a table: reading it says in what way.
+        # Not such a table: reading it raises the error.
         return embeddings_table(1)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of trainings as they are logged, and figures as reports write them."""
+"""Read the metrics that trainings log."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from wim.errors import UserError
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a metrics.jsonl. Raises UserError for one that is not JSON."""
+    """The rows of a metrics.jsonl. Raises UserError if it is not JSON."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]

@@ -137,4 +137,4 @@ def test_a_model_with_sliding_windows_is_refused(tmp_path: Path, tiny_model: Pat
 def test_the_penalty_is_in_keys_and_specs_only_where_it_is_used() -> None:
     assert "penalty_alpha" not in Sampling().model_dump(mode="json")
     assert Sampling(penalty_alpha=0.5).model_dump(mode="json")["penalty_alpha"] == 0.5
-    assert Sampling().drawn and not Sampling(penalty_alpha=0.5).drawn
+    assert Sampling().random and not Sampling(penalty_alpha=0.5).random

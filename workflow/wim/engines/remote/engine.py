@@ -76,7 +76,7 @@ class EndpointEngine:
         if any(request.opening for request in requests):
             raise ValueError("a chat API cannot make a completion begin in a given way")
         jobs = [partial(self._complete, each, sampling) for each in requests]
-        if not sampling.drawn:
+        if not sampling.random:
             yield from self.calls.each(jobs)
             return
         questions = {request.key: str(request.messages) for request in requests}

@@ -15,7 +15,7 @@ def problems(config: "Config") -> Iterator[str]:
     judges = config.judges
     if LABELLED in config.comparisons:
         yield (
-            f"comparisons.{LABELLED}: the workflow itself gives this name to the gate's pairs; "
+            f"comparisons.{LABELLED}: the workflow itself uses this name for the gate's pairs; "
             "write another."
         )
     for name, comparison in config.comparisons.items():

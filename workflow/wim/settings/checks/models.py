@@ -1,4 +1,4 @@
-"""What the settings of a model must be for what runs it and for what it is used for."""
+"""Models: settings that fit what runs the model and what it is used for."""
 
 import re
 import shlex
@@ -26,13 +26,14 @@ def problems(config: "Config") -> Iterator[str]:
         yield from _own(f"models.{name}", model)
     if encoder in models and models[encoder].engine != "local":
         yield (
-            f"embeddings.encoder: found '{encoder}', which is not run from files but asked by an "
-            "API; write a sentence encoder with source hf:, path: or pypi: and without `serve`."
+            f"embeddings.encoder: found '{encoder}', which is not run from files but queried "
+            "through an API; write a sentence encoder with source hf:, path: or pypi: and without "
+            "`serve`."
         )
     elif encoder in models:
         for key in ("quantization", "adapter"):
             if getattr(models[encoder], key) != ModelSource.model_fields[key].default:
-                yield f"models.{encoder}.{key}: it has no effect on a sentence encoder; leave it out."
+                yield f"models.{encoder}.{key}: has no effect on a sentence encoder; leave it out."
     if config.arms and actor in models and models[actor].engine == "endpoint":
         yield (
             f"dialogues.actor: found '{actor}', an endpoint, whose weights are not here for the "
@@ -64,12 +65,12 @@ def _own(key: str, model: ModelSource) -> Iterator[str]:
     if model.serve is not None:
         yield from _command(f"{key}.serve", model.serve)
     for field in sorted(OWN_FIELDS & (model.api.request if model.api else {}).keys()):
-        yield f"{key}.api.request.{field}: the workflow says it itself; leave it out."
+        yield f"{key}.api.request.{field}: the workflow sets it itself; leave it out."
     name = model.api.key_env if model.api else None
     if name is not None and not VARIABLE.fullmatch(name):
         yield (
             f"{key}.api.key_env: expected the name of an environment variable, as OPENAI_API_KEY; "
-            "the key itself belongs into that variable and in no file."
+            "the key itself belongs in that variable and in no file."
         )
 
 

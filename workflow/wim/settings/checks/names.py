@@ -21,13 +21,13 @@ def problems(config: "Config") -> Iterator[str]:
     for name in config.arms:
         if CHECKPOINT.fullmatch(name):
             yield (
-                f"arms.{name}: found a name that ends as those of checkpoints do, in -round and a "
+                f"arms.{name}: found a name that ends like those of checkpoints, in -round and a "
                 "number; write another one."
             )
     for name in config.policies:
         if TAKEN.fullmatch(name):
             yield (
-                f"policies.{name}: the workflow itself gives this name (base is the actor, labelled "
+                f"policies.{name}: the workflow itself uses this name (base is the actor, labelled "
                 "and retest the gate's pairs, references the prompts' own answers, "
                 "<arm>-round<number> a checkpoint); write another one."
             )

@@ -1,4 +1,4 @@
-"""Settings that were written and have no effect, and those that cannot have the one they should."""
+"""Settings without effect, and contrastive search where no API can do it."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def problems(config: "Config") -> Iterator[str]:
-    """One line for each contrastive search that a server would have to do: no API knows it."""
+    """One line for each contrastive search that a server would have to do: no API has it."""
     for key, model, sampling in _samplings(config):
         if sampling.penalty_alpha and config.source_of(model).engine != "local":
             yield (
-                f"{key}.penalty_alpha: found {sampling.penalty_alpha:g}, and '{model}' is asked by an "
-                "API, which has no contrastive search; leave it out."
+                f"{key}.penalty_alpha: found {sampling.penalty_alpha:g}, and '{model}' is queried "
+                "through an API, which has no contrastive search; leave it out."
             )
 
 
 def settings_without_effect(config: "Config", values: Mapping[str, Any]) -> Iterator[str]:
     """One line for each setting that was written in `values` and changes nothing.
 
-    A value that is the default is no such setting: the embedded configuration writes them all.
+    A value that is the default does not count: the embedded configuration writes them all.
     """
     for key, model, sampling in _samplings(config):
         written = _at(values, key)
@@ -35,11 +35,11 @@ def settings_without_effect(config: "Config", values: Mapping[str, Any]) -> Iter
             elif sampling.temperature == 0 and name != "temperature" and not sampling.penalty_alpha:
                 yield f"{key}.{name}: has no effect at temperature 0."
             elif remote and name == "top_k":
-                yield f"{key}.top_k: has no effect on '{model}': APIs do not know it."
-    if config.dialogues.candidates > 1 and not config.dialogues.sampling.drawn:
+                yield f"{key}.top_k: has no effect on '{model}': APIs do not have it."
+    if config.dialogues.candidates > 1 and not config.dialogues.sampling.random:
         yield (
-            "dialogues.candidates: all candidates of a context are the same, as nothing is drawn at "
-            "temperature 0 or by contrastive search; no pairs come of them."
+            "dialogues.candidates: all candidates of a context are the same, as nothing is sampled "
+            "at temperature 0 or by contrastive search; no pairs come of them."
         )
     encoder = config.embeddings.encoder
     for name in ("dtype", "attention"):
@@ -48,7 +48,7 @@ def settings_without_effect(config: "Config", values: Mapping[str, Any]) -> Iter
 
 
 def _samplings(config: "Config") -> Iterator[tuple[str, str, Sampling]]:
-    """Who speaks: the key of its sampling, its model, and the sampling."""
+    """Everything that samples: the key of its sampling, its model, and the sampling."""
     dialogues = config.dialogues
     yield "dialogues.sampling", dialogues.actor, dialogues.sampling
     if dialogues.second and dialogues.partner_sampling:

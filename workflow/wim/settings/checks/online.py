@@ -15,7 +15,7 @@ TOGETHER = ("shuffled_wim", "panel")
 
 
 def problems(config: "Config") -> Iterator[str]:
-    """One line for each setting with which an arm cannot train online: the key and what to write."""
+    """One line for each setting with which an arm cannot train online."""
     for name, arm in config.arms.items():
         if arm.method == "online_dpo":
             yield from _of_arm(config, name)
@@ -24,8 +24,8 @@ def problems(config: "Config") -> Iterator[str]:
 def _of_arm(config: "Config", arm: str) -> Iterator[str]:
     if config.parallel == "fsdp":
         yield (
-            f"arms.{arm}.method: online_dpo draws from the whole model, which "
-            "parallel: fsdp shares out; write parallel: ddp."
+            f"arms.{arm}.method: online_dpo samples from the whole model, which "
+            "parallel: fsdp splits over the GPUs; write parallel: ddp."
         )
     training = config.arm_training(arm)
     if training.loss not in ONLINE_LOSSES:
@@ -35,22 +35,22 @@ def _of_arm(config: "Config", arm: str) -> Iterator[str]:
         )
     for option, off in LOSS_OPTIONS.items():
         if getattr(training, option) != off:
-            yield f"arms.{arm}.training.{option}: online_dpo has no use for it; leave it out."
+            yield f"arms.{arm}.training.{option}: online_dpo ignores it; leave it out."
     reward = config.rewards.get(config.arms[arm].reward or "")
     if reward is None:
-        yield f"arms.{arm}.comparison: online_dpo takes a reward; write reward: <name>."
+        yield f"arms.{arm}.comparison: online_dpo needs a reward; write reward: <name>."
     elif reward.kind in TOGETHER:
         yield (
-            f"arms.{arm}.reward: found a reward of the kind {reward.kind}, which cannot be given to a "
-            "completion as it is drawn; write another one for method online_dpo."
+            f"arms.{arm}.reward: found a reward of the kind {reward.kind}, which cannot be "
+            "computed for a completion as it is sampled; write another one for method online_dpo."
         )
     if config.dialogues.mode != "completions":
         yield (
-            f"arms.{arm}.method: online_dpo draws completions of prompts; write dialogues.mode: "
+            f"arms.{arm}.method: online_dpo samples completions of prompts; write dialogues.mode: "
             "completions, or method: dpo."
         )
     if config.dialogues.sampling.temperature == 0:
         yield (
-            "dialogues.sampling.temperature: found 0, with which both completions of a prompt are the "
-            f"same; write a number above 0 for online_dpo of arms.{arm}."
+            "dialogues.sampling.temperature: found 0, with which both completions of a prompt are "
+            f"the same; write a number above 0 for online_dpo of arms.{arm}."
         )

@@ -16,11 +16,11 @@ UNITS = {
 SCALE = "points of -1 to 1"
 # The judge's method that a kind needs, and why.
 NEEDS = {
-    "published": ("upstream", "asks and parses as published"),
+    "published": ("upstream", "prompts and parses as published"),
     "nothing_missing": ("structured", "records that log-probability"),
     "reward_model": ("reward_model", "gives that number"),
 }
-# Kinds for which a judge without words and without a scale is enough.
+# Kinds for which a judge without text and without a scale is enough.
 OF_NUMBER_ALONE = ("reward_model", "length", "random")
 
 
@@ -42,9 +42,9 @@ def _judges(config: "Config") -> Iterator[str]:
             )
         elif judge and judge.method == "reward_model" and reward.kind not in OF_NUMBER_ALONE:
             yield (
-                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge's words and scale, "
-                f"and judges.{reward.judge} is a reward model, which gives a number alone; write "
-                "kind: reward_model."
+                f"rewards.{name}.kind: found '{reward.kind}', which needs a judge's text and "
+                f"scale, and judges.{reward.judge} is a reward model, which gives only a number; "
+                "write kind: reward_model."
             )
 
 
@@ -55,7 +55,8 @@ def _panels(config: "Config") -> Iterator[str]:
         members = [member for member in panel.of if member in rewards]
         if nested := [member for member in members if rewards[member].kind == "panel"]:
             yield (
-                f"rewards.{name}.of: found '{nested[0]}', itself a panel; write its members instead."
+                f"rewards.{name}.of: found '{nested[0]}', itself a panel; write its "
+                "members instead."
             )
         units = {member: UNITS.get(rewards[member].kind, SCALE) for member in members}
         if len(set(units.values())) > 1:

