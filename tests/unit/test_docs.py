@@ -53,3 +53,11 @@ def test_every_page_that_is_named_anywhere_exists() -> None:
                     if not (ROOT / each).exists()
                 }
     assert not missing
+
+
+def test_every_file_that_the_development_page_names_exists() -> None:
+    text = (ROOT / "docs/development.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/.]+(?:\.py|\.smk|/))`", text)
+    places = (ROOT / "workflow/wim", ROOT / "rules", ROOT)
+    assert len(named) > 50
+    assert [name for name in named if not any((each / name).exists() for each in places)] == []
