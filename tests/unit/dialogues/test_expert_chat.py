@@ -168,7 +168,7 @@ def test_a_judge_reads_what_came_of_each_candidate(parted: list[Candidate]) -> N
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dialogues": {"judged": "conversations"}}, ["no use for judged", "mode: expert_chat"]),
+        ({"dialogues": {"judged": "conversations"}}, ["ignores judged", "mode: expert_chat"]),
         (
             {"dialogues": {"mode": "expert_chat", "judged": "conversations", "learn": "both"}},
             ["learn: actor"],

@@ -135,7 +135,7 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
         ),
         (
             {"judges": {"smollm2": {"model": "a", "method": "reward_model", "attempts": 2}}},
-            ["judges.smollm2", "no use for attempts"],
+            ["judges.smollm2", "ignores attempts"],
         ),
     ],
 )

@@ -173,7 +173,7 @@ class Specs:
         reward = self.config.arms[arm].reward or ""
         names = {
             "policy": policy_of_round(arm, number),
-            "judge": "+".join(self.config.judges_behind(reward)),
+            "judge": "+".join(self.config.judges_of(reward)),
             "reward": reward,
         }
         return spec(
@@ -207,7 +207,7 @@ class Specs:
         start = self.config.start_of(arm)
         sft = self.config.sft.get(start) if number == 1 else None
         rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
-        upstream = self.config.behind_pairs(arm, number) | ({"sft": sft} if sft else {})
+        upstream = self.config.upstream_settings(arm, number) | ({"sft": sft} if sft else {})
         training = self.config.arm_training(arm, number)
         label = self.config.arms[arm].labelled_by
         return spec(
@@ -243,7 +243,7 @@ class Specs:
             judging_seed=self.config.seed,
             names=names,
             **self._prompts_of_sft(arm),
-            behind=card_settings(self.config.behind_pairs(arm)),
+            behind=card_settings(self.config.upstream_settings(arm)),
             **self.config.source_of(self.config.start_of(arm)).below(training.lora),
         )
 
@@ -263,7 +263,7 @@ class Specs:
     def reward_model(self, wildcards: Wildcards) -> str:
         """A reward model's settings, and for the model card how its pairs were made."""
         settings = self.config.reward_models[wildcards.reward_model]
-        upstream = card_settings(self.config.behind_pairs(settings.arm))
+        upstream = card_settings(self.config.upstream_settings(settings.arm))
         return spec(reward_model=settings, seed=self.config.seed, behind=upstream)
 
     # Reports.

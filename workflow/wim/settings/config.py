@@ -139,16 +139,16 @@ class Config(Section):
         own = self.arms[arm].seed
         return self.seed if own is None else own
 
-    def judges_behind(self, reward: str) -> list[str]:
-        """The judges whose ratings a reward is made of, each once."""
+    def judges_of(self, reward: str) -> list[str]:
+        """The judges whose ratings a reward is computed from, each once."""
         if reward not in self.rewards:
             return []
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
 
-    def behind_pairs(self, arm: str, number: int = 1) -> dict[str, Section]:
-        """The sections that decide the pairs of an arm's round, beside the models and templates."""
+    def upstream_settings(self, arm: str, number: int = 1) -> dict[str, Section]:
+        """The sections that decide the pairs of an arm's round, besides the models and templates."""
         pairs = self.arm_pairs(arm, number)
         made: dict[str, Section] = {"dialogues": self.dialogues, "pairs": pairs}
         if number > 1:
@@ -160,7 +160,7 @@ class Config(Section):
             return made | {f"policy {policy}": self.policies[policy] for policy in of}
         name = self.arms[arm].labelled_by
         made["reward"] = reward = self.rewards[name]
-        judges = self.judges_behind(name)
+        judges = self.judges_of(name)
         if not reward.of:
             return made | {"judge": self.judges[judges[0]]}
         made |= {f"reward {member}": self.rewards[member] for member in reward.of}

@@ -90,7 +90,7 @@ def _online(sizing: Sizing, arm: str) -> Stage:
     dtype, packed = "bfloat16" if half else "float32", sizing.quantization(start)
     drawn, (judge,) = (
         round(rows * DRAWN * settings.epochs),
-        config.judges_behind(config.arms[arm].labelled_by),
+        config.judges_of(config.arms[arm].labelled_by),
     )
     seconds = trained.seconds + decoding_seconds(
         *(model, drawn, DRAWN * trained.batch, prompts.mean + CHAT, _new(sizing), dtype, packed),

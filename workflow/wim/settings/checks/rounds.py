@@ -29,7 +29,7 @@ def _of_arm(config: "Config", name: str) -> Iterator[str]:
             f"{key}.rounds: an arm that a comparison labels, or that trains online, has one round, "
             "of all prompts; write rounds: {count: 1, prompts: same} for it."
         )
-    judges = [config.judges[judge] for judge in config.judges_behind(arm.reward or "")]
+    judges = [config.judges[judge] for judge in config.judges_of(arm.reward or "")]
     if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
         yield (
             f"{key}.rounds.judge: found self, and its judge is a reward model, which no "
