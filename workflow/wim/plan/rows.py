@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NoReturn
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from wim.errors import UserError
 from wim.plan.reasons import Job
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from wim.engines.base import ChoiceLogprobs, Completion, Request
     from wim.engines.reward_model_engine import Conversation, Score
     from wim.settings.config import Config
+    from wim.settings.models import ModelSource
     from wim.settings.sampling import Sampling
 
 
@@ -21,7 +23,7 @@ class _NotKnown(Exception):
 
 
 class _NoModel:
-    """In the place of the model behind a store: it has no answer, so none is kept."""
+    """Takes the place of a store's model: it has no answer, so none is kept."""
 
     def generate(
         self, requests: "Sequence[Request]", sampling: "Sampling"
@@ -39,12 +41,27 @@ class _NoModel:
 
 
 class _NoScores:
-    """Likewise in the place of a reward model."""
+    """Takes the place of a store's reward model in the same way."""
 
     def scores(self, conversations: "Sequence[Conversation]") -> "Iterator[tuple[int, Score]]":
         from wim.engines.reward_model_engine import Score
 
         yield from ((place, Score(None, 0)) for place in range(len(conversations)))
+
+
+def model_sources(job: Job, config: "Config") -> "Sequence[ModelSource]":
+    """How each model of a job is run or called, as its rule says it."""
+    from wim.dag.inputs import Inputs, Wildcards
+    from wim.dag.untracked import UntrackedOf
+
+    untracked = UntrackedOf(Inputs(config, Path()))
+    of_rule = {
+        "generate_dialogues": untracked.speakers,
+        "rate_candidates": untracked.judge,
+        "compare_candidates": untracked.pair_judge,
+    }
+    wildcards = cast(Wildcards, SimpleNamespace(**job.wildcards))
+    return of_rule[job.rule](wildcards).models
 
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
@@ -60,10 +77,10 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     manifests = [path for path in others if path.suffix == ".json"]
     templates = [path for path in others if path.suffix == ".jinja"]
     rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    known, names = 0, [settings.actor, settings.second or settings.actor]
+    known = 0
     models = [
-        StagedModel(manifest, config.source_of(name), store)
-        for manifest, name in zip(manifests, names, strict=False)
+        StagedModel(manifest, source, store)
+        for manifest, source in zip(manifests, model_sources(job, config), strict=True)
     ]
     with ExitStack() as opened:
         engines = open_engines(opened, models)
@@ -95,7 +112,8 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name = job.wildcards["judge"]
     settings = config.judges[name]
     candidates = read_judged(dialogues, config.judges_conversations(job.wildcards["policy"]))
-    model = StagedModel(manifest, config.judge_model(name, job.wildcards["policy"]), store)
+    (source,) = model_sources(job, config)
+    model = StagedModel(manifest, source, store)
     if settings.method == "reward_model":
         with open_scorer(model) as scores:
             scores._model = _NoScores()
@@ -124,7 +142,8 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     name, named = job.wildcards["judge"], config.comparisons.get(job.wildcards["comparison"])
     policies = [[Candidate(**row) for row in read_candidates(path).to_pylist()] for path in tables]
     pairs = list(compared_pairs(policies, named.per_context if named else None, config.seed))
-    model = StagedModel(manifest, config.models[config.judges[name].model], store)
+    (source,) = model_sources(job, config)
+    model = StagedModel(manifest, source, store)
     with open_engine(model) as engine:
         engine._model = _NoModel()
         PairwiseJudge(name, engine, read_templates(templates), model.digest).compare(pairs)

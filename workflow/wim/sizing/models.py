@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim import paths
+from wim.dag.inputs import Inputs
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, known_model, model_of_folder
 
@@ -24,11 +25,7 @@ def models_of(
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
-    spoken = [config.dialogues, *map(config.policy_dialogues, config.policies)]
-    speakers = [name for each in spoken for name in (each.actor, each.second) if name]
-    judges = [judge.model for judge in config.judges.values()]
-    trained = [*config.sft, *config.reward_models, *map(config.start_of, config.arms)]
-    speakers = [config.origin_of(name) for name in (*speakers, *judges, *trained)]
+    speakers = Inputs(config, Path()).models_of_stages
     names = [
         name
         for name in (*speakers, config.embeddings.encoder)
