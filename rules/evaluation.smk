@@ -33,9 +33,24 @@ rule reward_gate:
         again=gate.retested,
         comparisons=gate.labelled_comparisons,
     output:
-        table=paths.evaluation("gate.json"),
-        text=paths.evaluation("gate.md"),
-        figure=paths.evaluation("gate.svg"),
+        table=report(
+            paths.evaluation("gate.json"),
+            caption="../workflow/report/gate.rst",
+            category="Reward gate",
+            labels={"result": "numbers"},
+        ),
+        text=report(
+            paths.evaluation("gate.md"),
+            caption="../workflow/report/gate.rst",
+            category="Reward gate",
+            labels={"result": "gate"},
+        ),
+        figure=report(
+            paths.evaluation("gate.svg"),
+            caption="../workflow/report/gate.rst",
+            category="Reward gate",
+            labels={"result": "figure"},
+        ),
     log:
         paths.log("reward_gate"),
     localrule: True

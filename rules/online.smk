@@ -17,8 +17,18 @@ rule train_online_dpo:
         proof=gate.proof,
     output:
         manifest=paths.CHECKPOINT_MANIFEST,
-        metrics=paths.CHECKPOINT_METRICS,
-        card=paths.CHECKPOINT_CARD,
+        metrics=report(
+            paths.CHECKPOINT_METRICS,
+            caption="../workflow/report/metrics.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "metrics"},
+        ),
+        card=report(
+            paths.CHECKPOINT_CARD,
+            caption="../workflow/report/card.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "model card"},
+        ),
         dialogues=paths.ONLINE_DIALOGUES,
         ratings=paths.ONLINE_RATINGS,
         rewards=paths.ONLINE_REWARDS,

@@ -45,11 +45,36 @@ rule summary:
         ),
         audits=after_sharding(expand(paths.AUDIT, judge=inputs.critics)),
     output:
-        table=paths.report("summary.json"),
-        text=paths.report("summary.md"),
-        rewards=paths.report("rewards.svg"),
-        critiques=paths.report("critiques.svg"),
-        training=paths.report("training.svg"),
+        table=report(
+            paths.report("summary.json"),
+            caption="../workflow/report/summary.rst",
+            category="Summary",
+            labels={"result": "numbers"},
+        ),
+        text=report(
+            paths.report("summary.md"),
+            caption="../workflow/report/summary.rst",
+            category="Summary",
+            labels={"result": "summary"},
+        ),
+        rewards=report(
+            paths.report("rewards.svg"),
+            caption="../workflow/report/rewards.rst",
+            category="Summary",
+            labels={"result": "rewards"},
+        ),
+        critiques=report(
+            paths.report("critiques.svg"),
+            caption="../workflow/report/critiques.rst",
+            category="Summary",
+            labels={"result": "critiques"},
+        ),
+        training=report(
+            paths.report("training.svg"),
+            caption="../workflow/report/training.rst",
+            category="Summary",
+            labels={"result": "training"},
+        ),
     log:
         paths.log("summary"),
     localrule: True
@@ -70,8 +95,18 @@ rule rounds:
         exclusions=after_sharding(rounds.files(paths.EXCLUSIONS, rounds.repeated)),
         metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.repeated)),
     output:
-        table=paths.report("rounds.json"),
-        text=paths.report("rounds.md"),
+        table=report(
+            paths.report("rounds.json"),
+            caption="../workflow/report/rounds.rst",
+            category="Rounds",
+            labels={"result": "numbers"},
+        ),
+        text=report(
+            paths.report("rounds.md"),
+            caption="../workflow/report/rounds.rst",
+            category="Rounds",
+            labels={"result": "rounds"},
+        ),
     log:
         paths.log("rounds"),
     localrule: True
@@ -87,9 +122,24 @@ rule sweep:
     input:
         metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.last)),
     output:
-        table=paths.report("sweep.json"),
-        text=paths.report("sweep.md"),
-        figure=paths.report("sweep.svg"),
+        table=report(
+            paths.report("sweep.json"),
+            caption="../workflow/report/sweep.rst",
+            category="Sweep",
+            labels={"result": "numbers"},
+        ),
+        text=report(
+            paths.report("sweep.md"),
+            caption="../workflow/report/sweep.rst",
+            category="Sweep",
+            labels={"result": "sweep"},
+        ),
+        figure=report(
+            paths.report("sweep.svg"),
+            caption="../workflow/report/sweep.rst",
+            category="Sweep",
+            labels={"result": "figure"},
+        ),
     log:
         paths.log("sweep"),
     localrule: True

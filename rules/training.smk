@@ -17,8 +17,18 @@ rule train_dpo:
         proof=gate.proof,
     output:
         manifest=paths.CHECKPOINT_MANIFEST,
-        metrics=paths.CHECKPOINT_METRICS,
-        card=paths.CHECKPOINT_CARD,
+        metrics=report(
+            paths.CHECKPOINT_METRICS,
+            caption="../workflow/report/metrics.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "metrics"},
+        ),
+        card=report(
+            paths.CHECKPOINT_CARD,
+            caption="../workflow/report/card.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "model card"},
+        ),
     log:
         paths.log("train_dpo/{arm}/round{round}"),
     benchmark:
@@ -52,8 +62,18 @@ rule train_sft:
         manifest=training.start_of_sft,
     output:
         manifest=paths.SFT_MANIFEST,
-        metrics=paths.SFT_METRICS,
-        card=paths.SFT_CARD,
+        metrics=report(
+            paths.SFT_METRICS,
+            caption="../workflow/report/metrics.rst",
+            category="Training",
+            labels={"fine-tuning": "{sft}", "file": "metrics"},
+        ),
+        card=report(
+            paths.SFT_CARD,
+            caption="../workflow/report/card.rst",
+            category="Training",
+            labels={"fine-tuning": "{sft}", "file": "model card"},
+        ),
     log:
         paths.log("train_sft/{sft}"),
     benchmark:
@@ -84,9 +104,19 @@ rule train_reward_model:
         manifest=training.start_of_reward_model,
     output:
         manifest=paths.REWARD_MODEL_MANIFEST,
-        metrics=paths.REWARD_MODEL_METRICS,
+        metrics=report(
+            paths.REWARD_MODEL_METRICS,
+            caption="../workflow/report/metrics.rst",
+            category="Training",
+            labels={"reward model": "{reward_model}", "file": "metrics"},
+        ),
         evaluation=paths.REWARD_MODEL_EVALUATION,
-        card=paths.REWARD_MODEL_CARD,
+        card=report(
+            paths.REWARD_MODEL_CARD,
+            caption="../workflow/report/card.rst",
+            category="Training",
+            labels={"reward model": "{reward_model}", "file": "model card"},
+        ),
     log:
         paths.log("train_reward_model/{reward_model}"),
     benchmark:
