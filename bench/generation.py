@@ -5,9 +5,9 @@
 
 Plain is what a first script does: `generate` in float32, batches of 8, in the file's order, a
 global seed. Ours runs batch by batch, and continuously, where waiting rows replace finished ones
-(the default on a GPU); the two differ only if there are more rows than a batch has. Prints useful tokens
-a second of each round (tokens up to and with the end token; the wall time is that of generating,
-without loading), the passes of one token a row that ours took, and the ratios of the medians.
+(the default on a GPU); the two differ only if there are more rows than a batch has. Prints useful
+tokens a second of each round (tokens up to and with the end token; the wall time is that of
+generating, without loading), the passes of one token a row that ours took, and the ratios of the medians.
 """
 
 import argparse

@@ -4,8 +4,8 @@
     python bench/rewards.py gate Natural.json runs/gate smollm2      # after `snakemake reward_gate`
 
 A recorded judge explains before it chooses: the critique of a response is then the sentences, from
-both orders, that name only this response and no winner. Of a gate, it is the judge's critique in its
-ratings tables. Each row is a reward: the share of pairs that it orders as people did (a tie counts
+both orders, that name only this response and no winner. Of a gate, it is the judge's critique in
+its ratings tables. Each row is a reward: the share of pairs that it orders as people did (a tie counts
 half), with its 95 % interval. Only the encoder is loaded.
 """
 

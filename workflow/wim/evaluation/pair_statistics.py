@@ -84,7 +84,7 @@ def pair_statistics(
 
 
 def credit(pair: LabelledPair, judgement: PairJudgement) -> float:
-    """How right a judgement is, 0 to 1, mean of both orders; a tie is half right, a failure wrong."""
+    """How right a judgement is, 0 to 1, mean of both orders; a tie counts 1/2, a failure 0."""
     values = {pair.better: 1.0, "tie": 0.5}
     return sum(values.get(won or "", 0.0) for won in (judgement.in_order, judgement.swapped)) / 2
 

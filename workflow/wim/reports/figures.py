@@ -46,7 +46,7 @@ class Course:
 
 
 def histogram(points: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Counts (BINS,) of values in points of the scale 0 to 10; values outside go to the end bins."""
+    """Counts (BINS,) of values in points of the scale 0 to 10; others go to the end bins."""
     import numpy as np
 
     return np.histogram(np.clip(points, 0, SCALE_END), bins=BINS, range=(0, SCALE_END))[0]

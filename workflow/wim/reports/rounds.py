@@ -17,13 +17,19 @@ from wim.tables.schemas import PAIRS, REWARDS
 logger = logging.getLogger(__name__)
 TEXT = """# Rounds
 
-A round's policy is what answered its prompts: first the actor, then the checkpoint of the round before. Its mean reward is over all candidates that have one, as the arm's reward gives it; ± is the standard error, with candidates taken to be independent.
+A round's policy is what answered its prompts: first the actor, then the checkpoint of the round
+before. Its mean reward is over all candidates that have one, as the arm's reward gives it; ± is
+the standard error, with candidates taken to be independent.
 
 {rounds}
 
-- A higher mean reward of a later policy means that training raised the reward, not that people would prefer its answers.
-- **Pair margin**: mean difference of reward, chosen minus rejected, over all pairs. **Held-out accuracy** and **margin**: of the checkpoint's implicit reward on the round's own held-out pairs. **KL**: from the round's reference, in nats a token of these pairs' completions.
-- "passed on": the arm had stopped, and the round's checkpoint is that of the round before. "{undefined}" is a figure that is not defined.
+- A higher mean reward of a later policy means that training raised the reward, not that people
+  would prefer its answers.
+- **Pair margin**: mean difference of reward, chosen minus rejected, over all pairs. **Held-out
+  accuracy** and **margin**: of the checkpoint's implicit reward on the round's own held-out
+  pairs. **KL**: from the round's reference, in nats a token of these pairs' completions.
+- "passed on": the arm had stopped, and the round's checkpoint is that of the round before.
+  "{undefined}" is a figure that is not defined.
 """
 
 

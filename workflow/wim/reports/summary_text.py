@@ -33,29 +33,40 @@ PUBLISHED: dict[str, dict[str, float]] = {
 }
 TEXT = """# Summary
 
-**These figures describe the rewards, not their quality.** A reward with few ties and wide differences need not order responses as people would; nothing here was compared with human judgement.
+**These figures describe the rewards, not their quality.** A reward with few ties and wide
+differences need not order responses as people would; nothing here was compared with human
+judgement.
 
 ## Rewards
 
 {rewards}
 
-{remarks}- Values are points of the published scale, 5 · reward + 5: a cosine of 0 is 5, of 1 is 10. One step of a judge's 1-10 number is 1 point as published, (n - 5) / 5, and 1.11 points here, (2n - 11) / 9; so compare numeric means and differences with care.
-- A comparison is two candidates of one context (prompt, dialogue, turn, speaker) that both have the reward; a tie is exactly equal rewards. |Δ| is the absolute difference, ties included.
-- Agreement is with the judge's number, over the comparisons that the number does not tie. Strict: the reward prefers the same candidate, and a tie of the reward is no agreement. Ties counted: a tie of the reward counts as agreement, as in the published figure. A reward with zeta below 1 contains the number and agrees with it by construction.
-- In brackets: Wilson's 95 % interval. Comparisons are taken to be independent, so it is too narrow where a context has more than two candidates.
+{remarks}- Values are points of the published scale, 5 · reward + 5: cosines of 0 and 1 are 5 and
+  10 points. One step of a judge's 1-10 number is 1 point as published, (n - 5) / 5, and 1.11
+  points here, (2n - 11) / 9; so compare numeric means and differences with care.
+- A comparison is two candidates of one context (prompt, dialogue, turn, speaker) that both have
+  the reward; a tie is exactly equal rewards. |Δ| is the absolute difference, ties included.
+- Agreement is with the judge's number, over the comparisons that the number does not tie. Strict:
+  the reward prefers the same candidate, and a tie of the reward is no agreement. Ties counted: a
+  tie of the reward counts as agreement, as in the published figure. A reward with zeta below 1
+  contains the number and agrees with it by construction.
+- In brackets: Wilson's 95 % interval. Comparisons are taken to be independent, so it is too
+  narrow where a context has more than two candidates.
 - "{undefined}" is a figure that is not defined, or was not published; it is never a zero.
 
 ![Distribution of each reward, and of the differences within a context]({rewards_figure})
 
 ### Rewards and length
 
-Spearman's rank correlation of reward and completion length in tokens, over all candidates that have the reward, across prompts.
+Spearman's rank correlation of reward and completion length in tokens, over all candidates that
+have the reward, across prompts.
 
 {lengths}
 
 ### Rewards and controls
 
-How often a reward and a control prefer the same of two candidates, over the comparisons that both decide. Far from 50 %, the reward is partly that control, or its opposite.
+How often a reward and a control prefer the same of two candidates, over the comparisons that both
+decide. Far from 50 %, the reward is partly that control, or its opposite.
 
 {controls}
 
@@ -63,7 +74,9 @@ How often a reward and a control prefer the same of two candidates, over the com
 
 {critiques}
 
-Of critiques that name something; docs/guide/judging.md says what each figure is. A specificity near 0 says that critiques are as close to other answers as to their own: the cosine then does not measure the answer.
+Of critiques that name something; docs/guide/judging.md says what each figure is. A specificity
+near 0 says that critiques are as close to other answers as to their own: the cosine then does not
+measure the answer.
 
 ![Cosines of critiques with their own response and with another one]({critiques_figure})
 
@@ -77,7 +90,9 @@ Only `ok` and `nothing_missing` carry a reward, except for rewards of the kind `
 
 {training}
 
-First and last are single steps, one batch each. Accuracy is the share of pairs whose chosen completion has the higher implicit reward: in the last step's batch, and over the held-out pairs at the last evaluation. The DPO margin is in nats.
+First and last are single steps, one batch each. Accuracy is the share of pairs whose chosen
+completion has the higher implicit reward: in the last step's batch, and over the held-out pairs
+at the last evaluation. The DPO margin is in nats.
 
 ![Training loss and reward margin over the steps]({training_figure})
 
@@ -90,7 +105,7 @@ KINDS = {
     "nothing_missing": "is a log-probability, not on the scale of points.",
     "reward_model": "is a reward model's number, in log-odds, not on the scale of points.",
     "negated": "is a control: it prefers what the same reward with the other sign rejects.",
-    "shuffled_wim": "is a control: each response is paired with the critique of another prompt's response.",
+    "shuffled_wim": "is a control: each response has the critique of another prompt's response.",
     "length": "is a control: it prefers the longer completion. It counts tokens, not points.",
     "random": "is a control: it prefers at random.",
 }
@@ -228,6 +243,7 @@ def _status_row(judge: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 def _training_row(arm: str, one: "TrainingSummary") -> dict[str, str]:
     loss = f"{shown(one.loss_first, '.4f')} → {shown(one.loss_last, '.4f')}"
+    margin = f"{shown(one.margin_first, '.4f')} → {shown(one.margin_last, '.4f')}"
     return {
         "arm": f"`{arm}`",
         "reward": f"`{one.reward}`",
@@ -235,7 +251,7 @@ def _training_row(arm: str, one: "TrainingSummary") -> dict[str, str]:
         "pairs to train": f"{one.pairs['train']:,}",
         "steps": f"{one.steps:,}",
         "loss, first → last": loss,
-        "margin, first → last": f"{shown(one.margin_first, '.4f')} → {shown(one.margin_last, '.4f')}",
+        "margin, first → last": margin,
         "accuracy, last step": shown(one.accuracy_last, ".3f"),
         "held-out pairs": f"{one.pairs['eval']:,}",
         "held-out accuracy": shown(one.held_out_accuracy, ".3f"),

@@ -28,11 +28,18 @@ FIGURES = {
 PLOTTED = ("accuracy", "margin", "kl")
 TEXT = """# Sweep
 
-Figures are of each arm's last round, on its held-out pairs: mean ± standard error over seeds, and their number. A single run has no standard error; "{undefined}" is a figure that was not measured.
+Figures are of each arm's last round, on its held-out pairs: mean ± standard error over seeds, and
+their number. A single run has no standard error; "{undefined}" is a figure that was not measured.
 
 {grids}
-- **Reward accuracy**: share of the pairs whose chosen completion has the higher implicit reward β log(π/π_ref). **Margin**: mean difference of that reward, chosen minus rejected; it grows with β by itself.
-- **KL to the reference**: mean over the positions of the held-out completions of KL(π ‖ π_ref) between the distributions of the next token, exact over the vocabulary. Each term is that of the Rao-Blackwellised estimator of [arXiv 2504.10637](https://arxiv.org/abs/2504.10637); the completions are candidates of the round, sampled from the model that it started from, not from the trained policy. The reference is that of the last round's training.
+- **Reward accuracy**: share of the pairs whose chosen completion has the higher implicit reward β
+  log(π/π_ref). **Margin**: mean difference of that reward, chosen minus rejected; it grows with β
+  by itself.
+- **KL to the reference**: mean over the positions of the held-out completions of KL(π ‖ π_ref)
+  between the distributions of the next token, exact over the vocabulary. Each term is that of the
+  Rao-Blackwellised estimator of [arXiv 2504.10637](https://arxiv.org/abs/2504.10637); the
+  completions are candidates of the round, sampled from the model that it started from, not from
+  the trained policy. The reference is that of the last round's training.
 - **Held-out loss**: comparable only between arms with the same loss and the same β.
 
 ![Reward accuracy, margin and KL to the reference against the settings]({figure})

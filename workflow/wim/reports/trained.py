@@ -13,14 +13,17 @@ SFT = """
 
 {rows}
 
-The loss is the negative log-likelihood of a completion's token, in nats. Held-out loss is of the held-out prompts' completions, at the last evaluation; losses on other completions are not comparable.
+The loss is the negative log-likelihood of a completion's token, in nats. Held-out loss is of the
+held-out prompts' completions, at the last evaluation; losses on other completions are not
+comparable.
 """
 REWARD_MODELS = """
 ## Reward models
 
 {rows}
 
-These figures say how well a model repeats the judge that labelled its pairs, not whether that judge is right.
+These figures say how well a model repeats the judge that labelled its pairs, not whether that
+judge is right.
 """
 
 
@@ -70,12 +73,13 @@ def trained_text(figures: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _sft_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
+    loss = f"{shown(one['loss_first'], '.3f')} → {shown(one['loss_last'], '.3f')}"
     return {
         "model": f"`{name}`",
         "completions of": f"`{one['completions']}`",
         "share of prompts": f"{one['prompts']:g}",
         "steps": f"{one['steps']:,}",
-        "loss, first → last": f"{shown(one['loss_first'], '.3f')} → {shown(one['loss_last'], '.3f')}",
+        "loss, first → last": loss,
         "held-out loss": shown(one["held_out_loss"], ".3f"),
     }
 

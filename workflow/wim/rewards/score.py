@@ -152,7 +152,7 @@ def _piece_cosines(
     receivers: "np.ndarray[Any, Any]",
     givers: "np.ndarray[Any, Any]",
 ) -> "np.ndarray[Any, Any]":
-    """Cosines (rows,) of the receivers' responses with the givers' critiques; NaN for all others."""
+    """Cosines (rows,) of the receivers' responses with the givers' critiques; else NaN."""
     import numpy as np
 
     dimension = piece.schema.field("response_embedding").type.list_size
@@ -185,5 +185,6 @@ def _check_rows(rated: Sequence[str], *others: Sequence[str]) -> None:
         if odd:
             raise UserError(
                 f"rewards: {len(odd)} candidates are in only one of a shard's tables (dialogues, "
-                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run again."
+                f"ratings, embeddings), {min(odd)} among them; delete the shard's files and run "
+                "again."
             )
