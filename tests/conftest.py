@@ -28,14 +28,18 @@ LONGEST = ("slurm", "e2e/test_rounds", "dag", "e2e", "unit/training")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow folders, and put the longest files first, each in its own order."""
+    """Mark what is slow, and put the longest files first, each in its own order.
+
+    Slow are the tests of slow folders, and those with a fixture `smol`: an engine of all of SmolLM2.
+    """
 
     def place(item: pytest.Item) -> int:
         path = item.path.relative_to(HERE).as_posix()
         return next((n for n, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
 
     for item in items:
-        if item.path.relative_to(HERE).parts[0] in SLOW_FOLDERS:
+        in_full = "smol" in getattr(item, "fixturenames", ())
+        if in_full or item.path.relative_to(HERE).parts[0] in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
     items.sort(key=place)
 

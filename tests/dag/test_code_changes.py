@@ -13,11 +13,17 @@ from wim.errors import UserError
 from wim.provenance.code_changes import CodeChanges, effective_code
 
 ROWS = 2 * len(PROMPTS)
-PAIR = {"pair_candidates": 1}
-RATE = {"rate_candidates": SHARDS, "embed_critiques": SHARDS, "score_candidates": 2, **PAIR}
+RATE = {
+    "rate_candidates": SHARDS,
+    "embed_critiques": SHARDS,
+    "score_candidates": 2,
+    "pair_candidates": 1,
+}
 NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 # The stages whose code an edit of the reading is.
-READING = ("rate_candidates", "pair_candidates")
+READING = ("audit_critiques", "rate_candidates", "summary")
+REPORTS = {"audit_critiques": 1, "summary": 1}
+ALL = {**RATE, "train_dpo": 1, **REPORTS}
 
 
 def wim(project: Project, *arguments: str, status: int = 0) -> str:
@@ -36,21 +42,21 @@ def remove_tables(project: Project) -> None:
 
 def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -> None:
     project.edit_code("ECHO_WORDS = 5", "ECHO_WORDS = 6")
-    assert project.planned("--", "pairs") == RATE
+    assert project.planned() == ALL
     said = wim(project, "accept", "rate_candidates")
     assert (
         f"{SHARDS} outputs" in said and "stored rows: not needed" in said and "snakemake -n" in said
     )
-    assert "not accepted: pair_candidates" in said
-    assert project.planned("--", "pairs") == PAIR
-    wim(project, "accept", "pair_candidates")
-    assert project.planned("--", "pairs") == {}
+    assert "not accepted: audit_critiques, summary" in said
+    assert project.planned() == REPORTS
+    wim(project, "accept", *REPORTS)
+    assert project.planned() == {}
     assert "nothing to accept" in wim(project, "accept", "rate_candidates")
     project.edit_code("ECHO_WORDS = 6", "ECHO_WORDS = 7")
-    assert project.planned("--", "pairs") == RATE
+    assert project.planned() == ALL
     assert "not of the present code" in wim(project, "accept", "--list")
     wim(project, "accept", *READING)
-    assert project.planned("--", "pairs") == {}
+    assert project.planned() == {}
 
 
 def test_rows_of_an_accepted_engine_are_taken_from_the_store(project: Project) -> None:
@@ -106,7 +112,7 @@ def test_a_checkpoint_says_what_was_accepted_before_and_after_it(project: Projec
     project.run("--", "dpo_checkpoint")
     folder = project.folder / "results/checkpoints/wim/round1"
     accepted = json.loads((folder / "provenance.json").read_text())["accepted"]
-    assert sorted(accepted) == sorted(READING)
+    assert sorted(accepted) == ["audit_critiques", "rate_candidates"]
     ((now, former),) = accepted["rate_candidates"].items()
     assert f"| rate_candidates | `{now}` | `{former}` |" in (folder / "README.md").read_text()
     project.edit_code(

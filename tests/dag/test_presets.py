@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.workflow_runs import REPOSITORY, SNAKEMAKE, job_counts
+from support.workflow_runs import REPOSITORY, SNAKEMAKE, forked_environment, job_counts
 from wim.settings.config import Config
 from wim.settings.load import load_config
 
@@ -27,7 +27,9 @@ def dry_run(folder: Path, name: str, profile: Path | None) -> str:
     command += ["--configfile", REPOSITORY / "config/presets" / f"{name}.yaml"]
     if profile:
         command += ["--profile", REPOSITORY / "profiles/slurm", "--workflow-profile", profile]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*map(str, command)], env=forked_environment(), capture_output=True, text=True, check=False
+    )
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     return output

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.workflow_runs import REPOSITORY, SNAKEMAKE, job_counts
+from support.workflow_runs import REPOSITORY, SNAKEMAKE, forked_environment, job_counts
 
 DEMO_JOBS = {
     "ingest_prompts": 1,
@@ -26,9 +26,12 @@ DEMO_JOBS = {
 
 
 def run(
-    directory: Path, *arguments: str, config: Path | None = None
+    directory: Path, *arguments: str, config: Path | None = None, forked: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run snakemake in a working directory; the profile of the repository applies."""
+    """Run snakemake in a working directory; the profile of the repository applies.
+
+    forked: by the fork server. Else as its user does, with all imports.
+    """
     command = [str(SNAKEMAKE), "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(directory)]
     command += ["--workflow-profile", str(REPOSITORY / "profiles/default")]
@@ -36,13 +39,19 @@ def run(
     flags = [each for each in arguments if each.startswith("-")]
     targets = [each for each in arguments if not each.startswith("-")]
     return subprocess.run(
-        [*command[:-1], *flags, "--", *targets], capture_output=True, text=True, check=False
+        [*command[:-1], *flags, "--", *targets],
+        env=forked_environment() if forked else None,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def planned(directory: Path, *targets: str, config: Path | None = None) -> dict[str, int]:
+def planned(
+    directory: Path, *targets: str, config: Path | None = None, forked: bool = True
+) -> dict[str, int]:
     """The jobs that a dry run shows, by rule, without the target rules."""
-    result = run(directory, "-n", *targets, config=config)
+    result = run(directory, "-n", *targets, config=config, forked=forked)
     assert result.returncode == 0, result.stdout + result.stderr
     return job_counts(result.stdout + result.stderr)
 
@@ -79,7 +88,7 @@ def demo(
 
 def test_a_first_dry_run_shows_every_job_in_at_most_five_seconds_of_work(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert planned(tmp_path, "dpo_checkpoint") == DEMO_JOBS
+    assert planned(tmp_path, "dpo_checkpoint", forked=False) == DEMO_JOBS
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
@@ -117,7 +126,9 @@ def test_each_target_can_be_named(demo: tuple[Path, Path], target: str) -> None:
 def test_the_slurm_profile_plans_the_same_jobs(tmp_path: Path) -> None:
     command = [SNAKEMAKE, "--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
     command += ["--profile", REPOSITORY / "profiles/slurm", "-n", "dpo_checkpoint"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, env=forked_environment(), capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert job_counts(result.stdout + result.stderr) == DEMO_JOBS
 

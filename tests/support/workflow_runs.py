@@ -25,6 +25,13 @@ FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
 
 
+def forked_environment(library: Path = REPOSITORY / "workflow") -> dict[str, str]:
+    """An environment in which snakemake, its jobs and `wim` run in forks of the fork server."""
+    path = [str(library), str(REPOSITORY / "tests/support/forked")]
+    forked = {"PYTHONPATH": os.pathsep.join(path), "WIM_TEST_FORK_SERVER": address()}
+    return os.environ | forked
+
+
 def tiny_config(
     model: Path, encoder: Path, tokens: int = 16, shards: int = 1, **sections: object
 ) -> dict[str, object]:
@@ -128,13 +135,10 @@ class Project:
 
     def call(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command line in the project's folder, with its own library, by the fork server."""
-        _, environment = self.command()
-        path = [environment["PYTHONPATH"], str(REPOSITORY / "tests/support/forked")]
-        forked = {"PYTHONPATH": os.pathsep.join(path), "WIM_TEST_FORK_SERVER": address()}
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=environment | forked,
+            env=forked_environment(self.folder / "workflow"),
             capture_output=True,
             text=True,
             check=False,

@@ -89,6 +89,7 @@ def test_the_staged_encoder_puts_like_sentences_close(minilm: Path) -> None:
     assert cat @ kitten > 0.5 > 0.2 > cat @ taxes
 
 
+@pytest.mark.slow
 def test_a_staged_gguf_model_answers_and_stops_by_itself(smollm2: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -140,6 +141,7 @@ def test_a_staged_model_is_readable_by_whoever_reads_its_manifest(smollm2: Path)
     assert len(set(modes.values())) == 1, modes
 
 
+@pytest.mark.slow
 def test_staging_a_gguf_file_again_gives_the_same_bytes(smollm2: Path, tmp_path: Path) -> None:
     stage_model(DEMO_MODELS["smollm2"], tmp_path / "again")
     again = (tmp_path / "again" / "manifest.json").read_bytes()

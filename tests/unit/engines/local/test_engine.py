@@ -103,6 +103,13 @@ def test_an_answer_goes_on_from_its_opening_and_does_not_contain_it(smol) -> Non
     assert found[opened[0].key].text != found[QUESTIONS[2].key].text
 
 
+def test_an_answer_of_a_random_model_goes_on_from_its_opening(tiny) -> None:
+    opened = ask(TEXTS[2], opening="The train leaves")
+    found = answers(tiny, [opened, QUESTIONS[2]], GREEDY)
+    assert found[opened.key].text == generated(tiny, opened, TOKENS)[0]
+    assert found[opened.key].text != found[QUESTIONS[2].key].text
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(tiny, batch_size) -> None:
     sampling = Sampling(max_new_tokens=16, temperature=1.0, top_k=50, top_p=0.95)
@@ -183,17 +190,25 @@ def test_an_answer_ends_at_the_models_end_token_without_showing_it(
     assert found.text == tiny.tokenizer.decode(new[:place], skip_special_tokens=True).strip()
 
 
-def test_an_answer_that_ends_at_the_token_limit_by_itself_counts_as_ended(smol) -> None:
-    free = answers(smol, QUESTIONS, GREEDY)
+def check_an_end_at_the_limit(engine: LocalEngine, tokens: int) -> None:
+    free = answers(engine, QUESTIONS, Sampling(max_new_tokens=tokens, temperature=0))
     ended = next(row for row in free.values() if row.finish_reason == "stop")
     request = next(request for request in QUESTIONS if request.key == ended.key)
     for limit, reason in [
         (ended.completion_tokens, "stop"),
         (ended.completion_tokens - 1, "length"),
     ]:
-        found = answers(smol, [request], Sampling(max_new_tokens=limit, temperature=0))
+        found = answers(engine, [request], Sampling(max_new_tokens=limit, temperature=0))
         assert found[request.key].finish_reason == reason
         assert found[request.key].text == ended.text
+
+
+def test_an_answer_that_ends_at_the_token_limit_by_itself_counts_as_ended(smol) -> None:
+    check_an_end_at_the_limit(smol, TOKENS)
+
+
+def test_an_answer_of_a_tiny_model_that_ends_at_the_token_limit_counts_as_ended(tiny) -> None:
+    check_an_end_at_the_limit(tiny, 60)
 
 
 def test_a_prompt_that_leaves_no_room_in_the_context_is_answered_with_that(tiny) -> None:

@@ -86,6 +86,7 @@ def trained(
     return losses, load_file(folder / "checkpoint/model.safetensors")
 
 
+@pytest.mark.slow
 @WITHOUT_CUDA
 @pytest.mark.parametrize("lora", [{"rank": 4}, None], ids=["adapters", "all weights"])
 def test_a_sharded_training_ends_as_that_of_one_process(
