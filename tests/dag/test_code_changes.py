@@ -24,6 +24,8 @@ NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 READING = ("audit_critiques", "rate_candidates", "summary")
 REPORTS = {"audit_critiques": 1, "summary": 1}
 ALL = {**RATE, "train_dpo": 1, **REPORTS}
+# The arm learns from one of the two rewards.
+TO_PAIRS = {**RATE, "score_candidates": 1}
 
 
 def wim(project: Project, *arguments: str, status: int = 0) -> str:
@@ -84,7 +86,7 @@ def test_an_accepted_encoder_embeds_nothing_again(project: Project) -> None:
 
 def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project: Project) -> None:
     assert "rows stored so far stay" in wim(project, "force", "rate_candidates").replace("\n", " ")
-    assert project.planned("--", "pairs") == RATE
+    assert project.planned("--", "pairs") == TO_PAIRS
     wim(project, "force", "rate_candidates", "--undo")
     assert project.planned("--", "pairs") == {}
     wim(project, "force", "rate_candidates")

@@ -1,0 +1,95 @@
+"""The contract of reruns by settings: which stages' specs differ after which change.
+
+A stage runs again if its spec, its code or an input differs. What follows from inputs is Snakemake's
+part, which tests/dag/test_reruns.py shows by dry runs.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.workflow_runs import REPOSITORY
+from wim.dag.inputs import Inputs
+from wim.dag.specs import Specs
+from wim.settings.load import load_config
+
+CONFIG: dict[str, Any] = {
+    "models": {"tiny": {"source": "path:tiny"}, "encoder": {"source": "path:encoder"}},
+    "prompts": {"files": ["prompts.jsonl"], "shards": 2},
+    "dialogues": {"actor": "tiny"},
+    "judges": {"tiny": {"model": "tiny"}},
+    "embeddings": {"encoder": "encoder"},
+    "rewards": {"wim": {"judge": "tiny", "zeta": 0.5}},
+    "arms": {"wim": {"reward": "wim"}},
+}
+WILDCARDS = SimpleNamespace(
+    policy="base",
+    shard="000",
+    model="tiny",
+    judge="tiny",
+    reward="wim",
+    arm="wim",
+    round="1",
+)
+STAGES = (
+    *("prompts", "shards", "model", "dialogues", "ratings", "embeddings", "reward", "pairs"),
+    *("training", "audit", "summary", "rounds", "sweep"),
+)
+
+
+def specs_of(config: dict[str, Any]) -> dict[str, str]:
+    """Every stage's spec by its name."""
+    specs = Specs(Inputs(load_config(config), Path(REPOSITORY)))
+    return {stage: getattr(specs, stage)(WILDCARDS) for stage in STAGES}
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """The configuration with one key, named by dots, set to another value."""
+    config = deepcopy(CONFIG)
+    *way, last = path.split(".")
+    place = config
+    for key in way:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return config
+
+
+CASES = [
+    ("store", "elsewhere", set()),
+    ("tracking", ["wandb"], set()),
+    ("local_scratch", "$SLURM_TMPDIR", set()),
+    ("models.tiny.attention", "eager", set()),
+    ("prompts.shards", 3, {"shards"}),
+    ("prompts.limit", 5, {"prompts"}),
+    ("dialogues.sampling", {"temperature": 0.5}, {"dialogues", "training"}),
+    ("judges.tiny.sampling", {"max_new_tokens": 17}, {"ratings", "training"}),
+    ("judges.other", {"model": "tiny"}, set()),
+    ("rewards.wim.zeta", 0.4, {"reward", "summary", "training"}),
+    ("rewards.other", {"judge": "tiny", "zeta": 0.1}, {"summary"}),
+    ("pairs", {"ties": "first"}, {"pairs", "training"}),
+    ("arms.wim.training", {"beta": 0.2}, {"training"}),
+    ("arms.wim.training", {"loss": "ipo"}, {"training", "summary"}),
+    ("arms.wim.seed", 1, {"training"}),
+    ("arms.other", {"reward": "wim"}, {"summary", "sweep"}),
+    ("rounds", 2, {"summary", "rounds"}),
+    (
+        "seed",
+        5,
+        {"dialogues", "ratings", "pairs", "training", "audit"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "stages"), CASES, ids=[f"{c[0]}={c[1]}" for c in CASES])
+def test_a_setting_changes_the_specs_of_the_stages_that_use_it_and_no_other(
+    path: str, value: object, stages: set[str]
+) -> None:
+    before, after = specs_of(CONFIG), specs_of(changed(path, value))
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == stages
+
+
+def test_the_order_of_keys_changes_no_spec() -> None:
+    assert specs_of(dict(reversed(list(CONFIG.items())))) == specs_of(CONFIG)
