@@ -14,7 +14,7 @@ ROWS = 2 * len(PROMPTS)
 
 
 def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
-    assert plan(project) == {"": ["Nothing to do: all that was asked for is there and up to date."]}
+    assert plan(project) == {"": ["Nothing to do: all that was requested is there and up to date."]}
 
 
 def test_a_template_edit_judges_every_row_again(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""What every stub needs: its settings, a log, and failures that speak to the user."""
+"""What every rule's script needs: its settings, a log, and errors in the user's terms."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wim.cluster.requeue import ask_for_another_turn
+from wim.cluster.requeue import requeue_job
 from wim.errors import UserError
 
 logger = logging.getLogger("wim")
@@ -18,24 +18,30 @@ logger = logging.getLogger("wim")
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """Run a rule's work: yields its `spec`, logs to its log file and to the terminal.
+    """Run a rule's work, with its log file, its threads and its signals.
 
-    A UserError ends the job with its message, any other error with one line that names the
-    log, which has the traceback. The libraries see the rule's threads and nothing of the hub.
+    A UserError ends the job with its message, any other error with one line that names the log,
+    which has the traceback. Libraries get the rule's threads and no access to the hub.
+
+    Args:
+        snakemake: The script's `snakemake` object.
+
+    Yields:
+        The rule's `spec`: the settings that decide its output.
     """
     log = Path(snakemake.log[0])
     # Of a SLURM job the cores it was given; snakemake cuts `threads` to those of its own machine.
     _configure_environment(int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads)))
     log_to(log)
     _leave_orderly_on_signals()
-    if turn := os.environ.get("SLURM_JOB_ID"):
+    if slurm_job := os.environ.get("SLURM_JOB_ID"):
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
-        logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", turn, gpus)
+        logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", slurm_job, gpus)
     try:
         yield json.loads(snakemake.params.spec)
     except SystemExit as leaving:
         if leaving.code == 128 + signal.SIGUSR1:
-            ask_for_another_turn(log.with_suffix(".turns"))
+            requeue_job(log.with_suffix(".turns"))
         raise
     except UserError as error:
         logger.error("error: %s", error)

@@ -94,7 +94,7 @@ def command_that(folder: Path, name: str, script: str) -> None:
 def patiently(
     folder: Path, *arguments: str, patience: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of SLURM's as the stubs do, with the commands of a folder behind it."""
+    """Run a command of SLURM's as the wrappers do, with the commands of a folder after them."""
     code = "import sys; from wim.cluster import slurm_retry\n"
     code += f"slurm_retry.FIRST_WAIT = 0.01; limit = {patience}\n"
     code += "if limit: slurm_retry.PATIENCE = dict.fromkeys(slurm_retry.PATIENCE, limit)\n"
@@ -149,10 +149,10 @@ def test_a_question_for_states_that_stays_unanswered_is_no_answer_and_no_failure
     assert BUSY in answer.stderr
 
 
-def test_turns_that_keep_nothing_come_to_an_end(
+def test_requeues_that_save_nothing_come_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from wim.cluster import requeue as walltime
+    from wim.cluster import requeue
 
     asked, tally = tmp_path / "asked", tmp_path / "job.turns"
     command_that(tmp_path, "scontrol", f'echo "$@" >> {asked}')
@@ -162,8 +162,8 @@ def test_turns_that_keep_nothing_come_to_an_end(
     def turns(*kept: bool) -> list[bool]:
         queued = []
         for each in kept:
-            monkeypatch.setattr(walltime, "_kept", each)
-            queued.append(walltime.ask_for_another_turn(tally))
+            monkeypatch.setattr(requeue, "_kept", each)
+            queued.append(requeue.requeue_job(tally))
         return queued
 
     assert all(turns(True, False, False, True, False, False))

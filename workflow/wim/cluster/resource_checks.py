@@ -1,4 +1,4 @@
-"""What a rule may ask of SLURM: misspellings that would request nothing are refused.
+"""What a rule may request of SLURM: resources that the plugin would ignore are refused.
 
 Facts of snakemake-executor-plugin-slurm 2.8: only `gpu` becomes `--gpus`; `gpus` and `nvidia_gpu`
 reach the inner srun alone, so a job would be queued without a GPU; `tasks` on a GPU rule becomes
@@ -32,9 +32,9 @@ def check_resources(resources: Mapping[str, Mapping[str, object]]) -> None:
 
 
 def invalid_resources(rule: str, requests: Mapping[str, object]) -> list[str]:
-    """What is wrong with a rule's resources, by name: one line each, with what to write.
+    """What is wrong with a rule's resources: one line each, with what to write instead.
 
-    Values that are worked out for each job (functions, expressions) are judged by name alone.
+    Values that are computed for each job (functions, expressions) are judged by name alone.
     """
     found = []
     for name, instead in INSTEAD.items():

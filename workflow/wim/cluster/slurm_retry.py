@@ -1,6 +1,6 @@
-"""SLURM's commands for a busy scheduler: a failure that will pass is waited for.
+"""SLURM's commands, retried while the controller is busy or unreachable.
 
-The workflow puts stubs of sbatch, squeue, sacct and scancel (profiles/slurm/bin) before the real
+The workflow puts wrappers of sbatch, squeue, sacct and scancel (profiles/slurm/bin) before the real
 ones on the PATH of the main process. Each runs `python -m wim.cluster.slurm_retry <command> <arguments>`.
 """
 
@@ -29,32 +29,40 @@ TRANSIENT_ERRORS = (
     "message receive failure",
     "transport endpoint is not connected",
 )
-# How long, in seconds. The plugin gives a question for states a minute and forgets its jobs when
-# none is answered, so that one ends sooner, with no line: of a job without a state it asks again.
+# For how long, in seconds. The plugin gives a query for states one minute, and forgets its jobs if
+# none is answered. So queries end sooner, with no output: it queries a job without a state again.
 PATIENCE = {"sbatch": 3600.0, "scancel": 50.0, "squeue": 40.0, "sacct": 40.0}
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 
 
 def put_retry_wrappers_on_path(workflow_folder: Path) -> None:
-    """Put the stubs before SLURM's own commands for this process and what it starts."""
+    """Put the wrappers before SLURM's own commands, for this process and those that it starts."""
     stubs = str(workflow_folder / STUBS)
     os.environ["PATH"] = os.pathsep.join([stubs, os.environ.get("PATH", "")])
     os.environ["WIM_PYTHON"] = sys.executable
 
 
-def is_passing(answer: "subprocess.CompletedProcess[str]") -> bool:
-    """Whether a command failed for a reason that waiting mends."""
-    told = answer.stderr.lower()
-    return answer.returncode != 0 and any(reason in told for reason in TRANSIENT_ERRORS)
+def is_transient(answer: "subprocess.CompletedProcess[str]") -> bool:
+    """Whether a command failed for a reason that goes away by waiting."""
+    message = answer.stderr.lower()
+    return answer.returncode != 0 and any(reason in message for reason in TRANSIENT_ERRORS)
 
 
 def run_patiently(
     command: str, arguments: Sequence[str], given: str | None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run one of SLURM's commands again until it succeeds, fails for good, or patience ends.
+    """Run one of SLURM's commands until it succeeds, fails for good, or its time is over.
 
-    given: what it reads from standard input. A job that was submitted although sbatch failed
-    to hear so is found by its name and comment, and is not submitted twice.
+    A job that was submitted although sbatch reported a failure is found by its name and comment,
+    and is not submitted twice.
+
+    Args:
+        command: sbatch, squeue, sacct or scancel.
+        arguments: Its arguments.
+        given: What it reads from standard input.
+
+    Returns:
+        The last answer.
     """
     from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
@@ -64,12 +72,12 @@ def run_patiently(
         answer = subprocess.run(
             [program, *arguments], input=given, capture_output=True, text=True, check=False
         )
-        if command == "sbatch" and is_passing(answer) and (job := _submitted(arguments)):
+        if command == "sbatch" and is_transient(answer) and (job := _submitted(arguments)):
             return subprocess.CompletedProcess(answer.args, 0, f"{job}\n", "")
         return answer
 
     return Retrying(
-        retry=retry_if_result(is_passing),
+        retry=retry_if_result(is_transient),
         wait=wait_exponential(FIRST_WAIT, LONGEST_WAIT),
         stop=stop_after_delay(PATIENCE[command]),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
@@ -77,7 +85,7 @@ def run_patiently(
 
 
 def real_program(command: str) -> str:
-    """The command's path behind the stubs. Raises FileNotFoundError."""
+    """The path of the real command, not of its wrapper. Raises FileNotFoundError."""
     places = [
         place
         for place in os.environ.get("PATH", "").split(os.pathsep)
@@ -91,8 +99,8 @@ def real_program(command: str) -> str:
 
 def _submitted(arguments: Sequence[str]) -> str | None:
     """The waiting or running job with the name and comment of an sbatch call, if there is one."""
-    told = dict(pairwise(arguments))
-    name, comment = told.get("--job-name"), told.get("--comment")
+    options = dict(pairwise(arguments))
+    name, comment = options.get("--job-name"), options.get("--comment")
     if name is None or comment is None:
         return None
     listed = subprocess.run(
@@ -116,7 +124,7 @@ def main(command: str, *arguments: str) -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 127
-    unanswered = command in ("squeue", "sacct") and is_passing(answer)
+    unanswered = command in ("squeue", "sacct") and is_transient(answer)
     sys.stdout.write("" if unanswered else answer.stdout)
     sys.stderr.write(answer.stderr)
     return 0 if unanswered else answer.returncode

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MARK = "wim.plan.dry_run: "
 RULES = (
-    *("stage_model", "create_topics", "ingest_prompts", "shard_prompts", "select_prompts"),
+    *("stage_prompts", "stage_model", "create_topics", "ingest_prompts", "shard_prompts"),
+    "select_prompts",
     *("generate_dialogues", "rate_candidates", "compare_candidates"),
     *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
     *("pair_compared", "train_sft", "train_dpo", "train_online_dpo", "train_reward_model"),
@@ -34,10 +35,10 @@ RULES = (
 TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}
 COMPUTED = re.compile(r"(\d+) (?:generated|judged|embedded)")
 SHOWN = 4
-BEHIND_PROMPTS = """\
-The prompts are shared out anew, and what is behind them is planned again then. The shards that
+AFTER_PROMPTS = """\
+The prompts are sharded again, and what follows is planned after that. The shards that
 come out changed will run in addition to the jobs above: dialogues, ratings, embeddings and what
-follows, for new rows alone. If no shard changes, the jobs behind shard_prompts do not run."""
+follows, for new rows alone. If no shard changes, the jobs after shard_prompts do not run."""
 
 
 def show_plan(arguments: Sequence[str]) -> int:
@@ -66,7 +67,7 @@ def show_plan(arguments: Sequence[str]) -> int:
 
 def _report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
     if not jobs:
-        yield "Nothing to do: all that was asked for is there and up to date."
+        yield "Nothing to do: all that was requested is there and up to date."
         return
     makers = {path: job.rule for job in jobs for path in job.output}
     count = f"{len(jobs)} jobs" if len(jobs) > 1 else "1 job"
@@ -86,7 +87,7 @@ def _report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
     if any(job.rule == "shard_prompts" for job in jobs) and "generate_dialogues" not in {
         job.rule for job in jobs
     }:
-        yield f"\n{BEHIND_PROMPTS}"
+        yield f"\n{AFTER_PROMPTS}"
 
 
 def _shortened(jobs: Sequence[Job]) -> str:

@@ -1,6 +1,6 @@
 """Changes of code that a person has judged: accepted as cosmetic, or a stage made to run again.
 
-They are kept in `code.json` in the working directory, beside the results that they speak of:
+They are kept in `code.json` in the working directory, beside the results that they are about:
     {"accepted": {stage: {digest now: digest that it counts as}}, "forced": {stage: [token]}}
 Rules (`params.code`) and jobs (keys of stored rows) look a stage's digest up here. This module is
 left out of all digests of code: it decides what runs, never what comes out.
@@ -199,7 +199,10 @@ def force(stage: str) -> None:
 
 
 def unforce(stage: str) -> bool:
-    """Take the last forcing of a stage back; whether there was one. Raises UserError likewise."""
+    """Undo the last forcing of a stage.
+
+    Returns whether there was one. Raises UserError for an unknown stage.
+    """
     check_stage(stage)
     changes = read_changes()
     tokens = changes.forced.get(stage)
@@ -232,7 +235,7 @@ def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
 
 
 def behind_checkpoint() -> dict[str, dict[str, str]]:
-    """The accepted changes that stand behind a checkpoint: of every stage but the summary."""
+    """The accepted changes upstream of a checkpoint: of every stage but the summary."""
     return standing(tuple(stage for stage in STAGES if stage != "summary"))
 
 
@@ -264,7 +267,7 @@ def _several_codes(stage: str, made_by: Mapping[str, list[str]]) -> str:
         f"{stage}: its outputs were made by {len(made_by)} different codes, so accepting one "
         "would make the others stale:\n" + "\n".join(lines) + "\n"
         "Run the stale ones first (snakemake --until " + stage + "), or delete those that "
-        "nothing asks for any more."
+        "nothing needs any more."
     )
 
 
