@@ -1,6 +1,6 @@
 """Judge templates: files in Jinja, rendered in a sandbox.
 
-The texts of prompts and responses enter as variables and are never read as templates.
+The texts of prompts and responses are variables and are never read as templates.
 """
 
 import traceback
@@ -17,14 +17,14 @@ from wim.provenance.digest import digest_of
 
 @dataclass(frozen=True)
 class Templates:
-    """The texts of a folder's templates by name, as the judge's identity needs them."""
+    """The texts of a folder's templates, by name."""
 
     folder: str
     texts: Mapping[str, str]
 
     @property
     def digest(self) -> str:
-        """Digest of the texts; the folder's place does not count."""
+        """Digest of the texts; the folder's path does not count."""
         return digest_of(dict(self.texts))
 
     def render(self, name: str, **variables: object) -> str:
@@ -49,7 +49,7 @@ class Templates:
 
 
 def _line(error: Exception) -> int | None:
-    """The template's line that an error is about."""
+    """The line of the template that an error is about."""
     if isinstance(error, TemplateSyntaxError):
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)

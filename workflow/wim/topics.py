@@ -1,7 +1,7 @@
 """Topics of dialogues, proposed by the models themselves.
 
-Proposals are numbered, and each is drawn by its own seed. They are taken in their order, so that
-what is a topic depends on the proposals before it alone, and never on how many are wanted.
+Proposals are numbered, and each is sampled with its own seed. They are considered in their order,
+so that a proposal's acceptance depends only on those before it, and never on how many are wanted.
 """
 
 import json
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wim.embedding.encoder import Encoded
 
 logger = logging.getLogger(__name__)
-# Asked for together, however many are wanted: in bfloat16 a row may depend on its batch.
+# Queried together, however many are wanted: in bfloat16 a row may depend on its batch.
 BLOCK = 64
 LABEL = re.compile(
     r"^(?:[-*#\s]+|\d+[.)]\s*|(?:the )?(?:topic|title)(?: is)?\s*:\s*)+", re.IGNORECASE
@@ -41,7 +41,7 @@ QUOTES = "\"'\u201c\u201d\u2018\u2019*_` "
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic, the number of the proposal that it was, and the digest of the model behind it."""
+    """A topic, the number of its proposal, and the digest of the model that proposed it."""
 
     prompt: str
     proposal: int
@@ -58,8 +58,8 @@ def choose_topics(
 ) -> tuple[list[Topic], Counter[str]]:
     """The first `settings.number` topics, in the proposals' order, and why others were left out.
 
-    Fewer where the proposals are used up. The engines propose in turn. What comes behind the last
-    topic that was wanted is not counted.
+    There are fewer topics if the proposals are used up. The engines propose in turn. Proposals
+    after the last topic are not counted.
     """
     topics: list[Topic] = []
     vectors: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
@@ -82,7 +82,7 @@ def choose_topics(
 
 
 def read_topic(answer: Completion, settings: TopicSettings) -> tuple[str, str | None]:
-    """The topic in an answer, without marks and labels around it, and why it is none, if so."""
+    """The topic in an answer, without marks and labels around it, and why it is rejected, if so."""
     if isinstance(answer, Unanswered) or answer.finish_reason == "context":
         return "", "without an answer"
     lines = [line for line in answer.text.splitlines() if line.strip()]
@@ -131,10 +131,21 @@ def create_topics(
     seed: int,
     output: Path,
 ) -> None:
-    """The topics as JSON lines, which are read as any file of prompts.
+    """Write the topics as JSON lines, which are read like any file of prompts.
 
-    models: those who propose. encoder: its folder. Proposals that the store knows
-    are not drawn again. Says how many topics are missing and why; raises UserError if all are.
+    Proposals that the store has are not sampled again. If topics are missing, a warning says how
+    many and why.
+
+    Args:
+        models: The models that propose.
+        encoder: The folder of the encoder that compares topics.
+        template: The template that asks for a topic.
+        settings: Those of topics.
+        seed: The run's.
+        output: The file.
+
+    Raises:
+        UserError: There is no topic at all.
     """
     from wim.embedding.encoder import Encoder
     from wim.engines.stored import open_engines
@@ -153,7 +164,11 @@ def create_topics(
     read, computed = len(topics) + left_out.total(), sum(len(engine.computed) for engine in engines)
     logger.info(
         "topics: %d of %d wanted, from %d proposals, %d generated; left out: %s",
-        *(len(topics), settings.number, read, computed, causes),
+        len(topics),
+        settings.number,
+        read,
+        computed,
+        causes,
     )
     if len(topics) < settings.number:
         problem = (

@@ -1,4 +1,4 @@
-"""What every engine takes and gives."""
+"""The interface of all engines: requests, and the answers to them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ FinishReason = Literal["stop", "length", "context"]
 
 @dataclass(frozen=True)
 class Request:
-    """A conversation to go on with.
+    """A conversation to continue.
 
-    `key` names the request in the answers. `opening` is text that the answer is made to
+    `key` names the request in the answers. `opening` is text that the answer is forced to
     begin with; it is not part of the completion. `seed` alone decides what is sampled.
     """
 
@@ -49,7 +49,7 @@ class ChoiceLogprobs:
 
 
 class Engine(Protocol):
-    """Something that holds a model open."""
+    """Something with a model that is open."""
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Completions in order of finishing, so that the caller can keep what is done."""
@@ -58,5 +58,5 @@ class Engine(Protocol):
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
     ) -> Iterator[ChoiceLogprobs]:
-        """How likely the answer begins with each choice, and with no longer one of them."""
+        """How likely the answer begins with each choice and not with a longer one of them."""
         ...

@@ -1,4 +1,4 @@
-"""A staged model as a job asks it."""
+"""A staged model as a job queries it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class StagedModel:
 
     @property
     def digest(self) -> str:
-        """What the model is known by in tables and keys."""
+        """The model's identity in tables and keys."""
         from wim.models.manifest import read_manifest
 
         return read_manifest(self.manifest).digest
 
     @property
     def folder(self) -> Path:
-        """Where its files are opened: staged, or their copy on the node's own disk."""
+        """The folder that its files are opened from: staged, or their copy on the node's own disk."""
         from wim.models.node_copy import local_copy
 
         return local_copy(self.manifest, self.scratch).parent

@@ -1,4 +1,4 @@
-"""What every judge is: a name, an engine, templates and settings, and ratings of candidates."""
+"""The base of all judges: a name, an engine, templates, settings, and ratings of candidates."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -28,26 +28,31 @@ class Judge(ABC):
         self.templates = templates
         self.settings = settings
         self.seed = seed
-        told = {key: value for key, value in settings.identity().items() if key != "model"}
+        identity = {key: value for key, value in settings.identity().items() if key != "model"}
         self.digest = digest_of(
-            {"model": model_digest, "templates": templates.digest, "settings": told, "seed": seed}
+            {
+                "model": model_digest,
+                "templates": templates.digest,
+                "settings": identity,
+                "seed": seed,
+            }
         )
 
     @abstractmethod
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """A rating for each candidate, in the candidates' order.
 
-        Every candidate gets one; a judgement that failed says so in its status.
+        Every candidate gets one; the status of a failed judgement says so.
         """
 
 
-def without_words(answer: Completion) -> str:
-    """What stands for the words of a judge that said none, with the reason."""
+def reason_for_no_answer(answer: Completion) -> str:
+    """Text for `raw` when the judge gave no answer: the reason, in parentheses."""
     if isinstance(answer, Unanswered):
         return f"(no answer: {answer.reason})"
     return f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
 
 
 def failed_to_answer(answer: Completion) -> bool:
-    """Whether there is nothing to read: the prompt was too long, or the server did not answer."""
+    """Whether there is no answer: the prompt was too long, or the server did not answer."""
     return answer.finish_reason == "context" or isinstance(answer, Unanswered)

@@ -1,4 +1,4 @@
-"""Comparisons of a shard: which candidates of one context meet, and what a judge of pairs says."""
+"""Comparisons of a shard: which candidates of a context are compared, and a judge's choices."""
 
 import logging
 from collections import defaultdict
@@ -25,25 +25,29 @@ def compared_pairs(
 ) -> Iterator[ResponsePair]:
     """The pairs of candidates that share a context, in the candidates' order.
 
-    policies: the candidates of two policies, of which a is the first's and b the second's; or of
-    one, whose candidates meet each other. Two contexts are one where turn and messages are the
-    same. per_context: at most so many pairs of each, drawn by seed; None takes all.
+    A context is shared where turn and messages are the same.
+
+    Args:
+        policies: The candidates of two policies, where a is the first's and b the second's; or of
+            one, whose candidates are compared with each other.
+        per_context: The maximum number of pairs of each context, chosen by seed; None takes all.
+        seed: The run's.
     """
     contexts: dict[str, tuple[list[Candidate], ...]] = defaultdict(lambda: ([], []))
     for place, candidates in enumerate(policies):
         for row in candidates:
-            # The pairs that people have labelled may share their prompt, and are still two.
+            # Pairs that people have labelled may share their prompt; their dialogue tells them apart.
             key = digest_of([row.prompt_id, row.dialogue_id, row.turn, row.context])
             contexts[key][place].append(row)
     for first, second in contexts.values():
         pairs = combinations(first, 2) if len(policies) == 1 else product(first, second)
-        # Two policies of one model may have drawn the very same candidate.
+        # Two policies of one model may have sampled the same candidate.
         found = [(a, b) for a, b in pairs if a.candidate_id != b.candidate_id]
         if per_context is not None:
-            drawn = sorted(
+            chosen = sorted(
                 found, key=lambda two: seed_of(seed, "compared", *(row.candidate_id for row in two))
             )[:per_context]
-            found = [two for two in found if two in drawn]
+            found = [two for two in found if two in chosen]
         for a, b in found:
             yield ResponsePair(
                 pair_id=pair_id_of(a.candidate_id, b.candidate_id),
@@ -65,10 +69,18 @@ def compare_candidates(
     seed: int,
     output: Path,
 ) -> None:
-    """The comparisons table of one shard, by one judge of pairs.
+    """Write the comparisons table of one shard, by one judge of pairs.
 
-    dialogues: of one policy or of two, as in `compared_pairs`. The store keeps what the judge's
-    model said of each order.
+    The store keeps the model's answer to each order.
+
+    Args:
+        dialogues: The dialogues tables of one policy or two, as in `compared_pairs`.
+        model: The judge's.
+        templates: The judge's.
+        judge: Its name.
+        per_context: As in `compared_pairs`.
+        seed: The run's.
+        output: The table.
     """
     from wim.engines.stored import open_engine
     from wim.tables.files import as_arrow, read_candidates, write_table
@@ -85,6 +97,11 @@ def compare_candidates(
     new = len({key.rpartition("/")[0] for key in engine.computed})
     logger.info(
         "comparisons by %s: %d rows, %d from the store, %d judged; %d ties, %d failed",
-        *(judge, len(rows), len(rows) - new, new, ties, failed),
+        judge,
+        len(rows),
+        len(rows) - new,
+        new,
+        ties,
+        failed,
     )
     write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows))

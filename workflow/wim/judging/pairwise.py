@@ -1,7 +1,8 @@
-"""Which of two responses is better, asked in both orders: agreement, or a tie.
+"""Which of two responses is better, queried in both orders: agreement, or a tie.
 
-A model's choice of A or B leans to a place; asked in both orders, that lean shows and cancels. The
-choice is not parsed: it is read from the model's probabilities of A and B at a forced position.
+A model's choice of A or B is biased to a position; queried in both orders, that bias shows and
+cancels. The choice is not parsed: it comes from the model's probabilities of A and B at a forced
+position.
 """
 
 import logging
@@ -25,7 +26,7 @@ Logprobs = tuple[float, ...]
 
 @dataclass(frozen=True)
 class ResponsePair:
-    """Two responses, a and b, in one context, and where they are from."""
+    """Two responses, a and b, in one context, and the ids of what they are from."""
 
     pair_id: str
     context: Sequence[Message]
@@ -112,17 +113,17 @@ def _key(pair: ResponsePair, swapped: bool) -> str:
 
 
 def share_of_first(logprobs: Logprobs | None) -> float | None:
-    """Probability of the first of two choices beside the second, 0..1; None if neither has any."""
+    """Probability (0..1) of the first of two choices among both; None if neither has any."""
     if logprobs is None or max(logprobs) == -math.inf:
         return None
     first, second = (math.exp(value - max(logprobs)) for value in logprobs)
     return first / (first + second)
 
 
-def agreed_winner(lean_in_order: float, lean_swapped: float) -> str:
-    """`a` or `b` where both orders lean to it (above 0 is to a), else `tie`."""
-    if lean_in_order > 0 and lean_swapped > 0:
+def agreed_winner(preference_in_order: float, preference_swapped: float) -> str:
+    """`a` or `b` where both orders prefer it (above 0 is a), else `tie`."""
+    if preference_in_order > 0 and preference_swapped > 0:
         return "a"
-    if lean_in_order < 0 and lean_swapped < 0:
+    if preference_in_order < 0 and preference_swapped < 0:
         return "b"
     return "tie"

@@ -41,7 +41,7 @@ def judge_of(
 
 
 def answer_codes() -> dict[str, str]:
-    """The digests of the code that decides what a judge's model says, by the kind of its engine."""
+    """The digests of the code that decides an answer of a judge's model, by the kind of engine."""
     from wim.engines.stored import engine_codes
     from wim.engines.stored_scores import SCORE, score_code
 
@@ -58,11 +58,20 @@ def rate_candidates(
     output: Path,
     conversations: bool = False,
 ) -> None:
-    """The ratings table of one shard of dialogues, by one judge.
+    """Write the ratings table of one shard of dialogues, by one judge.
 
-    conversations: whether a candidate is judged by the whole conversation that came of it.
-    The store keeps what the judge's model said, not what was read from it: an edit of the
-    reading asks the model nothing again.
+    The store keeps the model's answers, not what was parsed from them, so that an edit of the
+    parser queries the model for nothing again.
+
+    Args:
+        dialogues: The dialogues table of the shard.
+        model: The judge's.
+        templates: The judge's.
+        judge: Its name.
+        settings: Its settings.
+        seed: The run's.
+        output: The table.
+        conversations: Whether a candidate is judged with the whole conversation that followed it.
     """
     from wim.dialogues.conversations import read_judged
     from wim.engines.stored import open_engine
@@ -84,6 +93,10 @@ def rate_candidates(
     new = len(engine.computed)
     logger.info(
         "ratings by %s: %d rows, %d from the store, %d judged: %s",
-        *(judge, len(ratings), len(ratings) - new, new, found or "none"),
+        judge,
+        len(ratings),
+        len(ratings) - new,
+        new,
+        found or "none",
     )
     write_table(output, RATINGS, as_arrow(RATINGS, ratings))

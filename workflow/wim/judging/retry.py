@@ -1,4 +1,4 @@
-"""Asking a judge for its words, and again while they are of no use."""
+"""Queries a judge, and again while its answers are unusable."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from wim.tables.schemas import Candidate
 
 @dataclass(frozen=True)
 class Asked:
-    """The last answer to a judgement's question, what was read from it, and what all of them cost.
+    """The last answer in a judgement, what was parsed from it, and the cost of all attempts.
 
-    tokens: drawn in all attempts, with the end tokens.
+    tokens: those generated in all attempts, including end tokens.
     """
 
     request: Request
@@ -32,10 +32,17 @@ def ask_until_usable(
     ask: Callable[[Candidate, int], Request],
     read: Callable[[Candidate, Request, Completion], Reading],
 ) -> dict[str, Asked]:
-    """The words of a judge on each candidate, by its id, asked for `settings.attempts` times at most.
+    """The judge's last answer on each candidate by its id, after `settings.attempts` at most.
 
-    ask: the request of a candidate's n-th attempt, from 1, keyed by the candidate's id. A question
-    that has no room, or that the server did not answer, is not asked again.
+    A request that does not fit into the context, or that the server did not answer, is not
+    repeated.
+
+    Args:
+        engine: The engine of the judge's model.
+        settings: The judge's.
+        candidates: The candidates to judge.
+        ask: The request of a candidate's n-th attempt, from 1, keyed by the candidate's id.
+        read: Parses an answer to a request.
     """
     asked: dict[str, Asked] = {}
     pending = list(candidates)
@@ -49,8 +56,11 @@ def ask_until_usable(
             request, answer = requests[row.candidate_id], answers[row.candidate_id]
             before = asked[row.candidate_id].tokens if attempt > 1 else 0
             asked[row.candidate_id] = Asked(
-                *(request, answer, read(row, request, answer)),
-                *(attempt, before + answer.completion_tokens),
+                request=request,
+                answer=answer,
+                reading=read(row, request, answer),
+                attempts=attempt,
+                tokens=before + answer.completion_tokens,
             )
         pending = [row for row in pending if _may_do_better(asked[row.candidate_id].reading)]
         if not pending:

@@ -1,4 +1,4 @@
-"""The judge that is a reward model: a number for each candidate, and no words."""
+"""A reward model as a judge: a number for each candidate, and no critique."""
 
 import math
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class RewardModelJudge:
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """A rating for each candidate, in their order.
 
-        The number, in log-odds over another answer and on no fixed scale, is `rating_expected`;
-        a conversation that exceeds the context and a number that is none are errors.
+        The score is `rating_expected`: log-odds against another answer, on no fixed scale. A
+        conversation that exceeds the context is an error, and so is a score that is not finite.
         """
         scores = self.scores.scores([_conversation(candidate) for candidate in candidates])
         return [

@@ -1,14 +1,15 @@
 """The single-call judge: explanation, [[number]] and [[[critique]]] in one answer.
 
-The format is the published one (Stranges and Yang 2026, arXiv 2603.04429), the reading is strict:
-what cannot be read is asked for again a few times, and then it is a failure, never a number.
+The format is the published one (Stranges and Yang 2026, arXiv 2603.04429), and parsing is strict:
+an answer that cannot be parsed is asked for again up to `attempts` times; after that the judgement
+has failed and gives no number.
 """
 
 import math
 from collections.abc import Sequence
 
 from wim.engines.base import Completion, Request
-from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.judging.parse import Reading, placeholders, read_judgement
 from wim.judging.retry import Asked, ask_until_usable
 from wim.provenance.digest import seed_of
@@ -17,10 +18,10 @@ from wim.tables.schemas import Candidate, Rating
 
 
 class SingleCallJudge(Judge):
-    """A judge that is asked once for everything, and again while its answer is of no use."""
+    """A judge that gives everything in one answer, and is queried again while that is unusable."""
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
-        """See Judge.rate. A row's words are those of the last attempt, its tokens of all of them."""
+        """See Judge.rate. A row's raw text is that of the last attempt, its tokens those of all."""
         asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
         return [self._rating(asked[row.candidate_id]) for row in candidates]
 
@@ -59,7 +60,8 @@ class SingleCallJudge(Judge):
             rating_source=None,
             wim=reading.wim,
             nothing_missing_logprob=None,
-            raw=answer.text or (without_words(answer) if reading.status is Status.ERROR else ""),
+            raw=answer.text
+            or (reason_for_no_answer(answer) if reading.status is Status.ERROR else ""),
             attempts=asked.attempts,
             tokens=asked.tokens,
             judge_digest=self.digest,

@@ -1,7 +1,7 @@
 """The structured judge: the critique first, then the number with the critique in view.
 
 Critique before score follows CLoud (Ankner et al. 2024, arXiv 2408.11791). The number is
-not parsed: it is read from the model's probabilities of 1 to 10 at a forced position.
+not parsed: it comes from the model's probabilities of 1 to 10 at a forced position.
 """
 
 import logging
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.remote.answers import ReadChoices
-from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.judging.parse import Reading, read_critique
 from wim.judging.retry import Asked, ask_until_usable
 from wim.provenance.digest import seed_of
@@ -24,10 +24,10 @@ NUMBERS = tuple(f" {number}" for number in range(LOWEST, HIGHEST + 1))
 
 
 class StructuredJudge(Judge):
-    """A judge that is asked for its critique, and then for the number with that in view."""
+    """A judge that gives its critique first, and then the number with the critique in view."""
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
-        """See Judge.rate; the number is asked for where the critique is usable."""
+        """See Judge.rate; the number is queried where the critique is usable."""
         nothing = self._nothing_missing(candidates)
         asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
         usable = [row for row in candidates if asked[row.candidate_id].reading.status.usable]
@@ -39,7 +39,7 @@ class StructuredJudge(Judge):
 
     def _ask(self, row: Candidate, attempt: int) -> Request:
         content = self._rendered("critique", row)
-        # A first critique is the same however many may follow, and so is what a store has of it.
+        # The first attempt's seed does not depend on `attempts`, so its stored answer stays valid.
         later = (attempt,) if attempt > 1 else ()
         seed = seed_of(self.seed, self.name, row.candidate_id, *later)
         return Request(row.candidate_id, ({"role": "user", "content": content},), seed)
@@ -53,7 +53,7 @@ class StructuredJudge(Judge):
         )
 
     def _nothing_missing(self, candidates: Sequence[Candidate]) -> dict[str, float | None]:
-        """The log-probability that the critique begins with those words, by candidate."""
+        """The log-probability that the critique begins with `nothing_missing`, by candidate."""
         answers = self.engine.choice_logprobs(
             [self._ask(row, 1) for row in candidates], [self.settings.nothing_missing]
         )
@@ -78,7 +78,7 @@ class StructuredJudge(Judge):
         return Request(row.candidate_id, messages, opening=OPENING)
 
     def _numbers(self, requests: Sequence[Request]) -> dict[str, "Numbers"]:
-        """What the judge says of the numbers 1 to 10, by candidate."""
+        """The judge's shares of the numbers 1 to 10, by candidate."""
         numbers = {}
         for answer in self.engine.choice_logprobs(requests, NUMBERS):
             if answer.logprobs is not None:
@@ -102,7 +102,7 @@ class StructuredJudge(Judge):
             rating_source=None if numbers is None else numbers.source,
             wim=asked.reading.wim if status.usable else None,
             nothing_missing_logprob=nothing_missing,
-            raw=answer.text or (without_words(answer) if status is Status.ERROR else ""),
+            raw=answer.text or (reason_for_no_answer(answer) if status is Status.ERROR else ""),
             attempts=asked.attempts,
             tokens=asked.tokens,
             judge_digest=self.digest,
@@ -111,14 +111,14 @@ class StructuredJudge(Judge):
 
 @dataclass(frozen=True)
 class Numbers:
-    """Shares of the numbers 1 to 10, which sum to 1, and what they are: `logprobs` or `samples`."""
+    """Shares of the numbers 1 to 10, which sum to 1, and their source: `logprobs` or `samples`."""
 
     shares: tuple[float, ...]
     source: str
 
     @property
     def most_likely(self) -> int:
-        """The number of the largest share, the lowest of equal ones."""
+        """The number with the largest share; the lowest where shares are equal."""
         return LOWEST + self.shares.index(max(self.shares))
 
 
@@ -130,5 +130,5 @@ def numbers_of(answer: ChoiceLogprobs, logprobs: Sequence[float]) -> Numbers:
 
 
 def expected_rating(probabilities: Sequence[float]) -> float:
-    """The mean rating over the probabilities of 1 to 10."""
+    """The mean rating, weighted by the probabilities of 1 to 10."""
     return sum(number * share for number, share in enumerate(probabilities, start=LOWEST))

@@ -1,18 +1,18 @@
-"""The judge as published, for its figures to be reproduced: its call and its parser, to the letter.
+"""The judge exactly as published, to reproduce its figures: its call and its parser.
 
-Of Stranges and Yang 2026 (arXiv 2603.04429), as the code at nstranges/what-is-missing reads. It
-takes the first [[ ]] and the first [[[ ]]] wherever they stand, numbers out of range, and the
-format's own example as a critique. Here alone does a failure become a label, and only by the
-reward of kind `published`: a number that cannot be read counts as 0 on the scale (n - 5) / 5, and
-where the critique cannot be read the number takes the cosine's place. The table of ratings says so
-in its statuses all the same.
+By Stranges and Yang 2026 (arXiv 2603.04429), following the code at nstranges/what-is-missing. It
+accepts the first [[ ]] and the first [[[ ]]] at any position, numbers out of range, and the
+format's own example as a critique. Only here does a failure become a label, and only by the
+reward of kind `published`: a number that cannot be parsed counts as 0 on the scale (n - 5) / 5, and
+where the critique cannot be parsed the number replaces the cosine. The statuses in the table of
+ratings still report the failure.
 """
 
 import re
 from collections.abc import Sequence
 
 from wim.engines.base import Completion, Request
-from wim.judging.base import Judge, failed_to_answer, without_words
+from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.progress import progress
 from wim.provenance.digest import seed_of
 from wim.tables.ratings import Status
@@ -25,7 +25,7 @@ LARGEST = 2**31 - 1
 
 
 class UpstreamJudge(Judge):
-    """A judge that is asked and read as published."""
+    """A judge that is queried and parsed as published."""
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate. A rating without a usable critique keeps its number, where it has one."""
@@ -67,7 +67,7 @@ class UpstreamJudge(Judge):
             rating_expected=None if number is None else float(number),
             wim=critique,
             nothing_missing_logprob=None,
-            raw=answer.text if room else without_words(answer),
+            raw=answer.text if room else reason_for_no_answer(answer),
             attempts=1,
             tokens=answer.completion_tokens,
             judge_digest=self.digest,
@@ -75,9 +75,9 @@ class UpstreamJudge(Judge):
 
 
 def published_number(text: str) -> int | None:
-    """What the first [[ ]] on one line holds, if Python reads it as an integer; any integer will do.
+    """The content of the first [[ ]] on one line, if Python's int() accepts it.
 
-    Beyond 32 bits, which the table cannot hold, it counts as unread.
+    Any integer counts, except those beyond 32 bits, which the table cannot hold.
     """
     found = NUMBER.findall(text)
     try:
@@ -88,6 +88,6 @@ def published_number(text: str) -> int | None:
 
 
 def published_critique(text: str) -> str | None:
-    """What the first [[[ ]]] on one line holds, as it stands; None if there is none."""
+    """The unchanged content of the first [[[ ]]] on one line; None if there is none."""
     found = CRITIQUE.findall(text)
     return found[0] if found else None

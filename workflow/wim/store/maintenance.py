@@ -1,4 +1,4 @@
-"""Looking after a row store: what is in it, fewer and larger parts, old rows away.
+"""Maintenance of a row store: what is in it, merging of parts, deletion of old rows.
 
 All of it is safe while jobs read and write. A store is a folder with a folder per stage.
 """
@@ -39,7 +39,7 @@ class PartGroup:
 
 @dataclass
 class StageSurvey:
-    """What a stage's folder holds. `unreadable` says of each damaged or foreign file why."""
+    """The contents of a stage's folder. `unreadable` says why of each damaged or foreign file."""
 
     stage: str
     groups: list[PartGroup]
@@ -60,7 +60,7 @@ class StageSurvey:
 
     @property
     def keys(self) -> int:
-        """Distinct keys; of parts with other columns, counted apart."""
+        """Distinct keys, counted separately for parts with different columns."""
         return sum(group.keys for group in self.groups)
 
     @property
@@ -85,7 +85,7 @@ def stages(store: Path, stage: str | None = None) -> list[Path]:
 
 
 def survey(folder: Path) -> StageSurvey:
-    """What a stage's folder holds. Reads the keys of all parts, 32 bytes a row, and no more."""
+    """The contents of a stage's folder. Reads only the keys of all parts, 32 bytes a row."""
     groups: dict[pa.Schema, PartGroup] = {}
     keys: dict[pa.Schema, list[bytes]] = {}
     unreadable: list[str] = []
@@ -112,8 +112,8 @@ def survey(folder: Path) -> StageSurvey:
 def compact(folder: Path, part_bytes: int = PART_BYTES) -> None:
     """Merge a stage's parts into few of at most `part_bytes`, each key once.
 
-    Without duplicates, parts of half that size and more are left alone, so that doing it
-    again costs little. Damaged and foreign files stay; leftovers of killed writers go.
+    Without duplicates, parts of at least half that size are left alone, so that merging again
+    costs little. Damaged and foreign files are kept; leftovers of killed writers are deleted.
     """
     for group in survey(folder).groups:
         duplicates = group.rows - group.keys
@@ -128,17 +128,17 @@ def compact(folder: Path, part_bytes: int = PART_BYTES) -> None:
 
 
 def older_parts(folder: Path, days: float) -> list[Path]:
-    """A stage's parts, readable or not, that were last modified more than so many days ago."""
+    """A stage's parts, readable or not, that were last modified more than `days` days ago."""
     return list(_older([path for path in list_files(folder) if is_part(path)], days))
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What killed writers left unfinished, a day ago or earlier."""
+    """Unfinished files of killed writers, a day old or more."""
     return list(_older(sorted(folder.glob(".part-*.partial")), 1.0))
 
 
 def delete(paths: list[Path]) -> None:
-    """Delete files, whoever else may do so too. Raises UserError where it is not allowed."""
+    """Delete files, which others may delete too. Raises UserError where it is not allowed."""
     for path in paths:
         with writing(path.parent):
             path.unlink(missing_ok=True)

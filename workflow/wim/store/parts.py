@@ -1,7 +1,7 @@
-"""The files of a row store: Parquet parts that appear whole, under names that nobody else has.
+"""The files of a row store: Parquet parts that appear whole, under unique names.
 
-A part's first column is `key` (32 bytes), the rest is the stored row. Nothing of the clock or
-the machine is inside. Parts are never changed: they are written, merged into a new part, deleted.
+A part's first column is `key` (32 bytes), the rest is the stored row. No time and no
+machine is recorded in it. Parts are never changed: they are written, merged into a new part, deleted.
 """
 
 import errno
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 KEY_BYTES = 32
 KEY = pa.field("key", pa.binary(KEY_BYTES), nullable=False)
 PART_BYTES = 256 * 10**6
-# A look-up reads whole row groups, so that they bound its memory and what it reads in vain.
+# A look-up reads whole row groups, so their size limits its memory and what it reads needlessly.
 GROUP_ROWS = 1024
 GROUP_BYTES = 8 * 2**20
 
 
 class UnreadablePart(Exception):
-    """A file that is damaged or is no part of this store; the message names it and says why."""
+    """A file that is damaged or not a part of this store; the message names it and says why."""
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The visible files of a stage's folder, by name: its parts, and what else was put there."""
+    """The visible files of a stage's folder, by name: its parts, and any others."""
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
@@ -100,7 +100,7 @@ class Part:
         return raw[start : start + len(column) * KEY_BYTES]
 
     def rows(self, group: int, places: Sequence[int]) -> "pa.Table":
-        """Rows of a row group, by their places in it."""
+        """Rows of a row group, by their indices in it."""
         with _reading(self.path):
             return self._file.read_row_group(group, use_threads=False).take(list(places))
 
@@ -126,9 +126,9 @@ class PartWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """What was not finished is removed."""
+        """Remove an unfinished part."""
         if self._partial:
-            # On a full disk closing fails too, which is of no interest any more.
+            # On a full disk closing fails too, which no longer matters.
             with suppress(OSError, pa.ArrowException):
                 self._parquet.close()
             with suppress(OSError, pa.ArrowException):
@@ -150,7 +150,7 @@ class PartWriter:
             self._write_group()
 
     def finish(self, modified: float | None = None) -> Path | None:
-        """Put the part in its place, of this modification time; None if it has no rows."""
+        """Give the part its name, and a modification time if given; None if it has no rows."""
         if self._pending:
             self._write_group()
         if self._partial is None:
@@ -178,7 +178,7 @@ class PartWriter:
         self._path = self.folder / f"part-{uuid.uuid4().hex}.parquet"
         partial = partial_path(self._path)
         self._sink = pa.OSFile(str(partial), "wb")
-        # Values hardly repeat, and statistics of texts would swell the footers of small parts.
+        # Values rarely repeat, and statistics of texts would enlarge the footers of small parts.
         self._parquet = pq.ParquetWriter(
             self._sink,
             self.schema,
@@ -195,9 +195,9 @@ def merge(
 ) -> list[Path]:
     """Merge parts of one schema into as few as `part_bytes` allows; of equal keys the first stays.
 
-    A part is deleted only when all its rows are in new parts that are on the disk, so that
-    whoever else writes, reads, merges or is killed meanwhile, no row is lost. Parts that are
-    gone are passed over, damaged ones are left where they are. Returns the new parts.
+    A part is deleted only when all its rows are in new parts on the disk, so that no row is lost
+    whatever other processes write, read, merge or are killed meanwhile. Parts that are gone are
+    skipped, damaged ones are left where they are. Returns the new parts.
     """
     written: list[Path] = []
     copied: list[Path] = []
@@ -232,13 +232,13 @@ def merge(
 
 
 def keys_of(raw: bytes) -> list[bytes]:
-    """The single keys of a row group's."""
+    """The keys of a row group, one by one."""
     return [raw[start : start + KEY_BYTES] for start in range(0, len(raw), KEY_BYTES)]
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turns the file system's errors into the user's, naming the folder."""
+    """Turn errors of the file system into UserErrors that name the folder."""
     try:
         yield
     except OSError as error:

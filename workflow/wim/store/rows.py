@@ -33,7 +33,7 @@ from wim.store.parts import (
 
 logger = logging.getLogger(__name__)
 
-# Whoever merges parts may do so while we read; each new listing finds what became of them.
+# Others may merge parts while they are read here; each new listing finds the merged ones.
 LISTINGS = 5
 _KEY_TEXT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -43,8 +43,8 @@ class RowStore:
 
     Rows are flushed when `flush_rows` are waiting, or by the first `add` that comes
     `flush_seconds` after the last flush, and on leaving the `with` block, also by an
-    exception; without one the parts written in it are merged. Only rows that stay true belong
-    here: a failed attempt is the caller's to leave out.
+    exception; without an exception the parts written in it are merged. Only finished rows belong
+    here: the caller leaves failed attempts out.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RowStore:
         flush_rows: int = 64,
         flush_seconds: float = 30.0,
     ) -> None:
-        """Open a stage's folder, made if need be, for rows of a schema (without the key).
+        """Open a stage's folder, created if missing, for rows of a schema (without the key).
 
         Raises UserError if the folder cannot be created or written.
         """
@@ -76,7 +76,7 @@ class RowStore:
     def find(self, keys: Collection[str]) -> dict[str, dict[str, object]]:
         """The rows of those keys that are in the store, by key, in the keys' order.
 
-        Vectors come as lists; `find_table` is the way to many of them.
+        Vectors are lists; `find_table` keeps them in Arrow.
         """
         rows = {}
         for table in self._found(keys):
@@ -112,7 +112,7 @@ class RowStore:
             self.flush()
 
     def flush(self) -> None:
-        """Have all added rows on the disk. Raises UserError if the folder cannot be written."""
+        """Write all added rows to the disk. Raises UserError if the folder cannot be written."""
         if self._waiting:
             with PartWriter(self.folder, self.schema) as writer:
                 writer.write(pa.Table.from_batches(self._waiting))
@@ -154,8 +154,8 @@ class RowStore:
     def _found(self, keys: Collection[str]) -> Iterator["pa.Table"]:
         """The rows of wanted keys, each once: of equal keys, that of the first part by name.
 
-        Of every part the keys are read, and the other columns of those row groups alone that
-        hold a wanted row. Ends when all are found or a listing has no new part.
+        The keys of every part are read, and the other columns only of row groups with a wanted
+        row. Ends when all are found or a listing has no new part.
         """
         self.flush()
         wanted = _Wanted(keys)
@@ -186,14 +186,14 @@ class RowStore:
 
 
 class _Wanted:
-    """The keys still to be found, and where they are among a row group's."""
+    """The keys still to be found, and their positions in a row group."""
 
     def __init__(self, keys: Collection[str]) -> None:
         self.keys = {_key_bytes(key) for key in keys}
         self._words = np.unique(_first_words(b"".join(self.keys)))
 
     def places(self, raw: bytes) -> dict[bytes, int]:
-        """The wanted keys among keys that lie end to end, each with its first place."""
+        """The wanted keys among concatenated keys, each with its first index."""
         if not self.keys or not raw:
             return {}
         words = _first_words(raw)

@@ -1,6 +1,6 @@
 """A key-value cache that grows in place.
 
-The cache of transformers copies all keys and values at every token; this one keeps room for
+The cache of transformers copies all keys and values at every token; this one reserves room for
 the next ones. Importing this module loads transformers.
 """
 
@@ -33,7 +33,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     def _appended(self, which: int, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         start, end = old.shape[-2], old.shape[-2] + new.shape[-2]
         buffer = self.buffers[which] if which < len(self.buffers) else None
-        # Selecting rows or repeating them makes fresh tensors, which a buffer does not hold.
+        # Selecting or repeating rows makes new tensors, which are not in a buffer.
         fits = (
             buffer is not None
             and buffer.data_ptr() == old.data_ptr()
@@ -49,9 +49,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         return buffer[..., :end, :]
 
     def join(self, other: "RoomyLayer", skipped: int) -> None:
-        """Take in another layer's rows behind these; what is shorter gets zeros in front.
+        """Append another layer's rows; the shorter ones are padded on the left with zeros.
 
-        skipped: tokens at the front of these rows that none of them has any more.
+        skipped: tokens at the beginning of these rows that are padding in all of them.
         """
         self.buffers = [
             _stacked(own[..., skipped:, :], new)
@@ -61,7 +61,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def _stacked(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """The rows of two (rows, heads, tokens, width), ending together, with room behind them."""
+    """The rows of two tensors (rows, heads, tokens, width), aligned at the end, with room after."""
     longest = max(first.shape[-2], second.shape[-2])
     rows, heads, _, width = first.shape
     found = first.new_zeros(rows + len(second), heads, longest + ROOM, width)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class ChoiceTree:
     """The choices as token sequences, and the branches whose next tokens must be looked up.
 
-    A branch is a sequence of tokens that some choice goes on from; the root is the empty one.
+    A branch is a sequence of tokens that some choice continues; the root is the empty one.
     """
 
     choices: tuple[tuple[int, ...], ...]
@@ -37,10 +37,12 @@ class ChoiceTree:
     ) -> "torch.Tensor":
         """Log-probabilities (rows, choices).
 
-        root: logits (rows, vocabulary) of the next token. lookahead gives the logits (rows,
-        tokens, vocabulary) after each of some tokens. Where a choice is the beginning of
-        another ("1" of "10"), the other's probability is taken off, so that the choices
-        exclude each other.
+        Where a choice is the beginning of another ("1" of "10"), the other's probability is
+        subtracted, so that the choices exclude each other.
+
+        Args:
+            root: Logits (rows, vocabulary) of the next token.
+            lookahead: Gives the logits (rows, tokens, vocabulary) after each of some tokens.
         """
         import torch
 
@@ -51,7 +53,7 @@ class ChoiceTree:
                 after[branch[:length]] = ahead[:, length - 1]
         begins = torch.stack([self._begins(choice, after) for choice in self.choices], dim=-1)
         next_longer = [
-            [self._goes_on(one, other) for other in self.choices] for one in self.choices
+            [self._continues(one, other) for other in self.choices] for one in self.choices
         ]
         taken = torch.tensor(next_longer, dtype=torch.float64, device=root.device)
         probability = begins.double().exp()
@@ -59,8 +61,8 @@ class ChoiceTree:
             taken.any(-1), (probability - probability @ taken.T).clamp(min=0).log(), begins.double()
         )
 
-    def _goes_on(self, choice: tuple[int, ...], other: tuple[int, ...]) -> bool:
-        """Whether the other goes on from the choice, and from no longer one that does."""
+    def _continues(self, choice: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        """Whether the other continues the choice, and no choice in between."""
         between = [
             one
             for one in self.choices

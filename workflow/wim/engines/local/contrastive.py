@@ -1,8 +1,8 @@
-"""Contrastive search: likely tokens that do not repeat what was said (Su et al. 2022, arXiv 2202.06417).
+"""Contrastive search: likely tokens that do not repeat the context (Su et al. 2022, arXiv 2202.06417).
 
 Of the k most likely tokens v it takes the one with the largest
     (1 - alpha) * p(v | context) - alpha * max over the context's tokens x of cos(h(v), h(x)),
-where h are the states of the last layer, those that the head reads. Nothing is drawn, so that
+where h are the states of the last layer, which the head reads. Nothing is sampled, so that
 neither seed nor temperature matters.
 """
 
@@ -22,7 +22,7 @@ class ContrastiveDecoder(Decoder):
     """A batch that grows by contrastive search.
 
     `states` (rows, tokens, width) are the context's states of length 1. The candidates of a row are
-    run side by side in one pass, in which none sees another; what the chosen one left in the cache
+    run side by side in one pass, in which none attends to another; the chosen one's part of the cache
     and its logits are kept, so that a token takes one pass.
     """
 
@@ -59,7 +59,7 @@ class ContrastiveDecoder(Decoder):
     def next_tokens(
         self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
     ) -> "torch.Tensor":
-        """See Decoder.next_tokens; the tokens are appended already."""
+        """See Decoder.next_tokens; the tokens are also appended."""
         import torch
 
         probabilities, tokens = self.logits.softmax(-1).topk(
@@ -83,7 +83,7 @@ class ContrastiveDecoder(Decoder):
         return chosen
 
     def _side_by_side(self, tokens: "torch.Tensor") -> "torch.Tensor":
-        """Logits (rows, k, vocabulary) after each of k tokens (rows, k), each alone behind the rows."""
+        """Logits (rows, k, vocabulary) after each of k tokens (rows, k), each alone after its row."""
         import torch
 
         rows, count = tokens.shape
@@ -118,7 +118,7 @@ class ContrastiveDecoder(Decoder):
         return False
 
     def advance(self, tokens: "torch.Tensor") -> None:
-        """Nothing: next_tokens has appended them."""
+        """Do nothing: next_tokens has appended them."""
 
     def keep(self, index: "torch.Tensor") -> None:
         """See Decoder.keep."""
@@ -128,7 +128,7 @@ class ContrastiveDecoder(Decoder):
 
 @contextmanager
 def _last_states(model: Any) -> "Iterator[list[torch.Tensor]]":
-    """What the head of the model reads, (rows, tokens, width), of each pass in the context."""
+    """The states (rows, tokens, width) that the model's head reads, of each pass in the context."""
     found: list[torch.Tensor] = []
     hook = model.base_model.register_forward_hook(
         lambda module, given, output: found.append(output[0])

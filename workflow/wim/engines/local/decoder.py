@@ -1,4 +1,4 @@
-"""A batch of token sequences that a causal language model goes on with, one token at a time."""
+"""A batch of token sequences that a causal language model continues, one token at a time."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class Decoder:
     def next_tokens(
         self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
     ) -> "torch.Tensor":
-        """The next token (rows,) of each row; seeds (rows,), steps (rows,): tokens drawn before."""
+        """The next token (rows,) of each row; seeds (rows,), steps (rows,): tokens sampled before."""
         return choose_tokens(self.logits, seeds, steps, sampling)
 
     def advance(self, tokens: "torch.Tensor") -> None:
@@ -71,7 +71,7 @@ class Decoder:
             self.positions = self.positions + 1
 
     def keep(self, index: "torch.Tensor") -> None:
-        """Go on with the rows of these indices only."""
+        """Continue with the rows of these indices only."""
         self.mask, self.positions = self.mask[index], self.positions[index]
         self.cache.batch_select_indices(index)
 
@@ -83,15 +83,15 @@ class Decoder:
         return all(isinstance(layer, RoomyLayer) for layer in self.cache.layers)
 
     def join(self, other: "Decoder") -> None:
-        """Take in the rows of another batch, which is used up, behind these.
+        """Append the rows of another batch, which is used up.
 
-        All rows end at the same place. Layer by layer, so that little is in memory twice.
+        All rows end at the same position. Layer by layer, so that little is in memory twice.
         """
         import torch
         from torch.nn.functional import pad
 
         with torch.inference_mode():
-            # Where rows that have left began, all are padded now.
+            # The beginning of rows that have left is padding in all others.
             skipped = int(self.mask.any(0).int().argmax())
             masks = [self.mask[:, skipped:], other.mask]
             longest = max(mask.shape[-1] for mask in masks)

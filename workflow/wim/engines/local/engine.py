@@ -17,13 +17,13 @@ from wim.settings.precision import Attention, Quantization
 from wim.settings.sampling import Sampling
 
 logger = logging.getLogger(__name__)
-# Rows join a batch once no more than this share of it is still going.
+# Rows join a batch once at most this share of it is still being generated.
 FULL_ENOUGH = 0.75
 
 
 @dataclass(frozen=True)
 class TokenizedRequest:
-    """A request as token numbers, with the opening at the end, and the tokens drawn for it."""
+    """A request as token ids, which end with the opening, and the tokens sampled for it."""
 
     request: Request
     tokens: list[int]
@@ -31,11 +31,11 @@ class TokenizedRequest:
 
 
 class LocalEngine:
-    """A model of a staged folder, held in memory, on the GPU where there is one.
+    """A model of a staged folder, in memory, on the GPU if there is one.
 
-    Rows are batched by length. A prefix that all rows of a batch share (a template's
-    opening) is computed once. Rows that have ended leave the batch. continuous: whether others
-    take their places (continuous batching); None: on a GPU, where a step takes as long for few rows.
+    Rows are batched by length. A prefix that all rows of a batch share (a template's beginning)
+    is computed once. Rows that have ended leave the batch. continuous: whether others replace them
+    (continuous batching); None: on a GPU, where a step takes as long for few rows.
     """
 
     def __init__(
@@ -62,8 +62,11 @@ class LocalEngine:
         self.special = special_token_pattern(special_tokens(self.tokenizer), spellings=())
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
-            *(self.dtype, "" if quantization == "none" else f" in {quantization}", self.device),
-            *(self.model.get_memory_footprint() / 1e9, batch_size),
+            self.dtype,
+            "" if quantization == "none" else f" in {quantization}",
+            self.device,
+            self.model.get_memory_footprint() / 1e9,
+            batch_size,
         )
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -103,7 +106,7 @@ class LocalEngine:
         return str(conversation) + request.opening
 
     def _after(self, request: Request, choices: Sequence[str]) -> list[list[int]]:
-        """The choices' tokens where the answer to a request goes on; some tokenizers join them."""
+        """The choices' tokens after a request; some tokenizers merge them with what is before."""
         text = self._text(request)
         before = self._tokens(text)
         joined = [self._tokens(text + choice) for choice in choices]
@@ -114,7 +117,7 @@ class LocalEngine:
     def _tokenized(
         self, requests: Sequence[Request], new_tokens: int
     ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
-        """The requests that fit in the context with so many new tokens, and those that do not."""
+        """The requests that fit in the context with `new_tokens` more tokens, and those that do not."""
         rows = [
             TokenizedRequest(request, self._tokens(self._text(request))) for request in requests
         ]
@@ -125,7 +128,7 @@ class LocalEngine:
         )
 
     def _batches(self, rows: list[TokenizedRequest]) -> Iterator[list[TokenizedRequest]]:
-        """Batches of rows of like length."""
+        """Batches of rows of similar length."""
         rows = _longest_first(rows)
         for start in range(0, len(rows), self.batch_size):
             yield rows[start : start + self.batch_size]
@@ -136,9 +139,9 @@ class LocalEngine:
     def _generate(
         self, waiting: deque[TokenizedRequest], sampling: Sampling
     ) -> Iterator[Completion]:
-        """Complete the first of the waiting rows, and those that take the places of ended ones.
+        """Complete the first of the waiting rows, and those that replace ended ones.
 
-        Rows join some at a time, as each time their prompts are run and the cache is copied.
+        Rows join several at a time, because each time their prompts are run and the cache is copied.
         """
         import torch
 
@@ -180,12 +183,12 @@ class LocalEngine:
 
 
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
-    """Rows of like length beside each other, the longest first: memory shows at once if it fails."""
+    """Rows by length, the longest first, so that a lack of memory shows at once."""
     return sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
 
 
 def _taken(waiting: deque[TokenizedRequest], count: int) -> list[TokenizedRequest]:
-    """The first of the waiting rows, which wait no longer."""
+    """Take the first `count` of the waiting rows."""
     return [waiting.popleft() for _ in range(min(count, len(waiting)))]
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
-# How configurations count the experts of a layer.
+# The fields of configurations with the number of a layer's experts.
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
 
 
@@ -43,7 +43,7 @@ def open_model(
             "models: quantization: found int8 for a model of experts, which bitsandbytes would leave "
             "as they are; write nf4."
         )
-    # Experts are packed one layer at a time: as they are they may not fit on the device together.
+    # Experts are packed one layer at a time: unpacked they may not all fit on the device.
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, device_map="cpu" if packed else device, **options
     )
@@ -97,10 +97,10 @@ def _has_experts(config: Any) -> bool:
 
 
 def _pack_experts(model: Any, device: str) -> None:
-    """Replace what holds a layer's experts in one tensor by 4 bits, unpacked while the layer runs.
+    """Replace the tensor of a layer's experts by 4-bit weights, unpacked while the layer runs.
 
-    transformers keeps experts as (experts, out, in), which bitsandbytes' own linear layers do not
-    take the place of.
+    transformers keeps experts as (experts, out, in), which bitsandbytes' own linear layers cannot
+    replace.
     """
     import torch
     from bitsandbytes.nn.parametrize import replace_parameter_4bit

@@ -1,4 +1,4 @@
-"""Drawing tokens so that a row's sample depends on the row's own seed alone.
+"""Samples tokens so that a row's sample depends on the row's own seed alone.
 
 Sampling takes the largest of log-probability plus Gumbel noise (Gumbel-max; Maddison et al.
 2014, arXiv 1411.0030). The noise is a pure function of (seed, step, token): neither the
@@ -23,8 +23,14 @@ def choose_tokens(
 ) -> "torch.Tensor":
     """The next token of each row.
 
-    logits: (rows, vocabulary), seeds: (rows,) int64, steps: (rows,) int64, how many tokens
-    each has drawn before. Returns (rows,) int64.
+    Args:
+        logits: (rows, vocabulary).
+        seeds: (rows,) int64.
+        steps: (rows,) int64, the number of tokens that each row has sampled before.
+        sampling: The settings.
+
+    Returns:
+        (rows,) int64.
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
@@ -33,7 +39,7 @@ def choose_tokens(
 
 
 def _kept(scores: "torch.Tensor", sampling: Sampling) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Scores and token numbers of the tokens that may be drawn, both (rows, kept)."""
+    """Scores and ids of the tokens that may be sampled, both (rows, kept)."""
     import torch
 
     vocabulary = scores.shape[-1]

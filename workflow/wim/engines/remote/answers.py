@@ -1,4 +1,4 @@
-"""What an engine that asks a server may answer besides what every engine does.
+"""The answers of servers, beyond those of every engine.
 
 Kept apart from base.py, whose text is part of what decides the rows of local models.
 """
@@ -9,22 +9,22 @@ from typing import Any, Literal
 from wim.engines.base import ChoiceLogprobs, Completion
 
 NumberSource = Literal["logprobs", "samples"]
-# No finish reason of base.py, which is about answers.
+# Not among the finish reasons of base.py, which are those of answers.
 UNANSWERED: Any = "error"
 
 
 @dataclass(frozen=True)
 class Unanswered(Completion):
-    """A request without an answer, and the reason in words. It is never stored."""
+    """A request without an answer, and the reason. It is never stored."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class ReadChoices(ChoiceLogprobs):
-    """Log-probabilities read from a server's answers: as it gave them, or as frequencies.
+    """Log-probabilities from a server's answers: as it gave them, or as frequencies.
 
-    Where there are none, `reason` says why in words.
+    Where there are none, `reason` says why.
     """
 
     source: NumberSource | None = None
@@ -32,5 +32,5 @@ class ReadChoices(ChoiceLogprobs):
 
 
 def unanswered(key: str, reason: str) -> Unanswered:
-    """The stand-in for the answer to a request."""
+    """What replaces the answer to a request that has none."""
     return Unanswered(key, "", UNANSWERED, 0, 0, reason)

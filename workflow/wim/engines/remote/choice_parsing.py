@@ -1,8 +1,8 @@
-"""Which of a few short answers a server's model prefers, read from what it answered.
+"""Which of a few short answers a server's model prefers, parsed from its answers.
 
-Over a chat API an answer cannot be made to begin in a given way. So the model is asked for one of
-the choices alone, and they are looked for where its answer names one: at the very beginning, or
-behind the words that it was to begin with.
+Over a chat API an answer cannot be forced to begin with a given text. So the model is instructed to
+give one of the choices only, which is looked for where its answer names one: at the very beginning,
+or after the opening.
 """
 
 import json
@@ -14,19 +14,19 @@ from contextlib import suppress
 from wim.engines.remote.chat import AnswerToken
 from wim.engines.transport.api_errors import NoAnswer
 
-# What may stand around a choice: quotes, emphasis, brackets, and signs of spaces in tokens.
+# What may surround a choice: quotes, emphasis, brackets, and the marks of spaces in tokens.
 AROUND = " \t\r\n\"'`*_([<>:#\u0120\u2581"
-# A share of the choices' probability that is too small to ask what it belongs to.
+# A share of the choices' probability that is too small to matter.
 NEGLIGIBLE = 0.01
 
 
 def instruction(choices: Sequence[str]) -> str:
-    """What is added to the question."""
+    """The instruction that is added to the question."""
     return f"Answer with exactly one of these and nothing else: {', '.join(choices)}."
 
 
 def answer_schema(choices: Sequence[str]) -> dict[str, object]:
-    """The response_format in which an answer is one of the choices."""
+    """The response_format that restricts an answer to the choices."""
     answer = {"type": "string", "enum": list(choices)}
     schema = {
         "type": "object",
@@ -41,7 +41,7 @@ def answer_schema(choices: Sequence[str]) -> dict[str, object]:
 
 
 def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
-    """The choice that a sampled answer names, or None for one that names none clearly."""
+    """The choice that a sampled answer names; None if it names none clearly."""
     with suppress(ValueError):
         found = json.loads(text)
         if isinstance(found, dict):
@@ -49,7 +49,7 @@ def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
     longest_first = sorted(choices, key=len, reverse=True)
     around, named = f"[{re.escape(AROUND)}]*", "|".join(map(re.escape, longest_first))
     begun = f"(?i:{re.escape(opening.strip(AROUND))})"
-    # A choice beside another names none: "1, 2, 3", "7 or 8", "7-8".
+    # Several choices name none: "1, 2, 3", "7 or 8", "7-8".
     beside = rf"\s*(?:(?:[,&-]|\u2013|and|or|to)\s*)+(?:{named})\b"
     match = re.match(rf"{around}(?:{begun}{around})?({named})(?!\w|[.,]\d|{beside})", text)
     return match[1] if match else None
@@ -60,7 +60,7 @@ def sample_logprobs(
 ) -> tuple[float, ...]:
     """The log (nats) of each choice's frequency among the sampled answers that name one.
 
-    Raises NoAnswer if fewer than needed do.
+    Raises NoAnswer if fewer than `needed` do.
     """
     named = [name for text in texts if (name := read_sample(text, choices, opening))]
     if len(named) < needed:
@@ -74,9 +74,9 @@ def token_logprobs(
 ) -> tuple[float, ...] | None:
     """Log-probabilities (nats) of the choices where the answer names one.
 
-    Those that are not among the likely tokens there are taken for impossible. None if the
-    answer names no choice at its place, or if its tokens cannot tell a choice from a longer one
-    that it begins ("1" from "1" and then "0") and more than 1 % depends on that.
+    Choices that are not among the likely tokens there count as impossible. None if the answer
+    names no choice, or if its tokens cannot tell a choice from a longer one that begins with it
+    ("1" from "10") and more than 1 % of the probability depends on that.
     """
     place = _place(tokens, choices, opening)
     if place is None or len(tokens[place].top_logprobs or []) < 2:
@@ -104,7 +104,7 @@ def token_logprobs(
 
 
 def _place(tokens: Sequence[AnswerToken], choices: Sequence[str], opening: str) -> int | None:
-    """The place of the token with which the answer names a choice, or begins to."""
+    """The index of the token with which the answer names a choice, or begins to."""
     before, expected = "", opening.strip(AROUND).casefold()
     for place, token in enumerate(tokens):
         begun = before.strip(AROUND).casefold()
@@ -119,6 +119,6 @@ def _place(tokens: Sequence[AnswerToken], choices: Sequence[str], opening: str) 
 
 
 def _alternatives(token: AnswerToken) -> dict[str, float]:
-    """Probabilities of the likely tokens at a place, by their texts."""
+    """Probabilities of the likely tokens at a position, by their texts."""
     likely = {each.token: math.exp(each.logprob) for each in token.top_logprobs or []}
     return {token.token: math.exp(token.logprob), **likely}

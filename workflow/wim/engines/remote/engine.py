@@ -32,26 +32,24 @@ from wim.settings.sampling import Sampling
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-# Room for the opening words, a number and marks around it; in JSON, for its braces too.
+# Room for the opening, a number and marks around it; in JSON, for its braces too.
 NUMBER = Sampling(max_new_tokens=10, temperature=0.0)
 SAMPLE = Sampling(max_new_tokens=24, temperature=1.0)
-# Tokens of a text that goes on from the opening: a number, and what shows that it is alone.
-GOING_ON = 6
-# How often `samples` texts are drawn at most, until half as many name a choice.
-REDRAWN = 8
+# Tokens of a text that continues the opening: a number, and what shows that it ends there.
+AFTER_OPENING = 6
+# How often `samples` texts are sampled at most, until half of them name a choice.
+RESAMPLED = 8
 LIKELY_TOKENS = 20
-# Answers that tell whether a server samples, and how long (characters) one of them must be.
+# Answers needed to tell whether a server samples, and the characters one of them must exceed.
 ENOUGH = 4
 SHORT = 40
 
 
 class EndpointEngine:
-    """A model that a server runs, asked by chat completions.
+    """A model that a server runs, queried by chat completions.
 
-    Whether the server gives log-probabilities and several answers to a request is found out
-    at the first answers. A request that stays without one gives an Unanswered. model: the name
-    that the server knows. special: the model's special tokens, as far as they are known.
-    render_prompt: renders a conversation with its template, where that is known.
+    The first answers show whether the server gives log-probabilities, and several answers to a
+    request. A request that has no answer in the end gives an Unanswered.
     """
 
     def __init__(
@@ -62,6 +60,15 @@ class EndpointEngine:
         special: Collection[str] = (),
         render_prompt: PromptRenderer | None = None,
     ) -> None:
+        """Query nothing yet.
+
+        Args:
+            calls: The calls to the model's API.
+            model: The model's name on the server.
+            samples: Sampled answers to a request for choices, where there are no log-probabilities.
+            special: The model's special tokens, as far as they are known.
+            render_prompt: Renders a conversation with the model's template, where that is known.
+        """
         self.calls = calls
         self.model = model
         self.samples = samples
@@ -69,7 +76,7 @@ class EndpointEngine:
         self.render_prompt = render_prompt
         self.gives_logprobs: bool | None = None
         self.gives_several = True
-        self.drawing_checked = False
+        self.sampling_checked = False
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate."""
@@ -84,20 +91,22 @@ class EndpointEngine:
         for answer in self.calls.each(jobs):
             texts[questions[answer.key]].append(answer.text)
             yield answer
-        self._warn_unless_drawn(texts.values())
+        self._warn_unless_sampled(texts.values())
 
-    def _warn_unless_drawn(self, texts: Iterable[Sequence[str]]) -> None:
-        """Find out from the first answers whether seeds matter. texts: by question."""
+    def _warn_unless_sampled(self, texts: Iterable[Sequence[str]]) -> None:
+        """Warn if the first answers show that seeds do not matter. texts: the answers by question."""
         repeated = [each for each in texts if len(each) > 1 and max(map(len, each)) > SHORT]
         answers = sum(map(len, repeated))
-        if self.drawing_checked or answers < ENOUGH:
+        if self.sampling_checked or answers < ENOUGH:
             return
-        self.drawing_checked = True
+        self.sampling_checked = True
         if all(len(set(each)) == 1 for each in repeated):
             logger.warning(
                 "models.%s: a temperature is set, and all %d answers to %d questions are word for "
                 "word alike; does the server sample? (docs/guide/endpoints.md, A served model)",
-                *(self.calls.name, answers, len(repeated)),
+                self.calls.name,
+                answers,
+                len(repeated),
             )
 
     def choice_logprobs(
@@ -105,17 +114,16 @@ class EndpointEngine:
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs.
 
-        Where the model's template is known, they are read where the answer goes on from its
-        opening. Elsewhere probabilities are those among the choices when the model is asked for
-        one of them; they leave out outer white space. Of a single choice they could say nothing,
-        and are None.
+        Where the model's template is known, they are those of the text that continues the opening.
+        Otherwise the model is instructed to answer with one of the choices, and they are relative
+        to the choices, without outer white space. For a single choice they are None.
         """
         if len(choices) == 1:
             yield from (ReadChoices(request.key, None, 0) for request in requests)
             return
         named = [choice.strip() for choice in choices]
         jobs = [partial(self._choose, each, named) for each in requests]
-        # All following requests are made as the first answer shows.
+        # The first answer decides how all following requests are made.
         first = 1 if self.gives_logprobs is None else 0
         yield from self.calls.each(jobs[:first])
         yield from self.calls.each(jobs[first:])
@@ -151,8 +159,8 @@ class EndpointEngine:
         return read or await self._by_samples(request, choices)
 
     async def _by_logprobs(self, request: Request, choices: Sequence[str]) -> ReadChoices | None:
-        """None where they cannot be had, or do not tell the choices apart."""
-        fields = self._asked(request, choices, NUMBER)
+        """None where there are none, or where they do not tell the choices apart."""
+        fields = self._choice_fields(request, choices, NUMBER)
         if "prompt" in fields:
             fields["logprobs"] = LIKELY_TOKENS
         else:
@@ -160,7 +168,7 @@ class EndpointEngine:
         try:
             answer = await self._ask(fields, _itself)
         except Refused:
-            # It may be about this request; one without log-probabilities will show.
+            # The refusal may be about this request; one without log-probabilities will show.
             return None
         found = answer.choices[0].logprobs
         tokens = found.content if found and found.content else []
@@ -177,11 +185,11 @@ class EndpointEngine:
 
     async def _by_samples(self, request: Request, choices: Sequence[str]) -> ReadChoices:
         texts: list[str] = []
-        # Behind the opening a text that names no choice is a draw to leave out, as where
-        # probabilities are read; in a chat it is the judge's answer.
-        most = self.samples * (REDRAWN if self._goes_on(request) else 1)
+        # After an opening, a sample that names no choice is left out, as with log-probabilities;
+        # in a chat it is the judge's answer.
+        most = self.samples * (RESAMPLED if self._is_prefilled(request) else 1)
         while True:
-            drawn, prompt_tokens = await self._drawn(request, choices, len(texts))
+            drawn, prompt_tokens = await self._samples(request, choices, len(texts))
             texts += drawn
             try:
                 logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
@@ -191,10 +199,10 @@ class EndpointEngine:
             else:
                 return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
 
-    async def _drawn(
+    async def _samples(
         self, request: Request, choices: Sequence[str], first: int
     ) -> tuple[list[str], int]:
-        """Sampled answers, `samples` of them from a place in their order on; the prompt's tokens."""
+        """The next `samples` sampled answers, numbered from `first`, and the prompt's tokens."""
         texts: list[str] = []
         prompt_tokens = 0
         if self.gives_several:
@@ -208,15 +216,15 @@ class EndpointEngine:
             texts.append(answer.choices[0].text)
             prompt_tokens = _prompt_tokens(answer)
         if single:
-            # Known only now: what was refused may have been this request in any form.
+            # Only now is it known: the server may have refused this request in any form.
             self.gives_several = False
         return texts, prompt_tokens
 
     async def _sampled(
         self, request: Request, choices: Sequence[str], place: int, count: int
     ) -> ChatCompletion:
-        """Some of a request's sampled answers, from a place in their order on."""
-        fields = self._asked(request, choices, SAMPLE)
+        """`count` of a request's sampled answers, numbered from `place`."""
+        fields = self._choice_fields(request, choices, SAMPLE)
         fields["seed"] = seed_of(request.seed, place) % SEEDS
         if "messages" in fields:
             fields["response_format"] = answer_schema(choices)
@@ -224,18 +232,18 @@ class EndpointEngine:
             fields["n"] = count
         return await self._ask(fields, _with_texts)
 
-    def _goes_on(self, request: Request) -> bool:
-        """Whether the answer is made to begin with the request's opening."""
+    def _is_prefilled(self, request: Request) -> bool:
+        """Whether the answer is forced to begin with the request's opening."""
         return self.render_prompt is not None and bool(request.opening)
 
-    def _asked(
+    def _choice_fields(
         self, request: Request, choices: Sequence[str], sampling: Sampling
     ) -> dict[str, Any]:
         fields = request_fields(request, self.model, sampling, self.special)
-        if self._goes_on(request):
+        if self._is_prefilled(request):
             assert self.render_prompt is not None
             fields["prompt"] = self.render_prompt(fields.pop("messages"), request.opening)
-            fields["max_tokens"] = GOING_ON
+            fields["max_tokens"] = AFTER_OPENING
             return fields
         last = fields["messages"][-1]
         last["content"] = f"{last['content']}\n\n{instruction(choices)}"

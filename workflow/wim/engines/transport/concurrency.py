@@ -1,4 +1,4 @@
-"""The results of many coroutines at once, one by one, and what is kept of them on leaving."""
+"""Runs many coroutines at once and gives their results one by one."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-# Seconds for answers that are on their way when a signal ends the work.
+# Seconds for requests in flight when a signal ends the work.
 LAST_ANSWERS = 5.0
 
 
@@ -19,12 +19,12 @@ def results(
     opened: AbstractAsyncContextManager[object],
     leave: Callable[[], None],
 ) -> Iterator[T]:
-    """The results of jobs in order of finishing; all are under way at once while `opened` is open.
+    """The results of jobs in order of finishing; all run at once while `opened` is open.
 
-    When a job raises, what had finished by then comes out before the error. When a signal would end
-    this process, `leave` is called, by which jobs may cancel themselves; what finishes within
-    LAST_ANSWERS seconds comes out, and then the signal's handler is run. The jobs that are left, also
-    when the caller stops, are cancelled.
+    When a job raises, what had finished by then is given before the error. When a signal would end
+    this process, `leave` is called, after which jobs may cancel themselves; what finishes within
+    LAST_ANSWERS seconds is given, and then the signal's handler runs. The remaining jobs are
+    cancelled, also when the caller stops.
     """
     finished: asyncio.Queue[asyncio.Future[T] | None] = asyncio.Queue()
     done = object()
@@ -34,7 +34,7 @@ def results(
 
     with (
         asyncio.Runner() as runner,
-        _signals_told(runner.get_loop(), lambda: finished.put_nowait(None)),
+        _deferred_signals(runner.get_loop(), lambda: finished.put_nowait(None)),
     ):
         found = _in_order(jobs, opened, leave, finished)
         while (result := runner.run(following(found))) is not done:
@@ -83,10 +83,12 @@ async def _in_order(
 
 
 @contextmanager
-def _signals_told(loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> Iterator[None]:
-    """Signals that would end this process are told to a loop, and act when the context ends.
+def _deferred_signals(
+    loop: asyncio.AbstractEventLoop, notify: Callable[[], None]
+) -> Iterator[None]:
+    """Signals that would end this process notify a loop, and act when the context ends.
 
-    A handler that raises in the midst of a job would lose what that job has just been answered.
+    A handler that raised in the middle of a job would lose the answer that it has just received.
     """
     came: list[int] = []
     former: dict[int, Any] = {}
@@ -94,12 +96,12 @@ def _signals_told(loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> 
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         former = {number: handler for number, handler in handlers.items() if callable(handler)}
 
-    def hear(number: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         came.append(number)
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(notify)
 
     for number in former:
-        signal.signal(number, hear)
+        signal.signal(number, handle)
     try:
         yield
     finally:

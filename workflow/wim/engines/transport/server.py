@@ -1,4 +1,4 @@
-"""A server that runs a staged model for the time of a job, on a port of this machine alone."""
+"""A server that runs a staged model during a job, on a port of this machine only."""
 
 import logging
 import os
@@ -24,12 +24,12 @@ HOST = "127.0.0.1"
 BETWEEN_LOOKS = 0.25
 LOOK_TIMEOUT = 5.0
 LAST_LINES = 3
-# Beside the guard's grace, within which it ends the server.
+# Seconds for the guard to end: its own grace, in which it ends the server, and some more.
 ENDING = guard.GRACE + 5.0
 
 
 class Server:
-    """A running server command; see `serving`. model: the name that it knows the model by."""
+    """A running server command; see `serving`. model: the model's name on the server."""
 
     def __init__(self, command: Sequence[str], folder: Path, log: Path) -> None:
         port = _free_port()
@@ -60,7 +60,7 @@ class Server:
         self._name = folder.name
 
     def check(self) -> None:
-        """Raises UserError if the server has ended: its exit status, its log and its last words."""
+        """Raises UserError if the server has ended: its exit status, its log and its last lines."""
         status = self._guard.poll()
         if status is None:
             return
@@ -68,13 +68,13 @@ class Server:
         with suppress(ValueError):
             how += f" (signal {signal.Signals(status - 128).name})"
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        said = "".join(f"\n  {line[:300]}" for line in lines[-LAST_LINES:])
+        last = "".join(f"\n  {line[:300]}" for line in lines[-LAST_LINES:])
         raise UserError(
-            f"models.{self._name}.serve: the server ended with {how}; its log: {self.log}.{said}"
+            f"models.{self._name}.serve: the server ended with {how}; its log: {self.log}.{last}"
         )
 
     def wait_until_ready(self, timeout: float) -> None:
-        """Raises UserError if the server ends, or is not ready after so many seconds."""
+        """Raises UserError if the server ends, or is not ready after `timeout` seconds."""
         start = time.monotonic()
         while not self._is_ready():
             self.check()
@@ -88,7 +88,7 @@ class Server:
         logger.info("the server is ready after %.0f s", time.monotonic() - start)
 
     def _is_ready(self) -> bool:
-        """Whether /health says so; where there is no such page, whether the API lists models."""
+        """Whether /health reports it; if there is no such page, whether the API lists models."""
         status = _status(f"{self.url}/health")
         if status in (404, 405):
             status = _status(f"{self.url}/v1/models")
@@ -108,8 +108,8 @@ class Server:
 def serving(command: str, folder: Path, log: Path, start_timeout: float) -> Iterator[Server]:
     """A server that is ready, made by a command that serves a model's folder.
 
-    {model} in the command stands for the folder, {port} for a free port. The server is stopped
-    on the way out, whatever ends the context; it also ends when this process is killed.
+    In the command {model} is replaced by the folder, and {port} by a free port. The server is
+    stopped when the context ends, for whatever reason; it also ends when this process is killed.
     """
     server = Server(shlex.split(command), folder, log)
     logger.info("starting a server for the model; its log: %s", log)
@@ -121,7 +121,7 @@ def serving(command: str, folder: Path, log: Path, start_timeout: float) -> Iter
 
 
 def _path() -> str:
-    """The search path, with the programs of this environment first, be it activated or not."""
+    """The search path, with the programs of this environment first, activated or not."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
@@ -133,7 +133,7 @@ def _free_port() -> int:
 
 def _status(url: str) -> int | None:
     """The status of a page, or None where nothing answers."""
-    # A proxy of the environment is not asked for what runs on this machine.
+    # Addresses of this machine are not reached through a proxy of the environment.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(url, timeout=LOOK_TIMEOUT) as page:

@@ -1,9 +1,9 @@
-"""Runs a server, and ends it with all its processes when whoever started this is gone.
+"""Runs a server, and ends it with all its processes when the process that started this is gone.
 
-python guard.py COMMAND...
+python server_guard.py COMMAND...
 
 Standard input is a pipe that the starter holds open and writes nothing to: it closes with the
-starter, however that one ends. The server gets a process group of its own. The exit status is the
+starter, however that ends. The server gets a process group of its own. The exit status is the
 server's, 128 and the number for a signal. Only the standard library: it is run as a file.
 """
 
@@ -34,7 +34,7 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGINT, end)
     threading.Thread(target=wait_for_starter, daemon=True).start()
     status = server.wait()
-    # Whoever of the group is left would keep the memory and the port.
+    # Processes of the group that were left would keep the memory and the port.
     _signal_group(server.pid, signal.SIGKILL)
     return 128 - status if status < 0 else status
 

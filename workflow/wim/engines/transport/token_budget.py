@@ -1,4 +1,4 @@
-"""A bound on tokens per minute."""
+"""A limit on tokens per minute."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ WINDOW = 60.0
 
 @dataclass
 class Spending:
-    """Tokens of a request, estimated until its answer says how many there were."""
+    """Tokens of a request, estimated until its answer reports their number."""
 
     time: float
     tokens: float
 
 
 class TokenBudget:
-    """Lets requests go only while those of the last 60 seconds stay within a number of tokens."""
+    """Delays requests so that those of the last 60 seconds stay within a number of tokens."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class TokenBudget:
         self._spent: deque[Spending] = deque()
 
     async def reserve(self, tokens: float) -> Spending:
-        """Wait until so many tokens may be spent. A request above the bound goes alone."""
+        """Wait until `tokens` may be spent. A request above the limit is sent alone."""
         while True:
             now = self._clock()
             while self._spent and self._spent[0].time <= now - WINDOW:
