@@ -45,6 +45,7 @@ def test_the_library_keeps_to_its_floors(package: Path) -> None:
         pytest.param("statistics", "wim.training", id="up, from the lowest floor"),
         pytest.param("settings/config", "wim.plan.dry_run", id="up, to the tools"),
         pytest.param("judging/parse", "wim.evaluation.gate", id="a circle of two packages"),
+        pytest.param("tables/schemas", "wim.tables.files", id="a circle within a package"),
         pytest.param("sizing/command", "wim.plan.dry_run", id="to a neighbour on the same floor"),
     ],
 )
