@@ -106,7 +106,7 @@ def test_a_signal_to_the_job_flushes_first(
     )
     for pid in script.stdout.split():
         os.kill(int(pid), number)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "what is done is kept" in output
     stored = stored_rows(project, rule)

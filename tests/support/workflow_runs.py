@@ -170,13 +170,13 @@ class Project:
                 stderr=log,
                 start_new_session=True,
             )
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 900
             while not ready() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             assert process.poll() is None, told.read_text()
             os.killpg(process.pid, number)
-            process.wait(timeout=60)
-        for _ in range(500):
+            process.wait(timeout=300)
+        for _ in range(1800):
             try:
                 os.killpg(process.pid, 0)
             except ProcessLookupError:

@@ -147,7 +147,7 @@ def test_jobs_of_one_node_that_start_at_once_copy_once(manifest: Path, node: Pat
         assert job.stdin is not None
         job.stdin.write("go\n")
         job.stdin.flush()
-    said = [job.communicate(timeout=60)[0] for job in jobs]
+    said = [job.communicate(timeout=300)[0] for job in jobs]
     assert sum(" copied to " in text for text in said) == 1
     assert sum("used again" in text for text in said) == 2
     assert len({text.splitlines()[-1] for text in said}) == 1
@@ -166,7 +166,7 @@ def test_a_job_waits_for_the_one_that_copies(
             assert job.is_alive()
             time.sleep(0.01)
         assert left_on(node) == []
-    job.join(timeout=60)
+    job.join(timeout=300)
     assert left_on(node) == [digest_file(manifest)]
 
 
@@ -180,7 +180,7 @@ def copy_and_die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 scratch._copy_file = copy_and_die
 """
-    assert in_a_process(killed, manifest, node).wait(timeout=60) == -9
+    assert in_a_process(killed, manifest, node).wait(timeout=300) == -9
     assert left_on(node) == [f"{digest_file(manifest)}.partial"]
     copy = local_copy(manifest, str(node))
     assert contents(copy.parent) == contents(manifest.parent)
@@ -261,7 +261,7 @@ def test_a_disk_that_stops_taking_bytes_falls_back_and_is_left_clean(
     manifest: Path, node: Path
 ) -> None:
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))"
-    said = in_a_process(limited, manifest, node).communicate(timeout=60)[0].splitlines()
+    said = in_a_process(limited, manifest, node).communicate(timeout=300)[0].splitlines()
     assert "File too large" in said[0] and "opening the model from" in said[0]
     assert said[1] == str(manifest)
     assert left_on(node) == []

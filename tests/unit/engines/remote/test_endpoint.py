@@ -547,7 +547,7 @@ def test_a_signal_does_not_wait_for_an_answer_that_does_not_come(leaving, monkey
     with ApiServer(answer) as server:
         start = calls.time.monotonic()
         found = left(engine(server, monkeypatch, requests_in_flight=1, timeout=600), QUESTIONS)
-        assert calls.time.monotonic() - start < 20
+        assert calls.time.monotonic() - start < 120
     assert found == ["answer to question 0", "answer to question 1"]
 
 

@@ -185,7 +185,7 @@ def test_a_job_that_is_signalled_leaves_no_server_behind(number, whole_group, st
     processes = pids(log)
     assert set(processes) == {"server", "child"}
     (os.killpg if whole_group else os.kill)(process.pid, number)
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     assert until(lambda: not any(map(running, processes.values())))
 
 
