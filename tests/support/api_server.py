@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Fields = dict[str, Any]
-LONG = 30.0
+LONG = 300.0
 
 
 @dataclass
