@@ -180,8 +180,8 @@ CHANGES = [
     pytest.param(
         lambda project: project.edit(
             "workflow/wim/judging/structured.py",
-            "attempts=asked.attempts",
-            "attempts=1 + asked.attempts",
+            "attempts=judgement.attempts",
+            "attempts=1 + judgement.attempts",
         ),
         {**RATE, **AFTER_RATINGS},
         id="code in judging",

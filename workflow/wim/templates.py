@@ -44,7 +44,8 @@ class Templates:
             line = _line(error)
             place = f"{self.folder}/{name}.jinja" + (f", line {line}" if line else "")
             raise UserError(
-                f"{place}: {str(error).rstrip('.')}; a template may use {', '.join(sorted(variables))}."
+                f"{place}: {str(error).rstrip('.')}; a template may use "
+                f"{', '.join(sorted(variables))}."
             ) from None
 
 

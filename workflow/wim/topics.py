@@ -172,9 +172,9 @@ def create_topics(
     )
     if len(topics) < settings.number:
         problem = (
-            f"topics: {settings.number - len(topics)} of {settings.number} are missing after {read} "
-            f"proposals; left out: {causes}. Raise prompts.topics.proposals, max_similarity or "
-            "sampling.temperature, widen min_words and max_words, or name other models."
+            f"topics: {settings.number - len(topics)} of {settings.number} are missing after "
+            f"{read} proposals; left out: {causes}. Raise prompts.topics.proposals, "
+            "max_similarity or sampling.temperature, widen min_words and max_words, or name other models."
         )
         if not topics:
             raise UserError(problem)

@@ -1,4 +1,4 @@
-"""Conversations judged as a whole: a turn together with what followed, instead of the turn alone."""
+"""Conversations judged as a whole: a turn together with what followed it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

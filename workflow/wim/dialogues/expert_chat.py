@@ -1,8 +1,9 @@
 """Dialogues of two speakers on a topic, whose turns are candidates to learn from (ExpertChat).
 
 The setting is that of the published dialogue loop (nstranges/expert-chat): two models, each
-instructed that it talks to an expert, take turns to answer, explain and ask further questions. Here every turn of a learning
-speaker is sampled several times from the same context, so that each turn gives preference pairs.
+instructed that it talks to an expert, take turns to answer, explain and ask further questions. Here
+every turn of a learning speaker is sampled several times from the same context, so that each turn
+gives preference pairs.
 """
 
 import logging
@@ -100,8 +101,8 @@ def hold_dialogues(
                 said = [row for row in candidates if row.completion.strip()]
                 parts = settings.judged == "conversations" and any(row.judged for row in said)
                 if said and not parts:
-                    drawn = seed_of(seed, dialogue.dialogue_id, turn, "continues") % len(said)
-                    said = [said[drawn]]
+                    chosen = seed_of(seed, dialogue.dialogue_id, turn, "continues") % len(said)
+                    said = [said[chosen]]
                 goes_on += _continued(dialogue, said, parts)
                 for row in candidates:
                     yield replace(row, continued=row in said and not last)

@@ -73,9 +73,9 @@ def _candidate(
 ) -> Candidate:
     if answer.finish_reason == "context":
         raise UserError(
-            f"prompt {prompt.prompt_id} of {prompt.source} has {answer.prompt_tokens} tokens, which "
-            "leaves no room for a completion in the model's context; lower prompts.max_chars or "
-            "dialogues.sampling.max_new_tokens."
+            f"prompt {prompt.prompt_id} of {prompt.source} has {answer.prompt_tokens} tokens, "
+            "which leaves no room for a completion in the model's context; lower "
+            "prompts.max_chars or dialogues.sampling.max_new_tokens."
         )
     return candidate_of(
         answer,

@@ -54,8 +54,8 @@ class ScoringModel:
         ).eval()
         if self.model.config.num_labels != 1:
             raise UserError(
-                f"{folder}: a model of {self.model.config.num_labels} labels, and a reward model has "
-                "one; write the name of a reward model."
+                f"{folder}: a model of {self.model.config.num_labels} labels, and a reward model "
+                "has one; write the name of a reward model."
             )
         self.model.config.pad_token_id = self.tokenizer.pad_token_id
         self.context = int(self.model.config.max_position_embeddings)

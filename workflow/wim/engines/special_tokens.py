@@ -9,7 +9,7 @@ from typing import Any
 
 from wim.tables.schemas import Message
 
-# How the chat templates of open models spell what begins and ends turns. A server behind an
+# How the chat templates of open models spell what begins and ends turns. A server at an
 # address does not report which of them are its own.
 SPELLINGS = (
     r"<\|[^<>|\n]{1,64}\|?>",

@@ -13,9 +13,14 @@ from wim.settings.models import ModelSource
 class StagedModel:
     """A model by its manifest and its settings, and where its answers are kept.
 
-    store: the row store's folder. batch_size: rows at once. scratch: where a local model is copied
-    before it is opened (see wim.models.node_copy.local_copy). server_log: what a server that is started for
-    the model writes; a model that needs one has it.
+    Attributes:
+        manifest: The model's manifest.
+        source: Its settings.
+        store: The row store's folder.
+        batch_size: Rows at once.
+        scratch: Where a local model is copied before it is opened; see
+            `wim.models.node_copy.local_copy`.
+        server_log: The log of a server that is started for the model, if it needs one.
     """
 
     manifest: Path
@@ -34,7 +39,7 @@ class StagedModel:
 
     @property
     def folder(self) -> Path:
-        """The folder that its files are opened from: staged, or their copy on the node's own disk."""
+        """The folder to open its files from: staged, or their copy on the node's own disk."""
         from wim.models.node_copy import local_copy
 
         return local_copy(self.manifest, self.scratch).parent

@@ -1,4 +1,4 @@
-"""Scores of a reward model, looked up first; the model is opened only for those that are missing."""
+"""Scores of a reward model: looked up first, and computed where they are missing."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class StoredScores:
         return self._memo.missing
 
     def scores(self, conversations: Sequence[Conversation]) -> list[Score]:
-        """The score of each conversation, in their order. A score that is not finite is not kept."""
+        """The scores of conversations, in their order; one that is not finite is not kept."""
         keys = [digest_of({**self._identity, "scored": list(each)}) for each in conversations]
         by_key = dict(zip(keys, conversations, strict=True))
 

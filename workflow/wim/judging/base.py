@@ -50,7 +50,10 @@ def reason_for_no_answer(answer: Completion) -> str:
     """Text for `raw` when the judge gave no answer: the reason, in parentheses."""
     if isinstance(answer, Unanswered):
         return f"(no answer: {answer.reason})"
-    return f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its context)"
+    return (
+        f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its "
+        "context)"
+    )
 
 
 def failed_to_answer(answer: Completion) -> bool:

@@ -36,7 +36,7 @@ def compared_pairs(
     contexts: dict[str, tuple[list[Candidate], ...]] = defaultdict(lambda: ([], []))
     for place, candidates in enumerate(policies):
         for row in candidates:
-            # Pairs that people have labelled may share their prompt; their dialogue tells them apart.
+            # Labelled pairs may share their prompt; their dialogue tells them apart.
             key = digest_of([row.prompt_id, row.dialogue_id, row.turn, row.context])
             contexts[key][place].append(row)
     for first, second in contexts.values():

@@ -53,10 +53,10 @@ class PairwiseJudge:
         """
         if len({pair.pair_id for pair in pairs}) < len(pairs):
             raise ValueError("two pairs have the same pair_id")
-        asked = [self._ask(pair, swapped) for pair in pairs for swapped in (False, True)]
-        answers = self.engine.choice_logprobs(asked, CHOICES)
+        requests = [self._ask(pair, swapped) for pair in pairs for swapped in (False, True)]
+        answers = self.engine.choice_logprobs(requests, CHOICES)
         found = {
-            answer.key: answer for answer in progress(answers, len(asked), "comparisons", "call")
+            answer.key: answer for answer in progress(answers, len(requests), "comparisons", "call")
         }
         return [
             self._comparison(pair, found[_key(pair, False)], found[_key(pair, True)])

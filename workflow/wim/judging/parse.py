@@ -46,7 +46,8 @@ EXCEPTION = re.compile(
 )
 MARKS = " .!*_[]()\"'"
 REFUSAL = re.compile(
-    r"(i'm |i am )?sorry\b|i apologi[sz]e\b|(i am|i'm) (unable|not able)\b|i (cannot|can't|can not|won't) (help|assist|provide|rate|"
+    r"(i'm |i am )?sorry\b|i apologi[sz]e\b|(i am|i'm) (unable|not able)\b|"
+    r"i (cannot|can't|can not|won't) (help|assist|provide|rate|"
     r"judge|evaluate|answer|comply|do that)|as an ai\b"
 )
 ECHO_WORDS = 5
@@ -195,7 +196,7 @@ def read_judgement(
 
 
 def read_number(text: str, decimals: bool) -> float | None:
-    """The number from 1 to 10 that the text consists of, if it does; decimals only where allowed."""
+    """The number from 1 to 10 that is the whole text; decimals only where allowed."""
     text = text.strip()
     if not (DECIMAL if decimals else WHOLE).fullmatch(text):
         return None

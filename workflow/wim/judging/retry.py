@@ -12,7 +12,7 @@ from wim.tables.schemas import Candidate
 
 
 @dataclass(frozen=True)
-class Asked:
+class Judgement:
     """The last answer in a judgement, what was parsed from it, and the cost of all attempts.
 
     tokens: those generated in all attempts, including end tokens.
@@ -31,7 +31,7 @@ def ask_until_usable(
     candidates: Sequence[Candidate],
     ask: Callable[[Candidate, int], Request],
     read: Callable[[Candidate, Request, Completion], Reading],
-) -> dict[str, Asked]:
+) -> dict[str, Judgement]:
     """The judge's last answer on each candidate by its id, after `settings.attempts` at most.
 
     A request that does not fit into the context, or that the server did not answer, is not
@@ -44,7 +44,7 @@ def ask_until_usable(
         ask: The request of a candidate's n-th attempt, from 1, keyed by the candidate's id.
         read: Parses an answer to a request.
     """
-    asked: dict[str, Asked] = {}
+    judgements: dict[str, Judgement] = {}
     pending = list(candidates)
     for attempt in range(1, settings.attempts + 1):
         requests = {row.candidate_id: ask(row, attempt) for row in pending}
@@ -54,18 +54,18 @@ def ask_until_usable(
         }
         for row in pending:
             request, answer = requests[row.candidate_id], answers[row.candidate_id]
-            before = asked[row.candidate_id].tokens if attempt > 1 else 0
-            asked[row.candidate_id] = Asked(
+            before = judgements[row.candidate_id].tokens if attempt > 1 else 0
+            judgements[row.candidate_id] = Judgement(
                 request=request,
                 answer=answer,
                 reading=read(row, request, answer),
                 attempts=attempt,
                 tokens=before + answer.completion_tokens,
             )
-        pending = [row for row in pending if _may_do_better(asked[row.candidate_id].reading)]
+        pending = [row for row in pending if _may_do_better(judgements[row.candidate_id].reading)]
         if not pending:
             break
-    return asked
+    return judgements
 
 
 def _may_do_better(reading: Reading) -> bool:

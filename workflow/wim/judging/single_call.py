@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from wim.engines.base import Completion, Request
 from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.judging.parse import Reading, placeholders, read_judgement
-from wim.judging.retry import Asked, ask_until_usable
+from wim.judging.retry import Judgement, ask_until_usable
 from wim.provenance.digest import seed_of
 from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Rating
@@ -22,8 +22,8 @@ class SingleCallJudge(Judge):
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate. A row's raw text is that of the last attempt, its tokens those of all."""
-        asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
-        return [self._rating(asked[row.candidate_id]) for row in candidates]
+        judgements = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
+        return [self._rating(judgements[row.candidate_id]) for row in candidates]
 
     def _ask(self, row: Candidate, attempt: int) -> Request:
         content = self.templates.render(
@@ -36,7 +36,7 @@ class SingleCallJudge(Judge):
         seed = seed_of(self.seed, self.name, row.candidate_id, attempt)
         return Request(row.candidate_id, ({"role": "user", "content": content},), seed)
 
-    def _read(self, row: Candidate, asked: Request, answer: Completion) -> Reading:
+    def _read(self, row: Candidate, request: Request, answer: Completion) -> Reading:
         if failed_to_answer(answer):
             return Reading(Status.ERROR)
         return read_judgement(
@@ -45,12 +45,12 @@ class SingleCallJudge(Judge):
             self.settings.decimals,
             self.settings.nothing_missing,
             placeholders(self.templates.texts["judgement"]),
-            [asked.messages[0]["content"], row.completion],
+            [request.messages[0]["content"], row.completion],
             self.settings.echo_overlap,
         )
 
-    def _rating(self, asked: Asked) -> Rating:
-        answer, reading, number = asked.answer, asked.reading, asked.reading.number
+    def _rating(self, judgement: Judgement) -> Rating:
+        answer, reading, number = judgement.answer, judgement.reading, judgement.reading.number
         return Rating(
             candidate_id=answer.key,
             judge=self.name,
@@ -62,7 +62,7 @@ class SingleCallJudge(Judge):
             nothing_missing_logprob=None,
             raw=answer.text
             or (reason_for_no_answer(answer) if reading.status is Status.ERROR else ""),
-            attempts=asked.attempts,
-            tokens=asked.tokens,
+            attempts=judgement.attempts,
+            tokens=judgement.tokens,
             judge_digest=self.digest,
         )

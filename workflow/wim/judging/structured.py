@@ -13,7 +13,7 @@ from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.remote.answers import ReadChoices
 from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.judging.parse import Reading, read_critique
-from wim.judging.retry import Asked, ask_until_usable
+from wim.judging.retry import Judgement, ask_until_usable
 from wim.provenance.digest import seed_of
 from wim.tables.ratings import HIGHEST, LOWEST, Status
 from wim.tables.schemas import Candidate, Message, Rating
@@ -29,11 +29,13 @@ class StructuredJudge(Judge):
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate; the number is queried where the critique is usable."""
         nothing = self._nothing_missing(candidates)
-        asked = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
-        usable = [row for row in candidates if asked[row.candidate_id].reading.status.usable]
-        numbers = self._numbers([self._ask_number(row, asked[row.candidate_id]) for row in usable])
+        judgements = ask_until_usable(self.engine, self.settings, candidates, self._ask, self._read)
+        usable = [row for row in candidates if judgements[row.candidate_id].reading.status.usable]
+        numbers = self._numbers(
+            [self._ask_number(row, judgements[row.candidate_id]) for row in usable]
+        )
         return [
-            self._rating(asked[key], nothing[key], numbers.get(key))
+            self._rating(judgements[key], nothing[key], numbers.get(key))
             for key in (row.candidate_id for row in candidates)
         ]
 
@@ -59,22 +61,22 @@ class StructuredJudge(Judge):
         )
         return {answer.key: answer.logprobs[0] if answer.logprobs else None for answer in answers}
 
-    def _read(self, row: Candidate, asked: Request, answer: Completion) -> Reading:
+    def _read(self, row: Candidate, request: Request, answer: Completion) -> Reading:
         if failed_to_answer(answer):
             return Reading(Status.ERROR)
         status, critique = read_critique(
             answer.text,
             answer.finish_reason == "stop",
             self.settings.nothing_missing,
-            [asked.messages[0]["content"], row.completion],
+            [request.messages[0]["content"], row.completion],
             self.settings.echo_overlap,
         )
         return Reading(status, wim=critique if status.usable else None)
 
-    def _ask_number(self, row: Candidate, asked: Asked) -> Request:
-        critique: Message = {"role": "assistant", "content": asked.answer.text}
+    def _ask_number(self, row: Candidate, judgement: Judgement) -> Request:
+        critique: Message = {"role": "assistant", "content": judgement.answer.text}
         question: Message = {"role": "user", "content": self._rendered("rating", row)}
-        messages = (*asked.request.messages, critique, question)
+        messages = (*judgement.request.messages, critique, question)
         return Request(row.candidate_id, messages, opening=OPENING)
 
     def _numbers(self, requests: Sequence[Request]) -> dict[str, "Numbers"]:
@@ -88,9 +90,9 @@ class StructuredJudge(Judge):
         return numbers
 
     def _rating(
-        self, asked: Asked, nothing_missing: float | None, numbers: "Numbers | None"
+        self, judgement: Judgement, nothing_missing: float | None, numbers: "Numbers | None"
     ) -> Rating:
-        answer, status = asked.answer, asked.reading.status
+        answer, status = judgement.answer, judgement.reading.status
         if status.usable and numbers is None:
             status = Status.ERROR
         return Rating(
@@ -100,11 +102,11 @@ class StructuredJudge(Judge):
             rating=None if numbers is None else numbers.most_likely,
             rating_expected=None if numbers is None else expected_rating(numbers.shares),
             rating_source=None if numbers is None else numbers.source,
-            wim=asked.reading.wim if status.usable else None,
+            wim=judgement.reading.wim if status.usable else None,
             nothing_missing_logprob=nothing_missing,
             raw=answer.text or (reason_for_no_answer(answer) if status is Status.ERROR else ""),
-            attempts=asked.attempts,
-            tokens=asked.tokens,
+            attempts=judgement.attempts,
+            tokens=judgement.tokens,
             judge_digest=self.digest,
         )
 

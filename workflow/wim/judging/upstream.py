@@ -29,9 +29,11 @@ class UpstreamJudge(Judge):
 
     def rate(self, candidates: Sequence[Candidate]) -> list[Rating]:
         """See Judge.rate. A rating without a usable critique keeps its number, where it has one."""
-        asked = [self._ask(row) for row in candidates]
-        found = self.engine.generate(asked, self.settings.sampling)
-        answers = {answer.key: answer for answer in progress(found, len(asked), "ratings", "row")}
+        requests = [self._ask(row) for row in candidates]
+        found = self.engine.generate(requests, self.settings.sampling)
+        answers = {
+            answer.key: answer for answer in progress(found, len(requests), "ratings", "row")
+        }
         return [self._rating(answers[row.candidate_id]) for row in candidates]
 
     def _ask(self, row: Candidate) -> Request:

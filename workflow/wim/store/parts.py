@@ -1,7 +1,8 @@
 """The files of a row store: Parquet parts that appear whole, under unique names.
 
 A part's first column is `key` (32 bytes), the rest is the stored row. No time and no
-machine is recorded in it. Parts are never changed: they are written, merged into a new part, deleted.
+machine is recorded in it. Parts are never changed: they are written, merged into a new part, or
+deleted.
 """
 
 import errno

@@ -1,1 +1,1 @@
-"""Models run by transformers in this process. All code here is part of the keys of their answers."""
+"""Models run by transformers in this process. All code here decides the keys of answers."""

@@ -71,7 +71,7 @@ def _stacked(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def growing_cache(model: Any) -> DynamicCache:
-    """An empty cache for a model; layers of other kinds (sliding windows) stay transformers' own."""
+    """An empty cache for a model; other layers (sliding windows) remain those of transformers."""
     cache = DynamicCache(config=model.config)
     cache.layers = [
         RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers

@@ -1,4 +1,6 @@
-"""Contrastive search: likely tokens that do not repeat the context (Su et al. 2022, arXiv 2202.06417).
+"""Contrastive search: likely tokens that do not repeat the context.
+
+Su et al. 2022, arXiv 2202.06417.
 
 Of the k most likely tokens v it takes the one with the largest
     (1 - alpha) * p(v | context) - alpha * max over the context's tokens x of cos(h(v), h(x)),
@@ -22,8 +24,8 @@ class ContrastiveDecoder(Decoder):
     """A batch that grows by contrastive search.
 
     `states` (rows, tokens, width) are the context's states of length 1. The candidates of a row are
-    run side by side in one pass, in which none attends to another; the chosen one's part of the cache
-    and its logits are kept, so that a token takes one pass.
+    run side by side in one pass, in which none attends to another; the chosen one's part of the
+    cache and its logits are kept, so that a token takes one pass.
     """
 
     def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
@@ -83,7 +85,7 @@ class ContrastiveDecoder(Decoder):
         return chosen
 
     def _side_by_side(self, tokens: "torch.Tensor") -> "torch.Tensor":
-        """Logits (rows, k, vocabulary) after each of k tokens (rows, k), each alone after its row."""
+        """Logits (rows, k, vocabulary) after each of k tokens (rows, k), each alone."""
         import torch
 
         rows, count = tokens.shape

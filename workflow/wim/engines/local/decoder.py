@@ -58,7 +58,7 @@ class Decoder:
     def next_tokens(
         self, seeds: "torch.Tensor", steps: "torch.Tensor", sampling: Sampling
     ) -> "torch.Tensor":
-        """The next token (rows,) of each row; seeds (rows,), steps (rows,): tokens sampled before."""
+        """The next token (rows,) of each row; seeds (rows,), steps (rows,): tokens so far."""
         return choose_tokens(self.logits, seeds, steps, sampling)
 
     def advance(self, tokens: "torch.Tensor") -> None:
@@ -102,7 +102,7 @@ class Decoder:
             self.logits = torch.cat([self.logits, other.logits])
 
     def lookahead(self, tokens: list[int]) -> "torch.Tensor":
-        """Logits (rows, tokens, vocabulary) after each of some tokens; the rows stay as they are."""
+        """Logits (rows, tokens, vocabulary) after each of some tokens; rows are unchanged."""
         import torch
 
         mask, logits = self.mask, self.logits

@@ -27,7 +27,7 @@ class TokenizedRequest:
 
     request: Request
     tokens: list[int]
-    drawn: list[int] = field(default_factory=list)
+    sampled: list[int] = field(default_factory=list)
 
 
 class LocalEngine:
@@ -117,7 +117,7 @@ class LocalEngine:
     def _tokenized(
         self, requests: Sequence[Request], new_tokens: int
     ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
-        """The requests that fit in the context with `new_tokens` more tokens, and those that do not."""
+        """The requests that fit in the context with `new_tokens` more, and those that do not."""
         rows = [
             TokenizedRequest(request, self._tokens(self._text(request))) for request in requests
         ]
@@ -141,7 +141,7 @@ class LocalEngine:
     ) -> Iterator[Completion]:
         """Complete the first of the waiting rows, and those that replace ended ones.
 
-        Rows join several at a time, because each time their prompts are run and the cache is copied.
+        Rows join several at a time, since each time prompts are run and the cache is copied.
         """
         import torch
 
@@ -156,14 +156,14 @@ class LocalEngine:
                 rows += joining
             seeds, steps = (
                 torch.tensor(each, device=self.device)
-                for each in ([row.request.seed for row in rows], [len(row.drawn) for row in rows])
+                for each in ([row.request.seed for row in rows], [len(row.sampled) for row in rows])
             )
             tokens = decoder.next_tokens(seeds, steps, sampling)
             going = []
             for place, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
-                row.drawn.append(token)
+                row.sampled.append(token)
                 ended = token in self.ends
-                if ended or len(row.drawn) == sampling.max_new_tokens:
+                if ended or len(row.sampled) == sampling.max_new_tokens:
                     yield self._completion(row, ended)
                 else:
                     going.append(place)
@@ -176,10 +176,10 @@ class LocalEngine:
                 decoder.advance(tokens)
 
     def _completion(self, row: TokenizedRequest, ended: bool) -> Completion:
-        tokens = row.drawn[:-1] if ended else row.drawn
+        tokens = row.sampled[:-1] if ended else row.sampled
         text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
         reason: Any = "stop" if ended else "length"
-        return Completion(row.request.key, text, reason, len(row.tokens), len(row.drawn))
+        return Completion(row.request.key, text, reason, len(row.tokens), len(row.sampled))
 
 
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:

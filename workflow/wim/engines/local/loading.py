@@ -40,8 +40,8 @@ def open_model(
     packed = quantization != "none" and _has_experts(AutoConfig.from_pretrained(folder))
     if packed and quantization == "int8":
         raise UserError(
-            "models: quantization: found int8 for a model of experts, which bitsandbytes would leave "
-            "as they are; write nf4."
+            "models: quantization: found int8 for a model of experts, which bitsandbytes would "
+            "leave as they are; write nf4."
         )
     # Experts are packed one layer at a time: unpacked they may not all fit on the device.
     model: Any = AutoModelForCausalLM.from_pretrained(
@@ -82,8 +82,8 @@ def _check_attention(attention: Attention, dtype: "torch.dtype") -> None:
         return
     if not is_flash_attn_2_available():
         raise UserError(
-            "models: attention: found flash_attention_2, which needs a GPU and the package flash-attn, "
-            "and one of them is not here; install it, or write auto."
+            "models: attention: found flash_attention_2, which needs a GPU and the package "
+            "flash-attn, and one of them is not here; install it, or write auto."
         )
     if dtype is torch.float32:
         raise UserError(

@@ -61,7 +61,7 @@ def gumbel(seeds: "torch.Tensor", steps: "torch.Tensor", tokens: "torch.Tensor")
 
     row = _mixed(_mixed(seeds) + steps * GOLDEN)
     bits = _mixed(row[:, None] + (tokens + 1) * GOLDEN)
-    # The 52 upper bits, shifted by a half so that neither 0 nor 1 occurs; a half behind 53
+    # The 52 upper bits, shifted by a half so that neither 0 nor 1 occurs; a half after 53
     # bits would be rounded up to 1.
     uniform = (((bits >> 12) & (2**52 - 1)).double() + 0.5) / 2**52
     noise: torch.Tensor = -torch.log(-torch.log(uniform))

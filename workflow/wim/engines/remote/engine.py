@@ -94,7 +94,7 @@ class EndpointEngine:
         self._warn_unless_sampled(texts.values())
 
     def _warn_unless_sampled(self, texts: Iterable[Sequence[str]]) -> None:
-        """Warn if the first answers show that seeds do not matter. texts: the answers by question."""
+        """Warn if the first answers show that seeds do not matter. texts: answers by question."""
         repeated = [each for each in texts if len(each) > 1 and max(map(len, each)) > SHORT]
         answers = sum(map(len, repeated))
         if self.sampling_checked or answers < ENOUGH:
@@ -146,7 +146,7 @@ class EndpointEngine:
             try:
                 return await self._read(request, choices)
             except NoTexts as none:
-                logger.info("no text completions (%s): numbers are asked for in the chat", none)
+                logger.info("no text completions (%s): numbers are queried in the chat", none)
                 self.render_prompt = None
                 return await self._read(request, choices)
         except NoAnswer as error:
@@ -189,8 +189,8 @@ class EndpointEngine:
         # in a chat it is the judge's answer.
         most = self.samples * (RESAMPLED if self._is_prefilled(request) else 1)
         while True:
-            drawn, prompt_tokens = await self._samples(request, choices, len(texts))
-            texts += drawn
+            sampled, prompt_tokens = await self._samples(request, choices, len(texts))
+            texts += sampled
             try:
                 logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
             except NoAnswer:
