@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from support.forking import address
@@ -79,8 +80,11 @@ class Project:
 
         def link_weights(source: str, target: str) -> None:
             # Weights are replaced by renaming, never written in place, so a link is safe.
-            linked = source.endswith("model.safetensors")
-            (os.link if linked else shutil.copy2)(source, target)
+            if source.endswith("model.safetensors"):
+                with suppress(OSError):  # Another file system.
+                    os.link(source, target)
+                    return
+            shutil.copy2(source, target)
 
         shutil.copytree(self.folder, folder, copy_function=link_weights)
         return Project(folder)
