@@ -1,6 +1,6 @@
 """Dialogues: the candidates that the judges will see.
 
-Reads a shard of prompts and the policy's manifest; asks the row store first.
+Reads a shard of prompts and the policy's manifest; rows in the row store are not generated again.
 Writes results/dialogues/<policy>/<shard>.parquet.
 """
 

@@ -23,13 +23,32 @@ if TYPE_CHECKING:
 
 MARK = "wim.plan.dry_run: "
 RULES = (
-    *("stage_prompts", "stage_model", "create_topics", "ingest_prompts", "shard_prompts"),
+    "stage_prompts",
+    "stage_model",
+    "create_topics",
+    "ingest_prompts",
+    "shard_prompts",
     "select_prompts",
-    *("generate_dialogues", "rate_candidates", "compare_candidates"),
-    *("embed_critiques", "score_candidates", "combine_rewards", "pair_candidates"),
-    *("pair_compared", "train_sft", "train_dpo", "train_online_dpo", "train_reward_model"),
-    *("check_convergence", "audit_critiques", "summary", "rounds", "sweep"),
-    *("label_dialogues", "reward_gate", "check_bar"),
+    "generate_dialogues",
+    "rate_candidates",
+    "compare_candidates",
+    "embed_critiques",
+    "score_candidates",
+    "combine_rewards",
+    "pair_candidates",
+    "pair_compared",
+    "train_sft",
+    "train_dpo",
+    "train_online_dpo",
+    "train_reward_model",
+    "check_convergence",
+    "audit_critiques",
+    "summary",
+    "rounds",
+    "sweep",
+    "label_dialogues",
+    "reward_gate",
+    "check_bar",
 )
 # Tables with the tokens that a row took, and the column that has them.
 TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}
@@ -53,10 +72,10 @@ def show_plan(arguments: Sequence[str]) -> int:
     if done.returncode:
         print(*(line for line in lines if not line.startswith(MARK)), sep="\n", file=sys.stderr)
         return done.returncode
-    told = [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
-    jobs = [Job(**each["job"]) for each in told if "job" in each]
+    announced = [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
+    jobs = [Job(**each["job"]) for each in announced if "job" in each]
     jobs = [job for job in jobs if job.output]
-    run: dict[str, Any] = next((each for each in told if "config" in each), {})
+    run: dict[str, Any] = next((each for each in announced if "config" in each), {})
     with chdir(run.get("folder", ".")):
         print(*_report(jobs, load_config(run.get("config", {}))), sep="\n")
     for line in lines:
@@ -142,8 +161,8 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
         if not table.exists():
             continue
         log = Path("logs", rule, place.with_suffix(".log"))
-        told = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
-        computed = int(told[-1]) if told else rows_of(str(table))
+        counts = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
+        computed = int(counts[-1]) if counts else rows_of(str(table))
         with benchmark.open(encoding="utf-8") as file:
             spent = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
         # A run that found all its rows in the store says nothing of what a row costs.
@@ -166,20 +185,20 @@ def _announce_jobs(arguments: list[str]) -> None:
 
     def tell(record: Any) -> bool:
         event = getattr(getattr(record, "event", None), "value", None)
-        told: dict[str, object] = {}
+        announced: dict[str, object] = {}
         if event == "workflow_started":
             config: dict[str, object] = {}
             for path in record.configfiles:
                 update_config(config, load_configfile(path))
             update_config(config, cli.parse_config(cli.parse_args(arguments)[1].config))
-            told = {"config": config, "folder": str(Path.cwd())}
+            announced = {"config": config, "folder": str(Path.cwd())}
         elif event == "job_info":
             names = ("wildcards", "reason", "input", "output", "benchmark")
-            told = {
+            announced = {
                 "job": {"rule": record.rule_name} | {name: getattr(record, name) for name in names}
             }
-        if told:
-            print(MARK + json.dumps(told, default=str), flush=True)
+        if announced:
+            print(MARK + json.dumps(announced, default=str), flush=True)
         return True
 
     logger.addFilter(tell)

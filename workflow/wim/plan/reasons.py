@@ -83,11 +83,11 @@ def _changed_file(rule: str, path: str) -> str:
 
 def _changed_params(text: str) -> list[str]:
     """Snakemake's `before: 'a','b' now: 'c'`, sets of our canonical JSON texts and digests."""
-    told = text.partition("before: ")[2].replace("<nothing exclusive>", "")
-    for split in re.finditer(" now: ", told):
+    changes = text.partition("before: ")[2].replace("<nothing exclusive>", "")
+    for split in re.finditer(" now: ", changes):
         try:
-            old = ast.literal_eval(f"[{told[: split.start()]}]")
-            new = ast.literal_eval(f"[{told[split.end() :]}]")
+            old = ast.literal_eval(f"[{changes[: split.start()]}]")
+            new = ast.literal_eval(f"[{changes[split.end() :]}]")
             olds, news = ([json.loads(e) for e in es if e[:1] == "{"] for es in (old, new))
         except (SyntaxError, ValueError, TypeError):
             continue

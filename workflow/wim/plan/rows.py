@@ -184,7 +184,7 @@ WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
 
 
 def rows_wanted(job: Job, config: "Config") -> tuple[int, int]:
-    """Rows that a job wants and rows that it will compute; asks the store, opens no model."""
+    """Rows that a job wants and rows that it will compute; queries the store, opens no model."""
     if job.rule not in WANTED:
         return (rows_of(job.input[0]),) * 2
     store = Path(config.store, job.rule)

@@ -74,11 +74,13 @@ def add_arguments(size: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print memory, work, the lines for a profile, and what is assumed."""
     config = _config(arguments.configfile)
-    told, in_all = _told_models(arguments)
-    models = models_of(config, told, in_all)
+    given_models, in_all = _given_models(arguments)
+    models = models_of(config, given_models, in_all)
     prompts = prompts_of(config.prompts, arguments.prompts, arguments.prompt_tokens)
     assumed = Assumed(
-        *(arguments.card, arguments.efficiency, arguments.quantization),
+        arguments.card,
+        arguments.efficiency,
+        arguments.quantization,
         {**BATCH_SIZES, **dict(arguments.batch_size)},
     )
     stages = list(stages_of(Sizing(config, models, prompts, assumed)))
@@ -110,15 +112,15 @@ def _config(path: Path | None) -> "Config":
     return load_config(values, str(path))
 
 
-def _told_models(
+def _given_models(
     arguments: argparse.Namespace,
 ) -> tuple[dict[str, Architecture], Architecture | None]:
-    """Models told by name, and the one in place of every language model."""
-    told, in_all = {}, None
+    """The models given by name, and the one in place of every language model."""
+    given_models, in_all = {}, None
     for text in arguments.model:
         name, equals, model = text.partition("=")
         if equals:
-            told[name] = model_named(model)
+            given_models[name] = model_named(model)
         else:
             in_all = model_named(text)
     shape = {name: getattr(arguments, name) for name in SHAPE}
@@ -131,7 +133,7 @@ def _told_models(
                 + "; its config.json has them."
             )
         in_all = described_model(**given)
-    return told, in_all
+    return given_models, in_all
 
 
 def _memory(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
@@ -147,8 +149,12 @@ def _memory(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
 def _work(stages: Sequence[Stage], card: str) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
-            *(_name(stage), f"{stage.rows:,}", str(stage.jobs), f"{stage.hours:.2f}"),
-            *(f"{stage.host / 1e9:.1f}", str(stage.largest or "none")),
+            _name(stage),
+            f"{stage.rows:,}",
+            str(stage.jobs),
+            f"{stage.hours:.2f}",
+            f"{stage.host / 1e9:.1f}",
+            str(stage.largest or "none"),
         ]
         for stage in stages
     ]

@@ -107,13 +107,13 @@ def generation_memory(
     """A batch of `rows` prompts of `prompt` tokens that go on for `new` tokens.
 
     lookahead: tokens whose logits are read at once where the judge's choices are looked up.
-    whole_vocabulary: tokens are drawn among all, not among the most likely ones.
+    whole_vocabulary: tokens are sampled among all, not among the most likely ones.
     """
     width = BYTES[dtype]
     # The running MLP holds its activated gate, its way up and their product, beside the residual
     # stream and its norm.
     prefill = rows * prompt * width * (3 * model.intermediate + 2 * model.hidden)
-    # Logits as they come, in float32 and scaled; noise of 64 bits where all may be drawn.
+    # Logits as they come, in float32 and scaled; noise of 64 bits where all may be sampled.
     logit = width + 8 + (32 if whole_vocabulary else 0)
     logits = rows * model.vocabulary * max(logit, lookahead * (width + 8))
     first = cache_bytes(model, rows, prompt + GROWTH, dtype)

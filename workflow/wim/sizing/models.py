@@ -17,11 +17,11 @@ STAGED = Path(paths.MODELS)
 
 
 def models_of(
-    config: "Config", told: Mapping[str, Architecture], in_all: Architecture | None
+    config: "Config", given: Mapping[str, Architecture], in_all: Architecture | None
 ) -> dict[str, Architecture]:
     """The architectures by name, of the models that the configuration's stages run on this side.
 
-    `told` stands before what is found, and `in_all` takes the place of each language model.
+    A model of `given` is taken before what is found, and `in_all` replaces each language model.
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
@@ -31,7 +31,7 @@ def models_of(
         for name in (*speakers, config.embeddings.encoder)
         if config.models[name].engine != "endpoint"
     ]
-    if strange := set(told) - set(names):
+    if strange := set(given) - set(names):
         raise UserError(
             f"--model: found {', '.join(sorted(strange))}, which no stage runs; write one of "
             f"{', '.join(dict.fromkeys(names))} before the =."
@@ -40,7 +40,7 @@ def models_of(
     found: dict[str, Architecture] = {}
     unknown = []
     for name in dict.fromkeys(names):
-        model = told.get(name) or replaced.get(name)
+        model = given.get(name) or replaced.get(name)
         model = model or _found(name, config.models[name].source)
         if model is None:
             unknown.append(name)

@@ -31,7 +31,7 @@ def prompts_of(
     """The prompts of the staged table, else of the files that the settings name.
 
     Without either as many as the limit, of the greatest length that the settings allow. `count`
-    and `tokens` (of each prompt) stand over what is found.
+    and `tokens` (of each prompt) replace what is found.
     """
     if STAGED.is_file():
         found = _measured(_staged_lengths(), f"rows of {STAGED}")
@@ -46,8 +46,8 @@ def prompts_of(
     else:
         longest = -(-settings.max_chars // CHARACTERS)
         rows = settings.limit or WITHOUT_FILES
-        told = "prompts.limit" if settings.limit else "assumed, for want of files"
-        found = Prompts(rows, float(longest), longest, f"{told}, of prompts.max_chars each")
+        source = "prompts.limit" if settings.limit else "assumed, for want of files"
+        found = Prompts(rows, float(longest), longest, f"{source}, of prompts.max_chars each")
     if settings.limit and settings.limit < found.count:
         found = Prompts(settings.limit, found.mean, found.longest, "prompts.limit")
     return Prompts(

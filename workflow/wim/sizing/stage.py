@@ -100,8 +100,16 @@ def stage_of(
     room = CARDS[assumed.card].memory
     fitting = [size for size in _powers_of_two() if memory(size).total <= room]
     return Stage(
-        *(rule, of, model.name, batch, max(fitting, default=None), memory(batch)),
-        *(PROCESS + loaded, rows, jobs, seconds + start_seconds(jobs, model.file_bytes)),
+        rule,
+        of,
+        model.name,
+        batch,
+        max(fitting, default=None),
+        memory(batch),
+        PROCESS + loaded,
+        rows,
+        jobs,
+        seconds + start_seconds(jobs, model.file_bytes),
     )
 
 

@@ -15,7 +15,7 @@ TEMPLATE, CHOICE = 120, 6
 def stages_of(sizing: Sizing) -> Iterator[Stage]:
     """Each stage that runs a model, for one round, with nothing in the row store.
 
-    What a model behind an API does takes no card here.
+    Models behind an API need no GPU here and are left out.
     """
     from wim.sizing.trainings import trainings_of
 
@@ -48,7 +48,12 @@ def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
 
     def memory(batch: int) -> Memory:
         return generation_memory(
-            *(model, batch, prompts.longest + CHAT + said, new, dtype, packed),
+            model,
+            batch,
+            prompts.longest + CHAT + said,
+            new,
+            dtype,
+            packed,
             whole_vocabulary=sampling.temperature > 0
             and (not sampling.top_k or sampling.top_p < 1),
         ).beside(beside)
@@ -56,7 +61,7 @@ def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
     batch = min(assumed.batches[rule], share(rows, jobs))
     seconds = reading_seconds(model, rows * prompt, dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
-        *(model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed)
+        model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed
     )
     of, host = "" if policy == "base" else policy, model.file_bytes + beside
     return stage_of(rule, of, model, batch, memory, host, rows, jobs, seconds, assumed)
@@ -87,13 +92,13 @@ def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
     longest = prompts.longest + around + new + CHAT
 
     def memory(batch: int) -> Memory:
-        return generation_memory(*(model, batch, longest, CHOICE, dtype, packed), lookahead=CHOICE)
+        return generation_memory(model, batch, longest, CHOICE, dtype, packed, lookahead=CHOICE)
 
     batch = min(assumed.batches[rule], share(rows, jobs))
     # Read for "nothing is missing", for the critique, and with the critique for the number.
     seconds = reading_seconds(model, rows * (3 * prompt + new + CHAT), dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
-        *(model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed)
+        model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed
     )
     host = model.file_bytes
     return stage_of(rule, judge, model, batch, memory, host, rows, jobs, seconds, assumed)
@@ -111,7 +116,12 @@ def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
 
     def memory(batch: int) -> Memory:
         return generation_memory(
-            *(model, batch, prompts.longest + around, CHOICE, dtype, packed),
+            model,
+            batch,
+            prompts.longest + around,
+            CHOICE,
+            dtype,
+            packed,
             lookahead=CHOICE,
         )
 

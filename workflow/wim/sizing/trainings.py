@@ -15,8 +15,8 @@ from wim.sizing.memory import (
 from wim.sizing.stage import CHAT, PROCESS, Sizing, Stage, stage_of
 from wim.sizing.stages import embed, rate
 
-# Of online DPO: completions that are drawn of a prompt.
-DRAWN = 2
+# Completions that online DPO generates for a prompt.
+SAMPLED = 2
 
 
 def trainings_of(sizing: Sizing) -> Iterator[Stage]:
@@ -72,8 +72,14 @@ def _training(
     each = sequences * min(settings.max_length, sizing.prompts.mean + CHAT + _new(sizing))
     tokens, lora = each * settings.epochs, settings.lora is not None
     seconds = training_seconds(
-        *(model, tokens * rows, tokens * held_out, lora, settings.gradient_checkpointing),
-        *(settings.precision != "float32", sizing.assumed.speed, reference),
+        model,
+        tokens * rows,
+        tokens * held_out,
+        lora,
+        settings.gradient_checkpointing,
+        settings.precision != "float32",
+        sizing.assumed.speed,
+        reference,
     )
     host = model.file_bytes + weights_bytes(model, _loaded_dtype(settings))
     work = (host, rows + held_out, 1, seconds, sizing.assumed)
@@ -88,24 +94,30 @@ def _online(sizing: Sizing, arm: str) -> Stage:
     trained = _training(sizing, rule, arm, start, settings, rows, 0)
     model, half = sizing.models[config.origin_of(start)], settings.precision != "float32"
     dtype, packed = "bfloat16" if half else "float32", sizing.quantization(start)
-    drawn, (judge,) = (
-        round(rows * DRAWN * settings.epochs),
+    sampled, (judge,) = (
+        round(rows * SAMPLED * settings.epochs),
         config.judges_of(config.arms[arm].labelled_by),
     )
     seconds = trained.seconds + decoding_seconds(
-        *(model, drawn, DRAWN * trained.batch, prompts.mean + CHAT, _new(sizing), dtype, packed),
+        model,
+        sampled,
+        SAMPLED * trained.batch,
+        prompts.mean + CHAT,
+        _new(sizing),
+        dtype,
+        packed,
         assumed.speed,
     )
     beside: list[Stage] = []
     if judges := sizing.model(config.judges[judge].model):
-        beside.append(rate(sizing, judge, judges, drawn))
+        beside.append(rate(sizing, judge, judges, sampled))
     if config.judges[judge].template_paths:
-        beside.append(embed(sizing, judge, drawn))
-    training = _memory(sizing, settings, start, DRAWN, True, True)
+        beside.append(embed(sizing, judge, sampled))
+    training = _memory(sizing, settings, start, SAMPLED, True, True)
 
     def memory(batch: int) -> Memory:
         longest = prompts.longest + CHAT
-        drawing = generation_memory(model, DRAWN * batch, longest, _new(sizing), dtype, packed)
+        drawing = generation_memory(model, SAMPLED * batch, longest, _new(sizing), dtype, packed)
         # The weights that draw are those that are trained.
         held = training(batch).in_turn(drawing.beside(-drawing.weights))
         for other in beside:
@@ -143,8 +155,13 @@ def _memory(
 
     def memory(batch: int) -> Memory:
         return training_memory(
-            *(model, sequences * batch, longest, settings.precision != "float32", adapter),
-            *(settings.gradient_checkpointing, packed),
+            model,
+            sequences * batch,
+            longest,
+            settings.precision != "float32",
+            adapter,
+            settings.gradient_checkpointing,
+            packed,
             reference=reference,
             vocabulary=vocabulary,
         )
