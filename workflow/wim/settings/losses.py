@@ -1,6 +1,6 @@
 """The losses of preference training by name: who computes each, and which options it takes.
 
-The formulas of our own are in wim.training.dpo.losses, TRL's in its DPOTrainer.
+The formulas of our own are in wim.training.losses, TRL's in its DPOTrainer.
 """
 
 import difflib
@@ -50,7 +50,7 @@ class LossKind:
 
     Attributes:
         takes: The options that affect it.
-        own: Whether wim.training.dpo.losses computes it; otherwise TRL does.
+        own: Whether wim.training.losses computes it; otherwise TRL does.
         smoothing: The label smoothing of its paper, for a loss that is not defined without one.
         over_batch: Whether its value for a pair depends on the other pairs of the forward pass.
     """

@@ -18,6 +18,7 @@ from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
 from wim.sizing.stage import CHAT, PROCESS, Assumed, Sizing, Stage
 from wim.sizing.stages import TEMPLATE, stages_of
+from wim.sizing.trainings import trainings_of
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.quantization,
         {**BATCH_SIZES, **dict(arguments.batch_size)},
     )
-    stages = list(stages_of(Sizing(config, models, prompts, assumed)))
+    sizing = Sizing(config, models, prompts, assumed)
+    stages = [*stages_of(sizing), *trainings_of(sizing)]
     notes = list(_notes(models, prompts, assumed))
     if arguments.json:
         print(json.dumps(_as_json(stages, notes, assumed), indent=2))

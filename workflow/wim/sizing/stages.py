@@ -1,4 +1,4 @@
-"""The stages of a configuration that run a model and train none, and then its trainings."""
+"""The stages of a configuration that run a model and train none."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,6 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
 
     Models behind an API need no GPU here and are left out.
     """
-    from wim.sizing.trainings import trainings_of
-
     config = sizing.config
     for policy in ("base", *config.policies):
         if actor := sizing.model(config.policy_dialogues(policy).actor):
@@ -33,7 +31,6 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
             yield _compare(sizing, comparison, compares)
     for judge in (name for name, each in rating.items() if each.template_paths):
         yield embed(sizing, judge, rows)
-    yield from trainings_of(sizing)
 
 
 def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:

@@ -134,7 +134,7 @@ def _new(sizing: Sizing) -> int:
 
 
 def _batch(sizing: Sizing, rule: str, settings: OptimizationSettings) -> int:
-    from wim.training.run.steps import accumulation_steps
+    from wim.training.steps import accumulation_steps
 
     return accumulation_steps(settings.batch_size, sizing.assumed.batches[rule], 1)[0]
 

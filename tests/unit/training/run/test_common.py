@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wim.training.run.metrics import unclocked
-from wim.training.run.steps import accumulation_steps
+from wim.training.steps import accumulation_steps
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_last_good_state_from_which_training_goes_on(
 ) -> None:  # fmt: skip
     import torch
 
-    from wim.training.run.callbacks import last_saved
+    from wim.training.saved_states import last_saved
 
     caplog.set_level(logging.INFO)
     settings = settings_of("sigmoid", epochs=2, **SHORT)

@@ -12,7 +12,7 @@ from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 from wim.training.dpo.carry_forward import carry_forward
 from wim.training.preference_data import preference_splits
-from wim.training.run.processes import is_first_process
+from wim.training.processes import is_first_process
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
 from wim.training.run.weights import open_language_model

@@ -21,8 +21,8 @@ from wim.training.dpo.batches import ByLength, padding
 from wim.training.dpo.cpu_head import score_completions_alone
 from wim.training.dpo.filter_pairs import usable_pairs
 from wim.training.dpo.log_probabilities import ALPHA, divergence_score, policy_weights, summed
-from wim.training.dpo.losses import LogRatios, pair_losses
 from wim.training.dpo.reference import ReferenceStore
+from wim.training.losses import LogRatios, pair_losses
 from wim.training.records.basin import Basin
 from wim.training.records.notes import diverged, ids_of_pairs
 from wim.training.run.trl_internals import DpoHooks

@@ -19,7 +19,7 @@ from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
 from wim.training.online_dpo.labels import RewardLabeller
 from wim.training.online_dpo.rewards import RewardPipeline, Rewards, open_rewards
-from wim.training.run.processes import rank
+from wim.training.processes import rank
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wim.settings.losses import TAU
 from wim.settings.training import TrainingSettings
-from wim.training.dpo.losses import LogRatios, pair_losses
+from wim.training.losses import LogRatios, pair_losses
 
 logger = logging.getLogger("wim.training")
 NO_BASIN_FROM = 0.11

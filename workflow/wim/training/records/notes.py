@@ -12,7 +12,7 @@ from torch import Tensor
 from wim.errors import UserError
 from wim.settings.losses import LOSSES, TAU
 from wim.settings.training import TrainingSettings
-from wim.training.run.steps import not_finite
+from wim.training.steps import not_finite
 
 logger = logging.getLogger("wim.training")
 BETAS = (0.01, 1.0)

@@ -77,7 +77,7 @@ def _memory_message(settings: OptimizationSettings, micro_batch: int) -> str:
 
 
 def _space_message(working: Path) -> str:
-    from wim.training.run.callbacks import last_saved
+    from wim.training.saved_states import last_saved
 
     saved = last_saved(working)
     place = working if working.exists() else working.parent

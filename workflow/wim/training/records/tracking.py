@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.errors import UserError
-from wim.training.run.processes import is_first_process
+from wim.training.processes import is_first_process
 
 PACKAGES = {"comet": "comet_ml", "wandb": "wandb"}
 

@@ -14,8 +14,9 @@ from transformers import TrainerCallback
 
 from wim.cluster.requeue import work_was_kept
 from wim.settings.optimization import OptimizationSettings
-from wim.training.run.steps import not_finite
 from wim.training.run.trl_internals import restore_counters
+from wim.training.saved_states import COMPLETE
+from wim.training.steps import not_finite
 
 logger = logging.getLogger("wim.training")
 SHOWN = (
@@ -94,9 +95,6 @@ class RestoreCounters(TrainerCallback):  # type: ignore[misc]
                 tokens=int(before[-1].get("num_tokens", 0)),
                 summed_loss=sum(row["loss"] for row in before),
             )
-
-
-COMPLETE = "complete"
 
 
 class Resumable(TrainerCallback):  # type: ignore[misc]
@@ -181,12 +179,3 @@ def agreed(signal_number: int, due: bool) -> tuple[int, bool]:
     seen = torch.tensor([signal_number, int(due)], device=device)
     processes.all_reduce(seen, op=processes.ReduceOp.MAX)
     return int(seen[0]), bool(seen[1])
-
-
-def last_saved(working: Path) -> Path | None:
-    """The newest complete saved state of a working folder, None if there is none."""
-    steps = {
-        int(path.parent.name.removeprefix("checkpoint-")): path.parent
-        for path in working.glob(f"checkpoint-*/{COMPLETE}")
-    }
-    return steps[max(steps)] if steps else None

@@ -24,7 +24,7 @@ from pydantic_core import to_json
 from wim.cluster.requeue import work_was_kept
 from wim.errors import UserError
 from wim.job import log_to, scratch_folder, store_folder
-from wim.training.run.processes import is_first_process
+from wim.training.processes import is_first_process
 from wim.training.run.setup import Run
 from wim.training.run.sharding import ENVIRONMENT
 

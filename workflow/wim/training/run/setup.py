@@ -10,10 +10,10 @@ from wim.engines.local.loading import bits_and_bytes
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings, Parallel
 from wim.settings.precision import Quantization
-from wim.training.run.processes import world_size
+from wim.training.processes import world_size
 from wim.training.run.sharding import sharding_arguments
-from wim.training.run.steps import accumulation_steps, autocast_bf16
 from wim.training.run.weights import OpenModel, lora_config
+from wim.training.steps import accumulation_steps, autocast_bf16
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -167,7 +167,8 @@ def trainer_parts(
     from transformers import AutoTokenizer, set_seed
 
     from wim.training.records.tracking import trackers
-    from wim.training.run.callbacks import ProgressLog, Resumable, StopOnNonFinite, last_saved
+    from wim.training.run.callbacks import ProgressLog, Resumable, StopOnNonFinite
+    from wim.training.saved_states import last_saved
 
     saved = last_saved(working)
     step = int(saved.name.rpartition("-")[2]) if saved else 0

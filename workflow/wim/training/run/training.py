@@ -157,7 +157,8 @@ class Training(ABC):
         """Train from the last saved state to the end, or until a signal."""
         from transformers import PrinterCallback
 
-        from wim.training.run.callbacks import RestoreCounters, last_saved
+        from wim.training.run.callbacks import RestoreCounters
+        from wim.training.saved_states import last_saved
 
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(RestoreCounters(trainer))

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import brentq
 
 from wim.settings.losses import LOSSES
-from wim.training.dpo.losses import OWN, LogRatios, cell, dbaql, kto_pair, lrml, pair_losses, pfl
+from wim.training.losses import OWN, LogRatios, cell, dbaql, kto_pair, lrml, pair_losses, pfl
 from wim.training.records.basin import rising_interval
 
 Array = np.ndarray
