@@ -202,7 +202,7 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
     counts = {}
     for module in [
         "engines/local/engine.py",
-        "engines/sampling.py",
+        "engines/local/sampling.py",
         "judging/parse.py",
         "training/dpo/train.py",
         "pairs.py",
@@ -212,7 +212,7 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
         counts[module] = fresh_digest(entry) != before
     assert counts == {
         "engines/local/engine.py": True,
-        "engines/sampling.py": True,
+        "engines/local/sampling.py": True,
         "judging/parse.py": True,
         "training/dpo/train.py": False,
         "pairs.py": False,
@@ -301,7 +301,10 @@ def test_importing_a_name_from_another_module_changes_the_digest_of_code(
     package: Path, tmp_path: Path
 ) -> None:
     both = "import wim.rewards.score as r, wim.pairs.by_reward as p\n"
-    texts = [f"{both}from wim.{module} import logger\n" for module in ("rewards", "pairs")]
+    texts = [
+        f"{both}from wim.{module} import logger\n"
+        for module in ("rewards.score", "pairs.by_reward")
+    ]
     first, second = (fresh_digest(program(tmp_path, text)) for text in texts)
     assert first != second
 
