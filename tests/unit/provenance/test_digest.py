@@ -205,7 +205,7 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
         "engines/local/sampling.py",
         "judging/parse.py",
         "training/dpo/train.py",
-        "pairs.py",
+        "pairs/by_reward.py",
     ]:
         before = fresh_digest(entry)
         append(package / module)
@@ -215,7 +215,7 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
         "engines/local/sampling.py": True,
         "judging/parse.py": True,
         "training/dpo/train.py": False,
-        "pairs.py": False,
+        "pairs/by_reward.py": False,
     }
 
 
