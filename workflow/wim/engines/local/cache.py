@@ -4,6 +4,8 @@ The cache of transformers copies all keys and values at every token; this one re
 the next ones. Importing this module loads transformers.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,3 +79,21 @@ def growing_cache(model: Any) -> DynamicCache:
         RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
     ]
     return cache
+
+
+def attends_to_all(cache: DynamicCache) -> bool:
+    """Whether every layer keeps all tokens and attends to them, in a cache made here."""
+    return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+@contextmanager
+def whole_windows(cache: DynamicCache) -> Iterator[None]:
+    """Have windows keep what falls out of them, until `crop` takes off the tokens behind it."""
+    windows = [layer for layer in cache.layers if hasattr(layer, "activate_past_recording")]
+    for layer in windows:
+        layer.activate_past_recording()
+    try:
+        yield
+    finally:
+        for layer in windows:
+            layer.record_past = False

@@ -38,12 +38,10 @@ class ContrastiveDecoder(Decoder):
         self.states = torch.cat(parts, dim=1)
 
     def _check_cache(self) -> None:
-        from wim.engines.local.cache import RoomyLayer
+        from wim.engines.local.cache import attends_to_all
 
         attention = getattr(self.model.config, "_attn_implementation", "")
-        if not all(isinstance(layer, RoomyLayer) for layer in self.cache.layers) or (
-            "flash" in attention
-        ):
+        if not attends_to_all(self.cache) or "flash" in attention:
             raise UserError(
                 "sampling.penalty_alpha: contrastive search needs attention to all tokens, as sdpa "
                 "and eager have it; this model has sliding windows or flash attention. Leave "

@@ -14,15 +14,18 @@ class Decoder:
 
     `logits` (rows, vocabulary) are those of each row's next token. The part that all rows
     share is run once; the rest is padded on the left, between the shared part and itself.
+    Windows count places and not tokens, so where a layer has one nothing is shared, and the
+    padding is in front.
     """
 
     def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
         import torch
 
-        from wim.engines.local.cache import growing_cache
+        from wim.engines.local.cache import attends_to_all, growing_cache
 
         self.model = model
-        shared = _shared_prefix(rows)
+        self.cache = growing_cache(model)
+        shared = _shared_prefix(rows) if attends_to_all(self.cache) else 0
         longest = max(len(row) for row in rows)
         pads = [longest - len(row) for row in rows]
         self.mask = torch.tensor(
@@ -35,7 +38,6 @@ class Decoder:
         )
         places = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
         with torch.inference_mode():
-            self.cache = growing_cache(model)
             if shared:
                 first = torch.tensor([rows[0][:shared]], device=device)
                 self._forward(first, logits_to_keep=1)
@@ -78,9 +80,9 @@ class Decoder:
     @property
     def joins(self) -> bool:
         """Whether other rows may join: every layer attends to all tokens, and keeps them all."""
-        from wim.engines.local.cache import RoomyLayer
+        from wim.engines.local.cache import attends_to_all
 
-        return all(isinstance(layer, RoomyLayer) for layer in self.cache.layers)
+        return attends_to_all(self.cache)
 
     def join(self, other: "Decoder") -> None:
         """Append the rows of another batch, which is used up.
@@ -105,14 +107,17 @@ class Decoder:
         """Logits (rows, tokens, vocabulary) after each of some tokens; rows are unchanged."""
         import torch
 
+        from wim.engines.local.cache import whole_windows
+
         mask, logits = self.mask, self.logits
         rows = len(mask)
         with torch.inference_mode():
             self.mask = torch.cat([mask, mask.new_ones(rows, len(tokens))], dim=-1)
             ahead = torch.tensor([tokens] * rows, device=mask.device)
             places = self.positions + torch.arange(len(tokens), device=mask.device)
-            found = self._run(ahead, places, keep=len(tokens))
-            self.cache.crop(-len(tokens))
+            with whole_windows(self.cache):
+                found = self._run(ahead, places, keep=len(tokens))
+                self.cache.crop(-len(tokens))
         self.mask, self.logits = mask, logits
         return found
 
