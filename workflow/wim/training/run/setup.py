@@ -12,7 +12,7 @@ from wim.settings.optimization import OptimizationSettings, Parallel
 from wim.settings.precision import Quantization
 from wim.training.processes import world_size
 from wim.training.run.sharding import sharding_arguments
-from wim.training.run.weights import OpenModel, lora_config
+from wim.training.run.weights import OpenModel, keep_4bit_differentiable, lora_config
 from wim.training.steps import accumulation_steps, autocast_bf16
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ def trainer_parts(
     if run.quantization != "none":
         quantized = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
     model = open_model(base, dtype=dtype, **quantized)
+    if quantized:
+        keep_4bit_differentiable(model)
     tokenizer = AutoTokenizer.from_pretrained(base)
     if tokenizer.chat_template is None:
         raise UserError(

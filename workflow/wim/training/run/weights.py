@@ -33,6 +33,17 @@ def open_language_model(folder: Path, **options: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, **options)
 
 
+def keep_4bit_differentiable(model: Any) -> None:
+    """Have layers of 4 bits keep the form of their weights that has a gradient.
+
+    On CPUs with AVX512-BF16 bitsandbytes turns them into one for inference at the first forward pass
+    without a gradient, such as that of the reference, and never back. From then on no gradient passes.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def open_scoring_model(folder: Path, **options: Any) -> Any:
     """A model with a head for one number, from a folder; the head is new if the folder has none."""
     from transformers import AutoModelForSequenceClassification
