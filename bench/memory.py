@@ -148,8 +148,8 @@ def _pair(name: str, words: int) -> dict[str, Any]:
 
     # One completion is truncated and the other is padded, as in most batches.
     texts = {"prompt": "rain " * 30, "chosen": "hill " * words, "rejected": "hill " * (words // 2)}
-    kinds = {"text": name, "float": 0.0, "messages": []}
-    row = {column: kinds[kind] for column, kind in PAIRS.columns}
+    kinds = {"string": name, "double": 0.0}
+    row: dict[str, Any] = {field.name: kinds.get(str(field.type), 0) for field in PAIRS.schema}
     for column, text in texts.items():
         role = "user" if column == "prompt" else "assistant"
         row[column] = [{"role": role, "content": text}]
