@@ -3,8 +3,8 @@ SHELL := bash
 PYTHON ?= python3.11
 SYSTEM_PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
-# One more than the cores, as the tests of the cluster mostly wait.
-TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+# Two more than the cores, as many tests wait for a job, a server or a cluster.
+TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
 .PHONY: setup demo demo-chat plan size stage check test test-slow format reference clean help
 

@@ -48,6 +48,11 @@ def at(pattern: str, **wildcards: object) -> str:
     return pattern.format(**wildcards)
 
 
+def table(stage: str, job: str) -> str:
+    """The table of a stage that a job wrote, named by its wildcards as in its log."""
+    return f"results/{stage}/{job}.parquet"
+
+
 def evaluation(name: str) -> str:
     """A file of the reward gate."""
     return f"results/evaluation/{name}"

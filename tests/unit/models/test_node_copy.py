@@ -83,7 +83,7 @@ def left_on(node: Path) -> list[str]:
 def in_a_process(code: str, manifest: Path, node: Path) -> "subprocess.Popen[str]":
     """A process that copies the model, after some code, and prints what is logged."""
     program = (
-        "import logging, os, sys, signal; from pathlib import Path; from wim import scratch\n"
+        "import logging, os, sys, signal; from pathlib import Path; from wim.models import node_copy as scratch\n"
         "logging.basicConfig(level=logging.INFO, stream=sys.stdout, format='%(message)s')\n"
         f"{code}\n"
         "print(scratch.local_copy(Path(sys.argv[1]), sys.argv[2]))"

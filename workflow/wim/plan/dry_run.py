@@ -14,6 +14,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim import paths
 from wim.errors import UserError
 from wim.plan.reasons import Job, reasons_in_words
 from wim.plan.rows import WANTED, rows_of, rows_wanted
@@ -155,12 +156,12 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
     suffix = "".join(Path(job.output[0]).parts[1:2])
     seconds, rows, tokens, in_tables = 0.0, 0, 0, 0
     for benchmark in sorted(Path("benchmarks", rule).rglob("*.tsv")):
-        place = benchmark.relative_to(Path("benchmarks", rule))
-        folder = "pairs" if rule == "train_dpo" else suffix
-        table = Path("results", folder, place.with_suffix(".parquet"))
+        place = benchmark.relative_to(Path("benchmarks", rule)).with_suffix("")
+        stage = "pairs" if rule == "train_dpo" else suffix
+        table = Path(paths.table(stage, place.as_posix()))
         if not table.exists():
             continue
-        log = Path("logs", rule, place.with_suffix(".log"))
+        log = Path(paths.log(f"{rule}/{place.as_posix()}"))
         counts = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
         computed = int(counts[-1]) if counts else rows_of(str(table))
         with benchmark.open(encoding="utf-8") as file:

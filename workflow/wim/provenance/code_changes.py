@@ -234,7 +234,7 @@ def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
     return found
 
 
-def behind_checkpoint() -> dict[str, dict[str, str]]:
+def accepted_upstream() -> dict[str, dict[str, str]]:
     """The accepted changes upstream of a checkpoint: of every stage but the summary."""
     return standing(tuple(stage for stage in STAGES if stage != "summary"))
 
@@ -281,7 +281,7 @@ def _noted(note: Path) -> str | None:
 
 def _say_so_in_checkpoints() -> None:
     """Bring `accepted` in the provenance of the checkpoints that are there up to date."""
-    accepted = behind_checkpoint()
+    accepted = accepted_upstream()
     for path in sorted(
         path for each in CHECKPOINTS for path in Path().glob(f"{each}/provenance.json")
     ):

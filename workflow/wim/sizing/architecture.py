@@ -82,15 +82,41 @@ class Architecture:
         return {name: shape for name, shape in shapes.items() if self.gated or name != "gate_proj"}
 
 
-_SEVEN = Architecture("Mistral-7B", 7_241_732_096, 32, 4096, 14336, 32, 8, 128, 32000)
+_SEVEN = Architecture(
+    name="Mistral-7B",
+    parameters=7_241_732_096,
+    layers=32,
+    hidden=4096,
+    intermediate=14336,
+    heads=32,
+    kv_heads=8,
+    head_dim=128,
+    vocabulary=32000,
+)
 # From the models' own config.json; the counts are of their weights.
 KNOWN = (
     Architecture(
-        *("SmolLM2-135M", 134_515_008, 30, 576, 1536, 9, 3, 64, 49152),
+        name="SmolLM2-135M",
+        parameters=134_515_008,
+        layers=30,
+        hidden=576,
+        intermediate=1536,
+        heads=9,
+        kv_heads=3,
+        head_dim=64,
+        vocabulary=49152,
         tied=True,
     ),
     Architecture(
-        *("Qwen3-4B-Instruct-2507", 4_022_468_096, 36, 2560, 9728, 32, 8, 128, 151936),
+        name="Qwen3-4B-Instruct-2507",
+        parameters=4_022_468_096,
+        layers=36,
+        hidden=2560,
+        intermediate=9728,
+        heads=32,
+        kv_heads=8,
+        head_dim=128,
+        vocabulary=151936,
         tied=True,
     ),
     _SEVEN,
@@ -103,14 +129,30 @@ KNOWN = (
         experts_used=2,
     ),
     Architecture(
-        *("all-mpnet-base-v2", 109_486_464, 12, 768, 3072, 12, 12, 64, 30527),
+        name="all-mpnet-base-v2",
+        parameters=109_486_464,
+        layers=12,
+        hidden=768,
+        intermediate=3072,
+        heads=12,
+        kv_heads=12,
+        head_dim=64,
+        vocabulary=30527,
         tied=True,
         gated=False,
         longest=384,
         file_dtype="float32",
     ),
     Architecture(
-        *("all-MiniLM-L6-v2", 22_713_216, 6, 384, 1536, 12, 12, 32, 30522),
+        name="all-MiniLM-L6-v2",
+        parameters=22_713_216,
+        layers=6,
+        hidden=384,
+        intermediate=1536,
+        heads=12,
+        kv_heads=12,
+        head_dim=32,
+        vocabulary=30522,
         tied=True,
         gated=False,
         longest=256,
@@ -193,8 +235,8 @@ def _sizes_of_tensors(folder: Path) -> dict[str, int]:
 def _longest(folder: Path, config: Mapping[str, Any]) -> int:
     """Tokens that a sentence encoder reads of a text."""
     path = folder / "sentence_bert_config.json"
-    told = json.loads(path.read_bytes()) if path.is_file() else {}
-    return int(told.get("max_seq_length") or config.get("max_position_embeddings") or 512)
+    given = json.loads(path.read_bytes()) if path.is_file() else {}
+    return int(given.get("max_seq_length") or config.get("max_position_embeddings") or 512)
 
 
 def described_model(
@@ -206,7 +248,7 @@ def described_model(
     intermediate: int | None = None,
     vocabulary: int = 128256,
 ) -> Architecture:
-    """A dense, gated model with untied embeddings, of which not all is told.
+    """A dense, gated model with untied embeddings, for which not every size is given.
 
     Heads are 128 wide; without kv_heads every head has keys and values of its own; the MLP is as
     wide as the count of parameters leaves. Raises UserError if nothing is left for it.
@@ -222,6 +264,13 @@ def described_model(
             f"a vocabulary of {vocabulary} take; correct one of them."
         )
     return Architecture(
-        *("as described", int(parameters), layers, hidden, width),
-        *(heads, kv_heads, head_dim, vocabulary),
+        name="as described",
+        parameters=int(parameters),
+        layers=layers,
+        hidden=hidden,
+        intermediate=width,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        vocabulary=vocabulary,
     )

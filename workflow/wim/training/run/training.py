@@ -100,7 +100,7 @@ class Training(ABC):
     def provenance(self) -> dict[str, Any]:
         """Everything that made the checkpoint, as in its provenance.json."""
         from wim.models.manifest import read_manifest
-        from wim.provenance.code_changes import behind_checkpoint
+        from wim.provenance.code_changes import accepted_upstream
 
         run, base = self.run, read_manifest(self.run.manifest)
         training = self.settings.model_dump(mode="json")
@@ -112,7 +112,7 @@ class Training(ABC):
             "base": base.source,
             "settings": {**self.upstream_settings, "training": training, "seed": run.seed},
             "digests": {"base model": base.digest, **self.digests()},
-            "accepted": behind_checkpoint(),
+            "accepted": accepted_upstream(),
             **({"quantization": run.quantization} if quantized else {}),
         }
 
