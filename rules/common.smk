@@ -47,7 +47,7 @@ wildcard_constraints:
 def after_sharding(files):
     """Inputs that follow from the shards: a pattern, paths, or a function of the wildcards.
 
-    Asked for through the checkpoint once the shards exist; docs/design/checkpoint.md.
+    Requested through the checkpoint once the shards exist; docs/design/checkpoint.md.
     """
 
     def found(wildcards):
