@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
 from wim.dialogues.expert_chat import Speaker, hold_dialogues
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote.answers import Unanswered
-from wim.engines.staged import StagedModel
+from wim.engines.staged import StagedModel, unopened
 from wim.errors import UserError
 from wim.progress import progress
 from wim.provenance.digest import row_id, seed_of
@@ -140,11 +140,10 @@ def generate_dialogues(
         UserError: A server answered none of the requests.
     """
     from wim.engines.stored import open_engines
-    from wim.tables.files import as_arrow, read_table, write_table
-    from wim.tables.schemas import DIALOGUES, PROMPTS
+    from wim.tables.files import as_arrow, write_table
+    from wim.tables.schemas import DIALOGUES
 
-    rows = [Prompt(**row) for row in read_table(prompts, PROMPTS).to_pylist()]
-    digests = [model.digest for model in models]
+    rows, digests = _prompts(prompts), [model.digest for model in models]
     with ExitStack() as opened:
         engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
@@ -165,3 +164,38 @@ def generate_dialogues(
         f"; {unanswered} without an answer are left out" if unanswered else "",
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))
+
+
+def rows_wanted(
+    prompts: Path,
+    models: Sequence[StagedModel],
+    templates: list[Path],
+    settings: DialogueSettings,
+    seed: int,
+) -> tuple[int, int]:
+    """The number of rows that generate_dialogues would write, and of those that the store lacks.
+
+    No model is opened.
+
+    Args:
+        prompts, models, templates, settings, seed: As in generate_dialogues.
+    """
+    from wim.engines.stored import open_engines
+
+    rows, digests = _prompts(prompts), [model.digest for model in models]
+    wanted, known = len(rows) * settings.rows_per_prompt, 0
+    with ExitStack() as opened:
+        engines = open_engines(opened, unopened(models))
+        texts = read_templates(templates) if templates else None
+        # What is known comes first; the first row without an answer ends it.
+        with suppress(UserError):
+            for _ in draw_dialogues(rows, engines, digests, texts, settings, seed):
+                known += 1
+    return wanted, wanted - known
+
+
+def _prompts(table: Path) -> list[Prompt]:
+    from wim.tables.files import read_table
+    from wim.tables.schemas import PROMPTS
+
+    return [Prompt(**row) for row in read_table(table, PROMPTS).to_pylist()]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from wim.embedding.encoder import Encoded, Encoder, StoredEncoder, vector_schema
 from wim.tables.files import read_table, write_table
@@ -43,27 +43,17 @@ def embed_critiques(
         scratch: The folder on the node's own disk to copy the encoder to, if any.
         conversations: Whether the response is everything its speaker said from the candidate on.
     """
-    from wim.dialogues.conversations import read_judged
     from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
     from wim.store.rows import RowStore
-    from wim.tables.schemas import DIALOGUES
 
-    judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
-    if conversations:
-        responses = {row.candidate_id: row.completion for row in read_judged(dialogues, True)}
-        rows = judged.sort_by("candidate_id").to_pylist()
-        rows = [row | {"completion": responses[row["candidate_id"]]} for row in rows]
-    else:
-        texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
-        rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
+    rows, digest = _judged(dialogues, ratings, conversations), read_manifest(manifest).digest
     named = [row for row in rows if row["status"] == Status.OK]
-    digest = read_manifest(manifest).digest
+    wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(
             lambda: Encoder(local_copy(manifest, scratch).parent, batch_size), vectors, digest
         )
-        wanted = [row["completion"] for row in rows] + [row["wim"] for row in named]
         encoded = encoder.encode(wanted)
     distinct = len(set(wanted))
     logger.info(
@@ -77,6 +67,50 @@ def embed_critiques(
     )
     content = _columns(rows, [row["candidate_id"] for row in named], encoded, judge, digest)
     write_table(output, embeddings_table(encoded.vectors.shape[1]), content)
+
+
+def rows_wanted(
+    dialogues: Path, ratings: Path, manifest: Path, store: Path, conversations: bool = False
+) -> tuple[int, int]:
+    """The number of distinct texts that embed_critiques would encode, and of those unknown.
+
+    No encoder is opened.
+
+    Args:
+        dialogues, ratings, manifest, store, conversations: As in embed_critiques.
+    """
+    from wim.models.manifest import read_manifest
+    from wim.store.rows import RowStore
+
+    def no_encoder() -> NoReturn:
+        raise AssertionError("texts are counted, not encoded")
+
+    texts = set(_texts(_judged(dialogues, ratings, conversations)))
+    with RowStore(store, vector_schema()) as vectors:
+        encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)
+        return len(texts), len(texts) - encoder.known(texts)
+
+
+def _judged(dialogues: Path, ratings: Path, conversations: bool) -> list[dict[str, Any]]:
+    """Each rated candidate's id, status, critique (`wim`) and response (`completion`), by id."""
+    from wim.dialogues.conversations import read_judged
+    from wim.tables.schemas import DIALOGUES
+
+    judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
+    rows: list[dict[str, Any]]
+    if conversations:
+        responses = {row.candidate_id: row.completion for row in read_judged(dialogues, True)}
+        rows = judged.sort_by("candidate_id").to_pylist()
+        return [row | {"completion": responses[row["candidate_id"]]} for row in rows]
+    texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])
+    rows = judged.join(texts, "candidate_id").sort_by("candidate_id").to_pylist()
+    return rows
+
+
+def _texts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The responses of rated candidates, then the critiques that name something missing."""
+    critiques = [row["wim"] for row in rows if row["status"] == Status.OK]
+    return [row["completion"] for row in rows] + critiques
 
 
 def _columns(

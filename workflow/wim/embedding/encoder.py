@@ -1,6 +1,6 @@
 """A sentence encoder, and the store of its vectors."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,12 +95,18 @@ class StoredEncoder:
             self._encoder = self._open_encoder()
         return self._encoder
 
+    def known(self, texts: Collection[str]) -> int:
+        """How many of some distinct texts have their vector in the store."""
+        return len(self._memo.known(self._keys(texts)))
+
+    def _keys(self, texts: Collection[str]) -> dict[str, str]:
+        return {text: digest_of({**self._identity, "text": text}) for text in sorted(set(texts))}
+
     def encode(self, texts: Sequence[str]) -> Encoded:
         """See Encoder.encode. Missing texts are encoded and kept TEXTS_AT_A_TIME at a time."""
         import numpy as np
 
-        keys = {text: digest_of({**self._identity, "text": text}) for text in sorted(set(texts))}
-        found = dict(self._memo.values(keys, self._computed))
+        found = dict(self._memo.values(self._keys(texts), self._computed))
         if not texts:
             return Encoded(np.zeros((0, self.encoder.dimension), dtype=np.float32), [])
         vectors = np.stack([found[text][0] for text in texts])

@@ -1,7 +1,7 @@
 """A staged model as a job queries it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class StagedModel:
         scratch: Where a local model is copied before it is opened; see
             `wim.models.node_copy.local_copy`.
         server_log: The log of a server that is started for the model, if it needs one.
+        unopened: Whether it is never opened: what the store lacks then has no answer.
     """
 
     manifest: Path
@@ -29,6 +30,7 @@ class StagedModel:
     batch_size: int = 1
     scratch: str | None = None
     server_log: Path | None = None
+    unopened: bool = False
 
     @property
     def digest(self) -> str:
@@ -43,6 +45,11 @@ class StagedModel:
         from wim.models.node_copy import local_copy
 
         return local_copy(self.manifest, self.scratch).parent
+
+
+def unopened(models: Sequence[StagedModel]) -> list[StagedModel]:
+    """Models that only look up what the store has, to count rows without computing any."""
+    return [replace(model, unopened=True) for model in models]
 
 
 def staged_models(snakemake: Any, manifests: Sequence[str]) -> list[StagedModel]:

@@ -164,6 +164,10 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
     with ExitStack() as opened, RowStore(model.store, answer_schema()) as rows:
 
         def open_model() -> Engine:
+            if model.unopened:
+                from wim.engines.unopened import UnopenedModel
+
+                return UnopenedModel()
             if source.engine == "local":
                 from wim.engines.local.engine import LocalEngine
 

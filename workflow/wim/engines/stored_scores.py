@@ -78,6 +78,10 @@ def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
     identity: dict[str, object] = {"scorer": model.digest, "dtype": dtype, "code": code}
 
     def open_model() -> Scorer:
+        if model.unopened:
+            from wim.engines.unopened import UnopenedModel
+
+            return UnopenedModel()
         return ScoringModel(model.folder, dtype, model.batch_size)
 
     with RowStore(model.store, answer_schema()) as rows:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 
-from wim.engines.staged import StagedModel
+from wim.engines.staged import StagedModel, unopened
 from wim.judging.pairwise import PairwiseJudge, ResponsePair
 from wim.provenance.digest import digest_of, row_id, seed_of
-from wim.tables.schemas import Candidate
+from wim.tables.schemas import Candidate, Comparison
 from wim.templates import read_templates
 
 logger = logging.getLogger(__name__)
@@ -82,19 +82,12 @@ def compare_candidates(
         seed: The run's.
         output: The table.
     """
-    from wim.engines.stored import open_engine
-    from wim.tables.files import as_arrow, read_candidates, write_table
+    from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import COMPARISONS
 
-    policies = [
-        [Candidate(**row) for row in read_candidates(path).to_pylist()] for path in dialogues
-    ]
-    pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
-    with open_engine(model) as engine:
-        rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
+    rows, new = _comparisons(dialogues, model, templates, judge, per_context, seed)
     ties = sum(row.winner == "tie" for row in rows)
     failed = sum(row.winner is None for row in rows)
-    new = len({key.rpartition("/")[0] for key in engine.computed})
     logger.info(
         "comparisons by %s: %d rows, %d from the store, %d judged; %d ties, %d failed",
         judge,
@@ -105,3 +98,44 @@ def compare_candidates(
         failed,
     )
     write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows))
+
+
+def rows_wanted(
+    dialogues: Sequence[Path],
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    per_context: int | None,
+    seed: int,
+) -> tuple[int, int]:
+    """The number of rows that compare_candidates would write, and of those that the store lacks.
+
+    No model is opened.
+
+    Args:
+        dialogues, model, templates, judge, per_context, seed: As in compare_candidates.
+    """
+    (lookup,) = unopened([model])
+    rows, missing = _comparisons(dialogues, lookup, templates, judge, per_context, seed)
+    return len(rows), missing
+
+
+def _comparisons(
+    dialogues: Sequence[Path],
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    per_context: int | None,
+    seed: int,
+) -> tuple[list[Comparison], int]:
+    """The comparisons of a shard, and the number of pairs of which the store lacked an order."""
+    from wim.engines.stored import open_engine
+    from wim.tables.files import read_candidates
+
+    policies = [
+        [Candidate(**row) for row in read_candidates(path).to_pylist()] for path in dialogues
+    ]
+    pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
+    with open_engine(model) as engine:
+        rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
+    return rows, len({key.rpartition("/")[0] for key in engine.computed})

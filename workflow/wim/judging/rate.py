@@ -3,10 +3,9 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wim.engines.base import Engine
-from wim.engines.staged import StagedModel
+from wim.engines.staged import StagedModel, unopened
 from wim.judging.base import Judge
 from wim.judging.reward_model import RewardModelJudge
 from wim.judging.single_call import SingleCallJudge
@@ -14,11 +13,8 @@ from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
 from wim.settings.judging import JudgeSettings
 from wim.tables.ratings import Status
+from wim.tables.schemas import Rating
 from wim.templates import Templates, read_templates
-
-if TYPE_CHECKING:
-    from wim.engines.stored import StoredEngine
-    from wim.engines.stored_scores import StoredScores
 
 logger = logging.getLogger(__name__)
 JUDGES: Mapping[str, type[Judge]] = {
@@ -73,24 +69,12 @@ def rate_candidates(
         output: The table.
         conversations: Whether a candidate is judged with the whole conversation that followed it.
     """
-    from wim.dialogues.conversations import read_judged
-    from wim.engines.stored import open_engine
-    from wim.engines.stored_scores import open_scorer
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import RATINGS
 
-    candidates = read_judged(dialogues, conversations)
-    engine: StoredEngine | StoredScores
-    if settings.method == "reward_model":
-        with open_scorer(model) as engine:
-            ratings = RewardModelJudge(judge, engine, settings, model.digest).rate(candidates)
-    else:
-        texts = read_templates(templates)
-        with open_engine(model) as engine:
-            ratings = judge_of(judge, engine, texts, settings, seed, model.digest).rate(candidates)
+    ratings, new = _ratings(dialogues, model, templates, judge, settings, seed, conversations)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    new = len(engine.computed)
     logger.info(
         "ratings by %s: %d rows, %d from the store, %d judged: %s",
         judge,
@@ -100,3 +84,49 @@ def rate_candidates(
         found or "none",
     )
     write_table(output, RATINGS, as_arrow(RATINGS, ratings))
+
+
+def rows_wanted(
+    dialogues: Path,
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    settings: JudgeSettings,
+    seed: int,
+    conversations: bool = False,
+) -> tuple[int, int]:
+    """The number of rows that rate_candidates would write, and of those that the store lacks.
+
+    No model is opened.
+
+    Args:
+        dialogues, model, templates, judge, settings, seed, conversations: As in rate_candidates.
+    """
+    (lookup,) = unopened([model])
+    ratings, missing = _ratings(dialogues, lookup, templates, judge, settings, seed, conversations)
+    return len(ratings), missing
+
+
+def _ratings(
+    dialogues: Path,
+    model: StagedModel,
+    templates: list[Path],
+    judge: str,
+    settings: JudgeSettings,
+    seed: int,
+    conversations: bool,
+) -> tuple[list[Rating], int]:
+    """The ratings of a shard, and the number of requests that the store lacked."""
+    from wim.dialogues.conversations import read_judged
+    from wim.engines.stored import open_engine
+    from wim.engines.stored_scores import open_scorer
+
+    candidates = read_judged(dialogues, conversations)
+    if settings.method == "reward_model":
+        with open_scorer(model) as scorer:
+            rater = RewardModelJudge(judge, scorer, settings, model.digest)
+            return rater.rate(candidates), len(scorer.computed)
+    texts = read_templates(templates)
+    with open_engine(model) as engine:
+        rater_of_method = judge_of(judge, engine, texts, settings, seed, model.digest)
+        return rater_of_method.rate(candidates), len(engine.computed)
