@@ -41,7 +41,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         yield json.loads(snakemake.params.spec)
     except SystemExit as leaving:
         if leaving.code == 128 + signal.SIGUSR1:
-            requeue_job(log.with_suffix(".turns"))
+            requeue_job(log.with_suffix(".requeues"))
         raise
     except UserError as error:
         logger.error("error: %s", error)
@@ -68,7 +68,7 @@ def _leave_orderly_on_signals() -> None:
 
     def leave(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
-        logger.warning("%s: stopping; what is done is kept, run again to go on", name)
+        logger.warning("%s: stopping; what is done is kept, run again to continue", name)
         sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)

@@ -154,20 +154,20 @@ def test_requeues_that_save_nothing_come_to_an_end(
 ) -> None:
     from wim.cluster import requeue
 
-    asked, tally = tmp_path / "asked", tmp_path / "job.turns"
-    command_that(tmp_path, "scontrol", f'echo "$@" >> {asked}')
+    requested, tally = tmp_path / "requested", tmp_path / "job.requeues"
+    command_that(tmp_path, "scontrol", f'echo "$@" >> {requested}')
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "12")
 
-    def turns(*kept: bool) -> list[bool]:
+    def runs(*kept: bool) -> list[bool]:
         queued = []
         for each in kept:
             monkeypatch.setattr(requeue, "_kept", each)
             queued.append(requeue.requeue_job(tally))
         return queued
 
-    assert all(turns(True, False, False, True, False, False))
-    assert asked.read_text() == "requeue 12\n" * 6
-    assert turns(False) == [False]
+    assert all(runs(True, False, False, True, False, False))
+    assert requested.read_text() == "requeue 12\n" * 6
+    assert runs(False) == [False]
     assert "raise this rule's `runtime`" in caplog.text
-    assert asked.read_text() == "requeue 12\n" * 6
+    assert requested.read_text() == "requeue 12\n" * 6

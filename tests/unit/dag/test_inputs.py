@@ -224,5 +224,5 @@ def test_names_are_matched_whole_and_no_names_match_nothing() -> None:
 def test_a_planned_rule_with_a_batch_and_no_gpu_is_refused_and_another_is_not() -> None:
     resources = {"train_dpo": {"batch_size": 8}, "summary": {}, "rate": {"batch_size": 1, "gpu": 0}}
     check_gpus_are_requested(resources, {"summary", "rate"})
-    with pytest.raises(UserError, match="train_dpo asks for no GPU"):
+    with pytest.raises(UserError, match="train_dpo requests no GPU"):
         check_gpus_are_requested(resources, {"train_dpo"})

@@ -185,10 +185,10 @@ def test_without_a_configuration_a_size_is_enough(
     assert stages["generate_dialogues"]["memory"]["weights"] == 16e9
 
 
-def test_the_lines_for_the_profile_ask_for_a_batch_that_fits(
+def test_the_lines_for_the_profile_request_a_batch_that_fits(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--model", "Llama-3-8B-Instruct", "--card", "l4", "--prompts", "1000")
+    options = ("--model", "Llama-3-8B-Instruct", "--gpu", "l4", "--prompts", "1000")
     assert main(["size", *options, "--prompt-tokens", "2000"]) == 0
     said = capsys.readouterr().out
     lines = said[said.index("set-resources:") : said.index("\nAssumed:")]

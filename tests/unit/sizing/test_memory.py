@@ -9,7 +9,7 @@ from support.workflow_runs import REPOSITORY
 from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
-from wim.sizing.hours import CARDS, Speed, decoding_seconds, training_seconds
+from wim.sizing.hours import GPUS, Speed, decoding_seconds, training_seconds
 from wim.sizing.memory import (
     GROWTH,
     LOSS_TOKENS,
@@ -147,13 +147,13 @@ def test_training_all_weights_holds_16_bytes_a_parameter_and_a_reference() -> No
 
 
 def test_decoding_is_bound_by_reading_the_weights() -> None:
-    card = CARDS["a100-80"]
-    seconds = decoding_seconds(LLAMA, 1, 1, 100, 10, "bfloat16", "none", Speed(card, 0.1))
-    assert seconds == pytest.approx(10 * weights_bytes(LLAMA) / card.bandwidth / 0.1, rel=0.01)
+    gpu = GPUS["a100-80"]
+    seconds = decoding_seconds(LLAMA, 1, 1, 100, 10, "bfloat16", "none", Speed(gpu, 0.1))
+    assert seconds == pytest.approx(10 * weights_bytes(LLAMA) / gpu.bandwidth / 0.1, rel=0.01)
 
 
 def test_training_frozen_weights_takes_6_operations_and_all_of_them_8() -> None:
-    speed = Speed(CARDS["a100-80"], 1.0)
+    speed = Speed(GPUS["a100-80"], 1.0)
     seconds = [
         training_seconds(LLAMA, 1e6, 0, adapted, False, True, speed) for adapted in (True, False)
     ]

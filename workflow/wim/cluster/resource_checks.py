@@ -22,13 +22,13 @@ def rules_without_gpu(resources: Mapping[str, Mapping[str, object]]) -> list[str
 
 
 def check_resources(resources: Mapping[str, Mapping[str, object]]) -> None:
-    """Raise UserError, with a line for each, if rules request what SLURM would not be told.
+    """Raise UserError, with a line for each, if rules request what would not reach SLURM.
 
     resources: of all rules, by rule and name.
     """
     found = [line for rule, of in resources.items() for line in invalid_resources(rule, of)]
     if found:
-        raise UserError("\n".join(["These requests would not be heard:", *found]))
+        raise UserError("\n".join(["These requests would be ignored:", *found]))
 
 
 def invalid_resources(rule: str, requests: Mapping[str, object]) -> list[str]:

@@ -81,7 +81,7 @@ def check_gpus_are_requested(
     for rule in rules_without_gpu(resources):
         if rule in planned:
             raise UserError(
-                f"{rule} asks for no GPU. --set-resources on the command line takes the place"
-                " of all of the profile's: write the change into a copy of the profile, or ask for"
-                f" gpu: 0 ({rule}:gpu=0) if it shall run without."
+                f"{rule} requests no GPU. --set-resources on the command line replaces all of the"
+                " profile's: write the change into a copy of the profile, or request gpu: 0"
+                f" ({rule}:gpu=0) if it should run without."
             )

@@ -46,7 +46,7 @@ def read_recorded(
 
     Args:
         path: The file.
-        choice: How the judge was asked to name the better output. As in the published evaluation,
+        choice: How the judge was instructed to name the better output. As in the published evaluation,
             the first output counts if the text names both.
 
     Raises:

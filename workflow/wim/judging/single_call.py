@@ -1,7 +1,7 @@
 """The single-call judge: explanation, [[number]] and [[[critique]]] in one answer.
 
 The format is the published one (Stranges and Yang 2026, arXiv 2603.04429), and parsing is strict:
-an answer that cannot be parsed is asked for again up to `attempts` times; after that the judgement
+an answer that cannot be parsed is requested again up to `attempts` times; after that the judgement
 has failed and gives no number.
 """
 

@@ -171,7 +171,7 @@ def known_model(text: str) -> Architecture | None:
 def model_of_folder(folder: Path, name: str) -> Architecture:
     """The architecture of a model folder: shape by its config.json, count by its safetensors.
 
-    Raises UserError for a folder without them, or of a shape that is not told there.
+    Raises UserError for a folder without them, or of a shape that is not given there.
     """
     path = folder / "config.json"
     try:

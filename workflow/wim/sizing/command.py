@@ -1,4 +1,4 @@
-"""`wim size`: what to ask of a cluster, before anything is run."""
+"""`wim size`: what to request from a cluster, before anything is run."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
-from wim.sizing.hours import CARDS, DISK, LAUNCH, START
+from wim.sizing.hours import DISK, GPUS, LAUNCH, START
 from wim.sizing.memory import GPU
 from wim.sizing.models import model_named, models_of
 from wim.sizing.prompts import CHARACTERS, Prompts, prompts_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONFIG = Path("config/config.yaml")
 COMMON = (16, 24, 40, 80)
 SHAPE = ("parameters", "layers", "hidden", "heads", "kv_heads", "intermediate", "vocabulary")
-# What is asked for beyond what is expected: memory of the host, and time.
+# Factors on what is expected, for what is requested: memory of the host, and time.
 HOST_MARGIN, TIME_MARGIN = 1.2, 2
 
 
@@ -46,13 +46,15 @@ def add_arguments(size: argparse.ArgumentParser) -> None:
     shape = size.add_argument_group("a model by its shape, in place of every language model")
     for name in SHAPE:
         shape.add_argument(f"--{name.replace('_', '-')}", type=_count, metavar="N")
-    size.add_argument("--card", choices=CARDS, default=Assumed.card, help="the GPU")
+    size.add_argument(
+        "--gpu", "--card", choices=GPUS, default=Assumed.gpu, help="the GPU (%(default)s)"
+    )
     size.add_argument(
         "--efficiency",
         type=_share,
         default=Assumed.efficiency,
         metavar="SHARE",
-        help="share of the card's figures that is reached (%(default)s)",
+        help="share of the GPU's published figures that is reached (%(default)s)",
     )
     size.add_argument(
         "--quantization",
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     models = models_of(config, given_models, in_all)
     prompts = prompts_of(config.prompts, arguments.prompts, arguments.prompt_tokens)
     assumed = Assumed(
-        arguments.card,
+        arguments.gpu,
         arguments.efficiency,
         arguments.quantization,
         {**BATCH_SIZES, **dict(arguments.batch_size)},
@@ -90,8 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(_as_json(stages, notes, assumed), indent=2))
         return
-    _print_table(f"Memory of the GPU, in GB; fits on cards of {COMMON} GB", *_memory(stages))
-    _print_table(f"Work, on {assumed.card}", *_work(stages, assumed.card))
+    _print_table(f"Memory of the GPU, in GB; fits on GPUs of {COMMON} GB", *_memory(stages))
+    _print_table(f"Work, on {assumed.gpu}", *_work(stages, assumed.gpu))
     print("Lines for profiles/slurm/profile.yaml, under what is there for the rule:\n")
     print("\n".join(profile_lines(stages, assumed)))
     print("\nAssumed:", *(f"- {note}" for note in notes), sep="\n")
@@ -142,13 +144,13 @@ def _memory(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
     parts = ("weights", "cache", "activations", "training", "spare", "context", "total")
     rows = []
     for stage in stages:
-        fits = [str(card) for card in COMMON if stage.memory.total <= card * 1e9]
+        fits = [str(size) for size in COMMON if stage.memory.total <= size * 1e9]
         held = [f"{getattr(stage.memory, part) / 1e9:.2f}" for part in parts]
         rows.append([_name(stage), stage.model, str(stage.batch), *held, " ".join(fits) or "none"])
     return ["stage", "model", "batch", *parts, "fits on"], rows
 
 
-def _work(stages: Sequence[Stage], card: str) -> tuple[list[str], list[list[str]]]:
+def _work(stages: Sequence[Stage], gpu: str) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             _name(stage),
@@ -161,7 +163,7 @@ def _work(stages: Sequence[Stage], card: str) -> tuple[list[str], list[list[str]
         for stage in stages
     ]
     total = ["all", "", "", f"{sum(stage.hours for stage in stages):.2f}", "", ""]
-    columns = ["stage", "rows", "jobs", "GPU-hours", "host GB", f"largest batch on {card}"]
+    columns = ["stage", "rows", "jobs", "GPU-hours", "host GB", f"largest batch on {gpu}"]
     return columns, [*rows, total]
 
 
@@ -181,11 +183,11 @@ def profile_lines(stages: Sequence[Stage], assumed: Assumed) -> Iterator[str]:
         yield "    gpu: 1"
         yield f"    mem_mb: {_up(host / 1e6, 1000)}"
         yield f"    runtime: {_up(minutes, 30)}"
-        if need <= CARDS[assumed.card].memory / 1e9:
+        if need <= GPUS[assumed.gpu].memory / 1e9:
             continue
         fitting = [stage.largest for stage in own]
         if None in fitting:
-            yield f"    # does not fit on {assumed.card} in any batch"
+            yield f"    # does not fit on {assumed.gpu} in any batch"
         else:
             yield f"    batch_size: {min(size for size in fitting if size)}"
 
@@ -196,10 +198,10 @@ def _up(value: float, step: int) -> int:
 
 
 def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) -> Iterator[str]:
-    card = CARDS[assumed.card]
+    gpu = GPUS[assumed.gpu]
     yield (
-        f"{assumed.card}: {card.memory / 1e9:.0f} GB, {card.half / 1e12:.0f} TFLOP/s in bfloat16, "
-        f"{card.single / 1e12:.1f} in float32, {card.bandwidth / 1e9:.0f} GB/s, as published; "
+        f"{assumed.gpu}: {gpu.memory / 1e9:.0f} GB, {gpu.half / 1e12:.0f} TFLOP/s in bfloat16, "
+        f"{gpu.single / 1e12:.1f} in float32, {gpu.bandwidth / 1e9:.0f} GB/s, as published; "
         f"{assumed.efficiency:.0%} of that is reached, and one layer's kernels take at least "
         f"{LAUNCH * 1e3:.1f} ms a decoded token"
     )
@@ -209,8 +211,8 @@ def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) 
         f"template, {TEMPLATE} of the judge's"
     )
     yield (
-        "every completion and critique goes on to max_new_tokens, every context gives a pair, "
-        "nothing is in the row store, one round: upper bounds, unless a judge is asked again"
+        "every completion and critique continues to max_new_tokens, every context gives a pair, "
+        "nothing is in the row store, one round: upper bounds, unless a judge is queried again"
     )
     yield (
         f"the allocator holds {GPU.spare:.0%} more than cache and activations, CUDA "
@@ -218,7 +220,7 @@ def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) 
     )
     yield (
         f"a job starts in {START:.0f} s and reads weights at {DISK / 1e9:.0f} GB/s; its process "
-        f"takes {PROCESS / 1e9:.0f} GB of the host; the lines ask for {HOST_MARGIN:g} times the "
+        f"takes {PROCESS / 1e9:.0f} GB of the host; the lines request {HOST_MARGIN:g} times the "
         f"host's memory and {TIME_MARGIN} times the time"
     )
     for model in dict.fromkeys(models.values()):
@@ -232,7 +234,7 @@ def _notes(models: dict[str, Architecture], prompts: Prompts, assumed: Assumed) 
 
 def _as_json(stages: Sequence[Stage], notes: Sequence[str], assumed: Assumed) -> dict[str, object]:
     return {
-        "card": assumed.card,
+        "card": assumed.gpu,
         "efficiency": assumed.efficiency,
         "quantization": assumed.quantization,
         "stages": [
@@ -240,7 +242,7 @@ def _as_json(stages: Sequence[Stage], notes: Sequence[str], assumed: Assumed) ->
                 **asdict(stage),
                 "memory": {**asdict(stage.memory), "total": stage.memory.total},
                 "gpu_hours": stage.hours,
-                "fits_on_gb": [card for card in COMMON if stage.memory.total <= card * 1e9],
+                "fits_on_gb": [size for size in COMMON if stage.memory.total <= size * 1e9],
             }
             for stage in stages
         ],

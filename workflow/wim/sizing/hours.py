@@ -1,4 +1,4 @@
-"""Seconds on a card, from floating-point operations and bytes moved."""
+"""Seconds on a GPU, from floating-point operations and bytes moved."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from wim.sizing.memory import cache_bytes, weights_bytes
 
 # Seconds for the kernels of one layer to be launched, at every decoded token. Not measured here:
 # 25.5 tokens/s of a 7B model of 32 layers in plain PyTorch on an A100 are 1.2 ms
-# (pytorch.org/blog/accelerating-generative-ai-2), and newer cards with faster hosts take a third.
+# (pytorch.org/blog/accelerating-generative-ai-2), and newer GPUs with faster hosts take a third.
 LAUNCH = 0.5e-3
 # Of a job: interpreter, imports and CUDA, then weights from a shared disk. Assumed.
 START, DISK = 60.0, 1e9
 
 
 @dataclass(frozen=True)
-class Card:
+class Gpu:
     """memory in bytes; half (dense bfloat16) and single in FLOP/s; bandwidth in bytes/s."""
 
     memory: float
@@ -25,30 +25,30 @@ class Card:
 
 
 # The makers' figures, without sparsity. t4 and v100 multiply float16, not bfloat16.
-CARDS = {
-    "t4": Card(16e9, 65e12, 8.1e12, 320e9),
-    "v100-16": Card(16e9, 125e12, 15.7e12, 900e9),
-    "l4": Card(24e9, 121e12, 30.3e12, 300e9),
-    "a10": Card(24e9, 125e12, 31.2e12, 600e9),
-    "a100-40": Card(40e9, 312e12, 19.5e12, 1555e9),
-    "l40s": Card(48e9, 362e12, 91.6e12, 864e9),
-    "a100-80": Card(80e9, 312e12, 19.5e12, 2039e9),
-    "h100-80": Card(80e9, 989e12, 67e12, 3350e9),
-    "h200": Card(141e9, 989e12, 67e12, 4800e9),
+GPUS = {
+    "t4": Gpu(16e9, 65e12, 8.1e12, 320e9),
+    "v100-16": Gpu(16e9, 125e12, 15.7e12, 900e9),
+    "l4": Gpu(24e9, 121e12, 30.3e12, 300e9),
+    "a10": Gpu(24e9, 125e12, 31.2e12, 600e9),
+    "a100-40": Gpu(40e9, 312e12, 19.5e12, 1555e9),
+    "l40s": Gpu(48e9, 362e12, 91.6e12, 864e9),
+    "a100-80": Gpu(80e9, 312e12, 19.5e12, 2039e9),
+    "h100-80": Gpu(80e9, 989e12, 67e12, 3350e9),
+    "h200": Gpu(141e9, 989e12, 67e12, 4800e9),
 }
 
 
 @dataclass(frozen=True)
 class Speed:
-    """A card, and the share of its figures that is reached."""
+    """A GPU, and the share of its published figures that is reached."""
 
-    card: Card
+    gpu: Gpu
     efficiency: float
 
     def seconds(self, operations: float, moved: float = 0.0, half: bool = True) -> float:
         """Whichever takes longer, to compute or to move bytes."""
-        peak = self.card.half if half else self.card.single
-        return max(operations / peak, moved / self.card.bandwidth) / self.efficiency
+        peak = self.gpu.half if half else self.gpu.single
+        return max(operations / peak, moved / self.gpu.bandwidth) / self.efficiency
 
 
 def reading_seconds(model: Architecture, tokens: float, dtype: str, speed: Speed) -> float:
@@ -66,7 +66,7 @@ def decoding_seconds(
     quantization: Quantization,
     speed: Speed,
 ) -> float:
-    """`new` tokens for each of `rows` prompts, in batches; all rows are taken to go on to the end.
+    """`new` tokens for each of `rows` prompts, in batches; all rows are assumed to continue to the end.
 
     A step reads the weights and, for each row, its keys and values (at their mean length).
     """
@@ -103,7 +103,7 @@ def training_seconds(
     speed: Speed,
     reference: bool = True,
 ) -> float:
-    """Training on so many tokens, and measuring on those held out.
+    """Training on N tokens, and measuring on those held out.
 
     Operations a parameter and token: forward 2, backward 2 for activations and, unless the
     weights are frozen, 2 for weights; the reference's forward 2, as in DPO; checkpointing runs the

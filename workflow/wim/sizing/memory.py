@@ -12,9 +12,10 @@ from wim.sizing.architecture import BYTES, Architecture
 # 4 bits and one float32 scale for 64 weights (QLoRA, arXiv 2305.14314, without double
 # quantisation); 8 bits with a scale for each row (LLM.int8, arXiv 2208.07339).
 PACKED = {"nf4": 0.5 + 4 / 64, "int8": 1.0}
-# The engine's cache grows by so many tokens (wim.engines.local.cache.ROOM and the one that did not fit).
+# Tokens by which the engine's cache grows: ROOM of wim.engines.local.cache, and the one that did
+# not fit.
 GROWTH = 65
-# TRL projects so many tokens and so much of the vocabulary at a time.
+# Tokens, and entries of the vocabulary, that TRL projects at a time.
 LOSS_TOKENS, LOSS_VOCABULARY = 4096, 32768
 # A trained number with its gradient and AdamW's two moments, all in float32.
 TRAINED = 4 + 4 + 8
@@ -25,7 +26,7 @@ class Place:
     """Where a model runs.
 
     context: what the process holds beside tensors, in bytes. spare: what the allocator holds
-    beyond what is asked of it, as a share of what comes and goes. fold: bytes for each logit of a
+    beyond what is requested, as a share of what comes and goes. fold: bytes for each logit of a
     tile in TRL's loss, beside the tile itself.
     """
 
@@ -62,7 +63,7 @@ class Memory:
         return held + self.spare + self.context
 
     def beside(self, weights: float) -> "Memory":
-        """The same with the weights of another model on the card."""
+        """The same with the weights of another model on the GPU."""
         return replace(self, weights=self.weights + weights)
 
     def in_turn(self, other: "Memory") -> "Memory":
@@ -104,7 +105,7 @@ def generation_memory(
     lookahead: int = 0,
     whole_vocabulary: bool = False,
 ) -> Memory:
-    """A batch of `rows` prompts of `prompt` tokens that go on for `new` tokens.
+    """A batch of `rows` prompts of `prompt` tokens that continue for `new` tokens.
 
     lookahead: tokens whose logits are read at once where the judge's choices are looked up.
     whole_vocabulary: tokens are sampled among all, not among the most likely ones.

@@ -1,4 +1,4 @@
-"""A stage that is sized: what it needs of a card, of its host, and of time."""
+"""A stage that is sized: what it needs of a GPU, of its host, and of time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wim.dag.resources import BATCH_SIZES
 from wim.settings.precision import Quantization
 from wim.sizing.architecture import Architecture
-from wim.sizing.hours import CARDS, Speed, start_seconds
+from wim.sizing.hours import GPUS, Speed, start_seconds
 from wim.sizing.memory import Memory
 from wim.sizing.prompts import Prompts
 
@@ -23,17 +23,17 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Assumed:
-    """What the user tells of the machine; quantization: None as the configuration has it."""
+    """What the user says of the machine; quantization: None as the configuration has it."""
 
-    card: str = "a100-80"
+    gpu: str = "a100-80"
     efficiency: float = 0.4
     quantization: Quantization | None = None
     batches: Mapping[str, int] = field(default_factory=lambda: BATCH_SIZES)
 
     @property
     def speed(self) -> Speed:
-        """The card at the efficiency."""
-        return Speed(CARDS[self.card], self.efficiency)
+        """The GPU at the efficiency."""
+        return Speed(GPUS[self.gpu], self.efficiency)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Stage:
     """A rule with one judge or arm.
 
     batch: rows, texts or pairs at once. largest: the greatest power of two of them that fits on
-    the card, None if one is too many. host: bytes of main memory. rows: of all jobs together.
+    the GPU, None if one is too many. host: bytes of main memory. rows: of all jobs together.
     """
 
     rule: str
@@ -96,8 +96,8 @@ def stage_of(
     seconds: float,
     assumed: Assumed,
 ) -> Stage:
-    """The stage, and the largest batch whose memory the card has. loaded: bytes on the host."""
-    room = CARDS[assumed.card].memory
+    """The stage, and the largest batch whose memory the GPU has. loaded: bytes on the host."""
+    room = GPUS[assumed.gpu].memory
     fitting = [size for size in _powers_of_two() if memory(size).total <= room]
     return Stage(
         rule,

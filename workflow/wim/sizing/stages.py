@@ -39,7 +39,7 @@ def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
     sampling = settings.sampling
     packed, dtype = sizing.quantization(settings.actor), sizing.dtype(settings.actor)
     rows, jobs = prompts.count * settings.rows_per_prompt, config.prompts.shards
-    # What was said before stands in front of a turn; on average that is half of the dialogue.
+    # What was said before precedes a turn; on average that is half of the dialogue.
     new, said = sampling.max_new_tokens, (_turns(settings) - 1) * sampling.max_new_tokens
     prompt, beside = prompts.mean + CHAT + said / 2, _partner(sizing, settings)
 
@@ -69,7 +69,7 @@ def _turns(settings: DialogueSettings) -> int:
 
 
 def _partner(sizing: Sizing, settings: DialogueSettings) -> float:
-    """Bytes of the partner's weights, where it is another model on the same card."""
+    """Bytes of the partner's weights, where it is another model on the same GPU."""
     partner, origin_of = settings.second or settings.actor, sizing.config.origin_of
     model = sizing.model(partner)
     if model is None or origin_of(partner) == origin_of(settings.actor):
@@ -78,7 +78,7 @@ def _partner(sizing: Sizing, settings: DialogueSettings) -> float:
 
 
 def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
-    """A judge that rates so many candidates."""
+    """A judge that rates N candidates."""
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings, jobs = "rate_candidates", config.judges[judge], config.prompts.shards
     packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
@@ -130,7 +130,7 @@ def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
 
 
 def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:
-    """The encoder, for so many candidates and what a judge says of each."""
+    """The encoder, for N candidates and what a judge says of each."""
     config, assumed = sizing.config, sizing.assumed
     rule, jobs, rows = "embed_critiques", config.prompts.shards, 2 * candidates
     model = sizing.models[config.embeddings.encoder]

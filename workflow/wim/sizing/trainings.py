@@ -1,4 +1,4 @@
-"""The trainings of a configuration: what each needs of a card, of its host, and of time."""
+"""The trainings of a configuration: what each needs of a GPU, of its host, and of time."""
 
 from collections.abc import Callable, Iterator
 
@@ -66,7 +66,7 @@ def _training(
     reference: bool = True,
     vocabulary: bool = True,
 ) -> Stage:
-    """A training of a model on rows of so many sequences, a prompt and a completion each."""
+    """A training of a model on rows of N sequences, a prompt and a completion each."""
     model = sizing.models[sizing.config.origin_of(start)]
     memory = _memory(sizing, settings, start, sequences, reference, vocabulary)
     each = sequences * min(settings.max_length, sizing.prompts.mean + CHAT + _new(sizing))
@@ -87,7 +87,7 @@ def _training(
 
 
 def _online(sizing: Sizing, arm: str) -> Stage:
-    """Online DPO: the model that is trained, its judge and the encoder share a card."""
+    """Online DPO: the model that is trained, its judge and the encoder share a GPU."""
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings, start = "train_online_dpo", config.arm_training(arm), config.start_of(arm)
     rows, _ = _split(sizing, prompts.count)
@@ -117,9 +117,9 @@ def _online(sizing: Sizing, arm: str) -> Stage:
 
     def memory(batch: int) -> Memory:
         longest = prompts.longest + CHAT
-        drawing = generation_memory(model, SAMPLED * batch, longest, _new(sizing), dtype, packed)
-        # The weights that draw are those that are trained.
-        held = training(batch).in_turn(drawing.beside(-drawing.weights))
+        sampling = generation_memory(model, SAMPLED * batch, longest, _new(sizing), dtype, packed)
+        # The weights that sample are the ones being trained.
+        held = training(batch).in_turn(sampling.beside(-sampling.weights))
         for other in beside:
             held = held.in_turn(other.memory)
         return held
@@ -147,7 +147,7 @@ def _memory(
     reference: bool,
     vocabulary: bool,
 ) -> Callable[[int], Memory]:
-    """The memory of a micro-batch of so many rows."""
+    """The memory of a micro-batch of N rows."""
     model, lora = sizing.models[sizing.config.origin_of(start)], settings.lora
     longest = min(settings.max_length, sizing.prompts.longest + CHAT + _new(sizing))
     adapter = adapter_parameters(model, lora.rank, lora.target_modules) if lora else None

@@ -98,7 +98,7 @@ class RestoreCounters(TrainerCallback):  # type: ignore[misc]
 
 
 class Resumable(TrainerCallback):  # type: ignore[misc]
-    """Saves the trainer every few seconds, and once more when the job is asked to stop.
+    """Saves the trainer every few seconds, and once more when the job is signalled to stop.
 
     SIGTERM and SIGUSR1 end training after the current step; `stopped_by` is then the signal's
     number. A state saved at the end of an epoch includes that epoch's evaluation. A saved state
@@ -124,7 +124,7 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         self.stopped_by = number
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a save when one is due, and for the end when the job must stop."""
+        """Request a save when one is due, and for the end when the job must stop."""
         self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
         wanted = bool(self.stopped_by) or (due and state.global_step < state.max_steps)
         self.saves_epoch = wanted and _ends_epoch(state)
