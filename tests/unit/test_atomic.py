@@ -53,3 +53,15 @@ def test_a_file_is_replaced_whole_or_kept_as_it_was(tmp_path: Path, fault) -> No
         raise fault
     assert path.read_text() == "1"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_is_a_link_is_replaced_and_what_it_names_is_kept(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "old").touch()
+    (tmp_path / "folder").symlink_to(elsewhere)
+    with whole_folder(tmp_path / "folder") as partial:
+        (partial / "new").touch()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+    assert [path.name for path in elsewhere.iterdir()] == ["old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "folder"]

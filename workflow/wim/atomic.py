@@ -37,11 +37,24 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         _make_readable(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    # Renamed aside, not deleted: it may be a link, or have files that are open elsewhere.
+    former = partial.with_name(f".{folder.name}.former")
+    _remove(former)
+    if os.path.lexists(folder):
+        folder.rename(former)
+    partial.rename(folder)
+    _remove(former)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or a link to one, as far as that is possible."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def partial_path(path: Path) -> Path:

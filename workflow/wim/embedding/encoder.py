@@ -81,6 +81,7 @@ class StoredEncoder:
         self._open_encoder = open_encoder
         self._encoder: Encoder | None = None
         self._identity = {"encoder": digest, "code": stored_code(store.folder, encoder_code())}
+        # Under the keys' names, as texts would stay in memory.
         self._memo: Memo[str, StoredVector] = Memo(store, _stored_vector, _vector_row)
 
     @property
@@ -97,7 +98,7 @@ class StoredEncoder:
 
     def known(self, texts: Collection[str]) -> int:
         """How many of some distinct texts have their vector in the store."""
-        return len(self._memo.known(self._keys(texts)))
+        return len(self._memo.known({key: key for key in self._keys(texts).values()}))
 
     def _keys(self, texts: Collection[str]) -> dict[str, str]:
         return {text: digest_of({**self._identity, "text": text}) for text in sorted(set(texts))}
@@ -106,11 +107,18 @@ class StoredEncoder:
         """See Encoder.encode. Missing texts are encoded and kept TEXTS_AT_A_TIME at a time."""
         import numpy as np
 
-        found = dict(self._memo.values(self._keys(texts), self._computed))
+        keys = self._keys(texts)
+        text_of = {key: text for text, key in keys.items()}
+
+        def compute(missing: list[str]) -> "Iterator[tuple[str, StoredVector]]":
+            values = self._computed([text_of[key] for key in missing])
+            yield from ((keys[text], value) for text, value in values)
+
+        found = dict(self._memo.values({key: key for key in text_of}, compute))
         if not texts:
             return Encoded(np.zeros((0, self.encoder.dimension), dtype=np.float32), [])
-        vectors = np.stack([found[text][0] for text in texts])
-        return Encoded(vectors, [found[text][1] for text in texts])
+        stored = [found[keys[text]] for text in texts]
+        return Encoded(np.stack([vector for vector, _ in stored]), [cut for _, cut in stored])
 
     def _computed(self, texts: list[str]) -> "Iterator[tuple[str, StoredVector]]":
         # Those of similar length together, as the encoder would batch them itself.

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wim.training")
 SCHEMA = pa.schema([pa.field("log_probs", pa.list_(pa.float32()), nullable=False)])
-# The code that decides a log-probability, besides this module.
-DECIDING = ("wim.training.dpo.cpu_head", "wim.training.dpo.batches")
+# The code that decides a log-probability, besides this module and that of the trainer's CPU head.
+DECIDING = (
+    "wim.training.dpo.batches",
+    "wim.training.dpo.cpu_prefix",
+    "wim.training.run.trl_internals",
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -104,7 +108,7 @@ class ReferenceStore:
             "dtype": str(trainer.model.dtype),
             "arithmetic": trainer.accelerator.mixed_precision,
             "device": trainer.accelerator.device.type,
-            "code": code_digest(Path(__file__), within=DECIDING),
+            "code": reference_code(),
         }
 
         def key(of: TokenizedCompletion, beside: TokenizedCompletion) -> str:
@@ -120,22 +124,28 @@ class ReferenceStore:
         state = trainer.accelerator
         lacking: list[Pair] = []
 
-        def compute(missing: list[str]) -> Iterator[tuple[str, Tensor]]:
+        def own_share(missing: list[str]) -> Iterator[tuple[str, Tensor]]:
+            lacking.extend(pairs_of(missing))
+            yield from compute(lacking[state.process_index :: state.num_processes])
+
+        def pairs_of(missing: list[str]) -> list[Pair]:
             wanted = set(missing)
-            lacking.extend(pair for pair in keys if not wanted.isdisjoint(keys[pair]))
-            lacking.sort(key=lambda pair: (-max(map(len, pair)), keys[pair]))
-            share = lacking[state.process_index :: state.num_processes]
-            for batch in _chunks(share, batch_size):
+            found = [pair for pair in keys if not wanted.isdisjoint(keys[pair])]
+            return sorted(found, key=lambda pair: (-max(map(len, pair)), keys[pair]))
+
+        def compute(pairs: list[Pair]) -> Iterator[tuple[str, Tensor]]:
+            for batch in _chunks(pairs, batch_size):
                 for pair, both in zip(batch, _log_probs(batch, trainer), strict=True):
                     yield from zip(keys[pair], both, strict=True)
 
         names = {key: key for pair in keys for key in keys[pair]}
         with RowStore(self.folder, SCHEMA) as rows:
-            found = dict(_memo(rows).values(names, compute))
+            found = dict(_memo(rows).values(names, own_share))
         state.wait_for_everyone()
         if lacking and state.num_processes > 1:
+            # Processes that looked up at different moments may have divided different pairs.
             with RowStore(self.folder, SCHEMA) as rows:
-                found = _memo(rows).known(names)
+                found = dict(_memo(rows).values(names, lambda left: compute(pairs_of(left))))
         return found, len(lacking)
 
 
@@ -145,6 +155,13 @@ def _memo(rows: RowStore) -> Memo[str, Tensor]:
         value_of=lambda _, row: torch.tensor(row["log_probs"]),
         row_of=lambda log_probs: {"log_probs": log_probs.tolist()},
     )
+
+
+def reference_code() -> str:
+    """The digest of the code that decides a reference log-probability."""
+    here = Path(__file__)
+    # On a CPU the trainer's model computes with this head; see PreferenceTrainer.
+    return code_digest(here, here.with_name("cpu_head.py"), within=DECIDING)
 
 
 def _cut(prompt: list[int], completion: list[int], max_length: int | None) -> TokenizedCompletion:

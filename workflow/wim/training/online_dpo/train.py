@@ -102,10 +102,14 @@ def train_online_dpo(
 # What samples the pairs of an online training, and labels them.
 SAMPLED_AND_JUDGED_BY = (
     "wim.engines",
+    "wim.dialogues",
     "wim.judging",
     "wim.embedding",
     "wim.rewards",
     "wim.pairs",
+    "wim.prompts.splits",
+    "wim.templates",
+    "wim.tables.ratings",
 )
 
 

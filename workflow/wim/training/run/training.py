@@ -30,8 +30,8 @@ def training_code(entry: Path, *further: str) -> str:
     """
     from wim.provenance.digest import code_digest
 
-    within = ("wim.training", "wim.engines.local", "wim.engines.special_tokens", *further)
-    return code_digest(entry, within=within, without=("wim.training.records",))
+    common = ("wim.training", "wim.settings", "wim.engines.local", "wim.engines.special_tokens")
+    return code_digest(entry, within=(*common, *further), without=("wim.training.records",))
 
 
 @dataclass(frozen=True, kw_only=True)
