@@ -61,7 +61,7 @@ def test_a_killed_training_goes_on_from_its_state_after_modules_were_moved(
 
     arguments = ["--set-resources", "train_dpo:save_seconds=0", "--", "dpo_checkpoint"]
     project.kill_when(has_saved, arguments, signal.SIGKILL)
-    assert not checkpoint.exists()
+    assert not (checkpoint / "manifest.json").exists()
     for old, new in MOVES.items():
         move(project, old, new)
     assert project.planned("--", "dpo_checkpoint") == {"train_dpo": 1}
