@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from support.builders import candidate, prompt, user
 from wim.provenance.digest import row_id
 from wim.tables.schemas import Candidate, Prompt
 
@@ -11,35 +12,22 @@ QUESTIONS = [f"What is said about the number {number}?" for number in range(12)]
 ANSWERS = ["Bread needs water, flour and time.", "The train leaves at noon."]
 
 
-def prompt(place: int) -> Prompt:
+def sft_prompt(place: int) -> Prompt:
     """Every fourth prompt is held out, and every third comes without a reference."""
     text = QUESTIONS[place]
-    return Prompt(
-        prompt_id=row_id(text),
-        messages=[{"role": "user", "content": text}],
+    return prompt(
+        row_id(text),
+        messages=user(text),
         split="train" if place % 4 else "eval",
-        source="test",
         reference=f"Reference {place}." if place % 3 else None,
     )
 
 
-def candidate(asked: Prompt, **changed: Any) -> Candidate:
-    return Candidate(
-        **{
-            "candidate_id": row_id([asked.prompt_id, "teacher"]),
-            "prompt_id": asked.prompt_id,
-            "dialogue_id": asked.prompt_id,
-            "turn": 1,
-            "speaker": "actor",
-            "sample": 0,
-            "context": [{"role": "system", "content": "Be brief."}, *asked.messages],
-            "completion": ANSWERS[int(asked.prompt_id[:8], 16) % 2],
-            "continued": False,
-            "finish_reason": "stop",
-            "prompt_tokens": 9,
-            "completion_tokens": 9,
-            "seed": 0,
-            "model_digest": "teacher",
-            **changed,
-        }
-    )
+def sft_candidate(asked: Prompt, **changed: Any) -> Candidate:
+    """The teacher's answer to a prompt, after a system message."""
+    columns = {
+        "prompt_id": asked.prompt_id,
+        "context": [{"role": "system", "content": "Be brief."}, *asked.messages],
+        "completion": ANSWERS[int(asked.prompt_id[:8], 16) % 2],
+    }
+    return candidate(row_id([asked.prompt_id, "teacher"]), **{**columns, **changed})

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from support.builders import prompt, rating, user
 from support.workflow_runs import REPOSITORY
 from wim.dialogues.candidates import ACTOR, PARTNER
 from wim.dialogues.conversations import read_judged, whole_conversations
@@ -23,14 +24,11 @@ from wim.settings.load import load_config
 from wim.settings.pairs import PairSettings
 from wim.settings.sampling import Sampling
 from wim.tables.files import as_arrow, read_candidates, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Prompt, Rating
+from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Prompt
 from wim.templates import Templates, read_templates
 
 SAMPLING = Sampling(max_new_tokens=12, temperature=1.0)
-TOPICS = [
-    Prompt(f"{number:032d}", [{"role": "user", "content": f"The number {number}."}], "train", "t")
-    for number in range(12)
-]
+TOPICS = [prompt(f"{number:032d}", messages=user(f"The number {number}.")) for number in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -215,10 +213,7 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
     dialogues, ratings = tmp_path / "dialogues.parquet", tmp_path / "ratings.parquet"
     write_table(dialogues, DIALOGUES, as_arrow(DIALOGUES, rows))
     wholes = read_judged(dialogues, conversations=True)
-    rated = [
-        Rating(row.candidate_id, "j", "ok", 5, 5.0, "A date.", None, "A date.", 1, 3, "d" * 64)
-        for row in wholes
-    ]
+    rated = [rating(row.candidate_id, wim="A date.") for row in wholes]
     write_table(ratings, RATINGS, as_arrow(RATINGS, rated))
     encoded: list[str] = []
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.builders import candidate, rating
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import Encoder
 from wim.models.manifest import read_manifest
 from wim.tables.files import as_arrow, read_embeddings, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating
+from wim.tables.schemas import DIALOGUES, RATINGS
 
 TEXTS = [
     "The response does not say when the printing press was invented.",
@@ -95,15 +96,13 @@ def shard(folder: Path) -> tuple[Path, Path]:
     candidates, ratings = [], []
     for number, status in enumerate(STATUSES):
         key = f"{9 - number:032x}"
-        candidates.append(
-            Candidate(
-                key, "p", "d", 1, "actor", number, [{"role": "user", "content": "Hi"}],
-                f"answer {number}" if status != "echo" else LONG, False, "stop", 3, 2, number, "m",
-            )
-        )  # fmt: skip
+        completion = f"answer {number}" if status != "echo" else LONG
+        candidates.append(candidate(key, sample=number, completion=completion))
         wim = (LONG if number else "The year is missing.") if status == "ok" else None
         wim = "None." if status == "nothing_missing" else wim
-        ratings.append(Rating(key, "tiny", status, None, None, wim, None, "raw words", 1, 2, "j"))
+        ratings.append(
+            rating(key, judge="tiny", status=status, rating=None, rating_expected=None, wim=wim)
+        )
     write_table(folder / "dialogues.parquet", DIALOGUES, as_arrow(DIALOGUES, candidates))
     write_table(folder / "ratings.parquet", RATINGS, as_arrow(RATINGS, ratings))
     return folder / "dialogues.parquet", folder / "ratings.parquet"

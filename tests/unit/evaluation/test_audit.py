@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from support.builders import candidate, rating
 from wim.errors import UserError
 from wim.evaluation.audit import BINS, Audit, audit_critiques, read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.evaluation.audit_text import audit_row
 from wim.statistics import mean_over_groups, rank_correlation
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, Candidate, Rating, embeddings_table
+from wim.tables.schemas import DIALOGUES, RATINGS, embeddings_table
 
 DIMENSION = 4
 TABLE = embeddings_table(DIMENSION)
@@ -44,14 +45,16 @@ def audit_of(
     for shard in range(shards):
         own = [(n, row) for n, row in enumerate(rows) if n % shards == shard]
         candidates = [
-            Candidate(f"{n:04d}", row.prompt or f"p{n}", "d", 1, "actor", 0, [], row.response,
-                      False, "stop", 3, row.tokens, 0, "m")
-            for n, row in own
-        ]  # fmt: skip
-        ratings = [
-            Rating(f"{n:04d}", "j", row.status, 5, 5.0, row.critique, None, "raw", 1, 2, "j")
+            candidate(
+                f"{n:04d}",
+                prompt_id=row.prompt or f"p{n}",
+                context=[],
+                completion=row.response,
+                completion_tokens=row.tokens,
+            )
             for n, row in own
         ]
+        ratings = [rating(f"{n:04d}", status=row.status, wim=row.critique) for n, row in own]
         content = [
             {
                 "candidate_id": f"{n:04d}", "judge": "j", "encoder_digest": "e",

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from support.builders import candidate, rating
 from support.workflow_runs import Project
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import encoder_code
@@ -30,7 +31,7 @@ from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import DIALOGUES, PAIRS, RATINGS, Candidate, Rating
+from wim.tables.schemas import DIALOGUES, PAIRS, RATINGS
 from wim.training.dpo import train as dpo
 from wim.training.run.setup import Run
 
@@ -349,15 +350,8 @@ def test_the_code_of_copying_decides_no_row(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_encoder_opened_from_a_copy_gives_the_same_table(
     minilm: Path, node: Path, tmp_path: Path
 ) -> None:
-    candidate = Candidate(
-        "0" * 32, "1" * 32, "2" * 32, 1, "actor", 0, MESSAGES, "It rains.", False, "stop", 3, 2, 7,
-        "m",
-    )  # fmt: skip
-    rating = Rating(
-        "0" * 32, "tiny", "ok", None, None, "No cause is given.", None, "raw", 1, 2, "j"
-    )
-    write_table(tmp_path / "d.parquet", DIALOGUES, as_arrow(DIALOGUES, [candidate]))
-    write_table(tmp_path / "r.parquet", RATINGS, as_arrow(RATINGS, [rating]))
+    write_table(tmp_path / "d.parquet", DIALOGUES, as_arrow(DIALOGUES, [candidate()]))
+    write_table(tmp_path / "r.parquet", RATINGS, as_arrow(RATINGS, [rating(judge="tiny")]))
     for name, place in {"shared": None, "copy": str(node)}.items():
         embed_critiques(
             dialogues=tmp_path / "d.parquet",

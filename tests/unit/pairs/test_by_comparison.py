@@ -8,22 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from support.builders import candidate, prompt, user
 from wim.errors import UserError
 from wim.judging.compare import compared_pairs
 from wim.pairs.by_comparison import pair_compared
 from wim.settings.load import load_config
 from wim.settings.pairs import PairSettings
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison, Prompt
+from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, Candidate, Comparison
 
 JUDGES = {"j": {"model": "smollm2", "method": "pairwise"}, "s": {"model": "smollm2"}}
-
-
-def candidate(name: str, sample: int = 0, prompt: str = "p", asked: str = "Hi") -> Candidate:
-    return Candidate(
-        name, prompt, "d" + prompt, 1, "actor", sample, [{"role": "user", "content": asked}],
-        f"text of {name}", False, "stop", 3, 2, 0, "m",
-    )  # fmt: skip
 
 
 def ids(policies: Sequence[Sequence[Candidate]], per_context: int | None = None, seed: int = 0):
@@ -34,20 +28,21 @@ def ids(policies: Sequence[Sequence[Candidate]], per_context: int | None = None,
 
 
 def test_candidates_of_one_policy_meet_each_other_and_of_two_those_of_the_other() -> None:
-    one, two = [candidate("a"), candidate("b", 1)], [candidate("c"), candidate("d", 1)]
-    assert ids([[*one, candidate("e", 2)]]) == [("a", "b"), ("a", "e"), ("b", "e")]
+    one, two = [candidate("a"), candidate("b")], [candidate("c"), candidate("d")]
+    assert ids([[*one, candidate("e")]]) == [("a", "b"), ("a", "e"), ("b", "e")]
     assert ids([one, two]) == [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")]
 
 
 def test_candidates_of_different_contexts_never_meet() -> None:
-    here, there = [candidate("a"), candidate("b", prompt="q")], [candidate("c", asked="Bye")]
+    here = [candidate("a"), candidate("b", prompt_id="q")]
+    there = [candidate("c", context=user("Bye"))]
     assert ids([here]) == []
     assert ids([here, there]) == []
 
 
 def test_a_limit_draws_by_seed_and_leaves_other_contexts_as_they_are() -> None:
-    many = [candidate(f"a{number}", number) for number in range(5)]
-    other = [candidate("b", prompt="q"), candidate("c", 1, "q")]
+    many = [candidate(f"a{number}") for number in range(5)]
+    other = [candidate("b", prompt_id="q"), candidate("c", prompt_id="q")]
     drawn = ids([many], 3)
     assert len(drawn) == 3
     assert drawn == ids([many], 3)
@@ -56,7 +51,7 @@ def test_a_limit_draws_by_seed_and_leaves_other_contexts_as_they_are() -> None:
 
 
 def test_a_candidate_that_both_policies_drew_does_not_meet_itself() -> None:
-    assert ids([[candidate("a")], [candidate("a"), candidate("b", 1)]]) == [("a", "b")]
+    assert ids([[candidate("a")], [candidate("a"), candidate("b")]]) == [("a", "b")]
 
 
 # What becomes of the verdicts.
@@ -66,10 +61,13 @@ def compared(
     folder: Path, rows: Sequence[tuple[str | None, float | None]], **settings: object
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The pairs of verdicts (winner, preference_a) of base against a teacher, and the counts."""
-    prompts = [Prompt(f"p{n}", [{"role": "user", "content": "Hi"}], "train", "f") for n in range(9)]
+    prompts = [prompt(f"p{n}") for n in range(9)]
     write_table(folder / "prompts", PROMPTS, as_arrow(PROMPTS, prompts))
     for side in "ab":
-        found = [candidate(f"{side}{n}", prompt=f"p{n}") for n in range(len(rows))]
+        found = [
+            candidate(f"{side}{n}", prompt_id=f"p{n}", completion=f"text of {side}{n}")
+            for n in range(len(rows))
+        ]
         write_table(folder / side, DIALOGUES, as_arrow(DIALOGUES, found))
     verdicts = [
         Comparison(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.builders import candidate, prompt, rating, user
 from wim.errors import UserError
 from wim.pairs.by_reward import Scored, candidate_pairs, pair_candidates
 from wim.rewards.kinds import mixed_reward, scaled_rating
@@ -26,9 +27,6 @@ from wim.tables.schemas import (
     PROMPTS,
     RATINGS,
     REWARDS,
-    Candidate,
-    Prompt,
-    Rating,
     embeddings_table,
 )
 
@@ -64,28 +62,19 @@ def write_shard(folder: Path, rows: Sequence[tuple[object, ...]], first: int = 0
     """Dialogues, ratings and embeddings of some rows, as rewards take them."""
     folder.mkdir(parents=True, exist_ok=True)
     candidates, ratings, vectors = [], [], []
-    for number, (status, rating, mean, vector) in enumerate(rows, start=first):
+    for number, (status, score, mean, vector) in enumerate(rows, start=first):
         key = f"{number:04d}"
-        candidates.append(
-            Candidate(
-                key, "p", "d", 1, "actor", number, [{"role": "user", "content": "Hi"}],
-                f"answer {number}", False, "stop", 3, 2, number, "m",
-            )
-        )  # fmt: skip
+        candidates.append(candidate(key, sample=number, completion=f"answer {number}"))
         ratings.append(
-            Rating(
+            rating(
                 key,
-                "tiny",
-                status,
-                rating,
-                mean,
-                "words" if rating else None,
-                -1.0,
-                "raw",
-                1,
-                2,
-                "j",
-            )  # type: ignore[arg-type]
+                judge="tiny",
+                status=status,
+                rating=score,
+                rating_expected=mean,
+                wim="words" if score else None,
+                nothing_missing_logprob=-1.0,
+            )
         )
         vectors.append(
             {
@@ -274,21 +263,23 @@ SCORES = {
 def write_inputs(folder: Path, scores: dict[str, list[float | None]] = SCORES) -> list[Path]:
     """Prompts (the last held out), rewards, and one shard of dialogues a prompt."""
     prompts, candidates, rewards = [], [], []
-    for prompt, row in scores.items():
-        split = "eval" if prompt == "p3" else "train"
-        messages = [{"role": "user", "content": f"Question {prompt}"}]
-        prompts.append(Prompt(prompt, messages, split, "test"))  # type: ignore[arg-type]
+    for name, row in scores.items():
+        messages = user(f"Question {name}")
+        prompts.append(prompt(name, messages=messages, split="eval" if name == "p3" else "train"))
         for sample, reward in enumerate(row):
-            key = f"{prompt}-{sample}"
+            key = f"{name}-{sample}"
             candidates.append(
-                Candidate(
-                    key, prompt, f"d-{prompt}", 1, "actor", sample, messages, f"Answer {sample}",  # type: ignore[arg-type]
-                    False, "stop", 3, 2, sample, "m",
+                candidate(
+                    key,
+                    prompt_id=name,
+                    sample=sample,
+                    context=messages,
+                    completion=f"Answer {sample}",
                 )
-            )  # fmt: skip
+            )
             rewards.append(
                 {
-                    "candidate_id": key, "prompt_id": prompt, "turn": 1, "judge": "tiny",
+                    "candidate_id": key, "prompt_id": name, "turn": 1, "judge": "tiny",
                     "status": "refused" if reward is None else "ok", "cosine": reward,
                     "rating_scaled": None, "reward": reward,
                 }
@@ -296,10 +287,10 @@ def write_inputs(folder: Path, scores: dict[str, list[float | None]] = SCORES) -
     write_table(folder / "prompts", PROMPTS, as_arrow(PROMPTS, prompts))
     write_table(folder / "rewards", REWARDS, pa.Table.from_pylist(rewards, schema=REWARDS.schema))
     shards = []
-    for prompt in scores:
-        rows = [row for row in candidates if row.prompt_id == prompt]
-        write_table(folder / f"shard-{prompt}", DIALOGUES, as_arrow(DIALOGUES, rows))
-        shards.append(folder / f"shard-{prompt}")
+    for name in scores:
+        rows = [row for row in candidates if row.prompt_id == name]
+        write_table(folder / f"shard-{name}", DIALOGUES, as_arrow(DIALOGUES, rows))
+        shards.append(folder / f"shard-{name}")
     return shards
 
 
@@ -330,7 +321,7 @@ def test_pairs_carry_scores_splits_and_where_they_come_from(tmp_path) -> None:
         ("p3-1", "p3-0", "eval"),
     ]
     first = rows[0]
-    assert first["prompt"] == [{"role": "user", "content": "Question p0"}]
+    assert first["prompt"] == user("Question p0")
     assert first["chosen"] == [{"role": "assistant", "content": "Answer 0"}]
     assert first["rejected"] == [{"role": "assistant", "content": "Answer 1"}]
     assert (first["score_chosen"], first["score_rejected"]) == (0.9, -0.1)

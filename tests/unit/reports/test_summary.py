@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from support.builders import candidate, rating
 from wim.errors import UserError
 from wim.reports.summary import summary
 from wim.reports.summary_figures import training_course
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating
+from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS
 
 STEPS = [
     {"loss": 0.75, "rewards/margins": 0.0, "rewards/accuracies": 0.0, "step": 1},
@@ -98,20 +99,20 @@ def run_of(
     """Tables as the stages write them; every reward judges the same candidates."""
     rows = next(iter(rewards.values()))
     names = [f"{place:032x}" for place in range(len(rows))]
-    write_table(
-        folder / "dialogues.parquet",
-        DIALOGUES,
-        as_arrow(
-            DIALOGUES,
-            [
-                Candidate(name, row.context, "d", 0, "a", place, [], "text", False, "stop",
-                          5, 10 + place, 0, "m")
-                for place, (name, row) in enumerate(zip(names, rows, strict=True))
-            ],
-        ),
-    )  # fmt: skip
+    candidates = [
+        candidate(name, prompt_id=row.context, turn=0, sample=place, completion_tokens=10 + place)
+        for place, (name, row) in enumerate(zip(names, rows, strict=True))
+    ]
+    write_table(folder / "dialogues.parquet", DIALOGUES, as_arrow(DIALOGUES, candidates))
     ratings = [
-        Rating(name, "judge", row.status, row.number, None, None, None, "raw", 1, 9, "j")
+        rating(
+            name,
+            judge="judge",
+            status=row.status,
+            rating=row.number,
+            rating_expected=None,
+            wim=None,
+        )
         for name, row in zip(names, rows, strict=True)
     ]
     write_table(folder / "ratings.parquet", RATINGS, as_arrow(RATINGS, ratings))

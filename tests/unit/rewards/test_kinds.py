@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wim.rewards.score
+from support.builders import candidate, rating
 from wim.provenance.digest import canonical_json
 from wim.rewards.kinds import derangement
 from wim.rewards.score import score_candidates
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import as_arrow, read_table, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, Candidate, Rating, embeddings_table
+from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, embeddings_table
 
 DIMENSION = 16
 EMBEDDINGS = embeddings_table(DIMENSION)
@@ -42,13 +43,16 @@ def write_shard(folder: Path, rows: Sequence[Row], first: int = 0) -> tuple[Path
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{number:05d}" for number in range(first, first + len(rows))]
     candidates = [
-        Candidate(name, row.prompt, "d", 1, "actor", number, [{"role": "user", "content": "Hi"}],
-                  "answer", False, "stop", 3, row.tokens, 0, "m")
+        candidate(name, prompt_id=row.prompt, sample=number, completion_tokens=row.tokens)
         for number, (name, row) in enumerate(zip(names, rows, strict=True))
-    ]  # fmt: skip
+    ]
     ratings = [
-        Rating(
-            name, "j", row.status, row.rating, row.rating, "words", row.logprob, "raw", 1, 2, "j"
+        rating(
+            name,
+            status=row.status,
+            rating=row.rating,
+            rating_expected=row.rating,
+            nothing_missing_logprob=row.logprob,
         )
         for name, row in zip(names, rows, strict=True)
     ]

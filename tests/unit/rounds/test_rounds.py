@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from support.builders import prompt
 from wim.errors import UserError
 from wim.prompts.splits import slice_of
 from wim.rounds.convergence import check_convergence
@@ -14,7 +15,7 @@ from wim.rounds.select import select_prompts
 from wim.settings.load import load_config
 from wim.settings.rounds import StopSettings
 from wim.tables.files import as_arrow, read_table, write_table
-from wim.tables.schemas import PAIRS, PROMPTS, Prompt
+from wim.tables.schemas import PAIRS, PROMPTS
 
 
 def refusal(**config: Any) -> str:
@@ -96,15 +97,15 @@ def test_a_checkpoint_that_judges_itself_runs_as_the_actor_does() -> None:
 # Prompts of a round
 
 
-def prompt(number: int, split: str = "train") -> Prompt:
-    return Prompt(
-        f"{number:032x}", [{"role": "user", "content": str(number)}], split, "s", None, None
-    )
+PROMPT_IDS = [f"{number:032x}" for number in range(60)]
 
 
 def selected(folder: Path, number: int, slices: int | None, *verdicts: Path) -> set[str]:
     shard, output = folder / "shard.parquet", folder / "selected.parquet"
-    rows = [prompt(each, "eval" if each % 5 == 0 else "train") for each in range(60)]
+    rows = [
+        prompt(prompt_id, split="train" if place % 5 else "eval")
+        for place, prompt_id in enumerate(PROMPT_IDS)
+    ]
     write_table(shard, PROMPTS, as_arrow(PROMPTS, rows))
     select_prompts(shard, verdicts, number, slices, output)
     return set(read_table(output, PROMPTS, ["prompt_id"])["prompt_id"].to_pylist())
@@ -113,7 +114,7 @@ def selected(folder: Path, number: int, slices: int | None, *verdicts: Path) -> 
 def test_fresh_slices_share_the_prompts_to_train_on_and_all_have_those_held_out(
     tmp_path: Path,
 ) -> None:
-    held_out = {prompt(each).prompt_id for each in range(0, 60, 5)}
+    held_out = set(PROMPT_IDS[::5])
     slices = [selected(tmp_path, number, 3) for number in (1, 2, 3)]
     assert all(held_out < part for part in slices)
     trained = [part - held_out for part in slices]
@@ -123,7 +124,7 @@ def test_fresh_slices_share_the_prompts_to_train_on_and_all_have_those_held_out(
 
 
 def test_a_slice_depends_on_the_prompt_alone() -> None:
-    assert [slice_of(prompt(each).prompt_id, 3) for each in range(6)] == [
+    assert [slice_of(prompt_id, 3) for prompt_id in PROMPT_IDS[:6]] == [
         slice_of(f"{each:032x}", 3) for each in range(6)
     ]
     assert {slice_of(f"{each:032x}", 1) for each in range(20)} == {1}

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support.builders import candidate, prompt, rating, user
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.provenance.digest import row_id
@@ -23,9 +24,6 @@ from wim.tables.schemas import (
     PROMPTS,
     RATINGS,
     REWARDS,
-    Candidate,
-    Prompt,
-    Rating,
     Table,
     embeddings_table,
 )
@@ -36,37 +34,37 @@ DIMENSION = 8
 EMBEDDINGS = embeddings_table(DIMENSION)
 
 
-def messages(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
 def prompts() -> pa.Table:
-    return as_arrow(
-        PROMPTS,
-        [
-            Prompt(row_id(text), messages(text), "train", "demo", None if n % 2 else text, None)  # type: ignore[arg-type]
-            for n, text in enumerate(TEXTS)
-        ],
-    )
+    rows = [
+        prompt(row_id(text), messages=user(text), reference=None if n % 2 else text)
+        for n, text in enumerate(TEXTS)
+    ]
+    return as_arrow(PROMPTS, rows)
 
 
 def dialogues() -> pa.Table:
     rows = [
-        Candidate(
-            row_id([text, sample]), row_id(text), row_id([text]), 1, "actor", sample,
-            messages(text), text[::-1], False, "stop", 9, 5, 2**60 - sample, "m" * 64,  # type: ignore[arg-type]
+        candidate(
+            row_id([text, sample]),
+            prompt_id=row_id(text),
+            dialogue_id=row_id([text]),
+            sample=sample,
+            context=user(text),
+            completion=text[::-1],
+            seed=2**60 - sample,
         )
         for text in TEXTS
         for sample in range(2)
-    ]  # fmt: skip
+    ]
     return as_arrow(DIALOGUES, rows)
 
 
 def ratings() -> pa.Table:
+    failed = {"status": "error", "rating": None, "rating_expected": None, "wim": None, "raw": ""}
     rows = [
-        Rating(row_id(text), "tiny", "ok", 7, 6.5, text, -2.5, text, 1, 12, "j" * 64)
+        rating(row_id(text), wim=text, nothing_missing_logprob=-2.5, raw=text)
         if n % 3
-        else Rating(row_id(text), "tiny", "error", None, None, None, None, "", 1, 0, "j" * 64)
+        else rating(row_id(text), **failed)
         for n, text in enumerate(TEXTS)
     ]
     return as_arrow(RATINGS, rows)
@@ -103,7 +101,7 @@ def rewards() -> pa.Table:
 def pairs() -> pa.Table:
     rows = [
         {
-            "prompt": messages(text), "chosen": messages("yes"), "rejected": messages("no"),
+            "prompt": user(text), "chosen": user("yes"), "rejected": user("no"),
             "prompt_id": row_id(text), "split": "eval", "score_chosen": 1.0, "score_rejected": 0.5,
             "margin": 0.5, "chosen_id": "c", "rejected_id": "r", "chosen_model": "base",
             "rejected_model": "base", "judge": "tiny", "reward": "wim",

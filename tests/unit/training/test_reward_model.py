@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from support.builders import candidate
 from wim.errors import UserError
 from wim.evaluation.calibration import calibration
 from wim.settings.load import load_config
@@ -44,7 +45,6 @@ def test_no_pairs_give_no_calibration() -> None:
 
 
 def test_a_number_that_is_none_or_a_conversation_too_long_is_an_error_and_no_label() -> None:
-    from support.sft_rows import candidate, prompt
     from wim.engines.reward_model_engine import Score
     from wim.judging.reward_model import RewardModelJudge
     from wim.settings.judging import JudgeSettings
@@ -55,7 +55,7 @@ def test_a_number_that_is_none_or_a_conversation_too_long_is_an_error_and_no_lab
 
     settings = JudgeSettings(model="x", method="reward_model")
     judge = RewardModelJudge("rm", Scores(), settings, "digest")  # type: ignore[arg-type]
-    good, long, odd = judge.rate([candidate(prompt(1))] * 3)
+    good, long, odd = judge.rate([candidate()] * 3)
     assert (good.status, good.rating_expected) == ("ok", 0.5)
     assert [(each.status, each.rating_expected) for each in (long, odd)] == [("error", None)] * 2
     assert "exceeds the context" in long.raw and odd.raw == "nan"

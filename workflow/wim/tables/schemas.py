@@ -45,7 +45,7 @@ class Prompt:
     metadata: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A completion in its context. Candidates of one dialogue and turn share their context.
 
@@ -60,7 +60,7 @@ class Candidate:
     sample: int
     context: list[Message]
     completion: str
-    judged: bool = field(default=True, kw_only=True)
+    judged: bool = True
     continued: bool
     finish_reason: str
     prompt_tokens: int
@@ -69,7 +69,7 @@ class Candidate:
     model_digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rating:
     """A judge's view of a candidate. `raw` is the judge's raw text, whatever the status."""
 
@@ -78,7 +78,7 @@ class Rating:
     status: str
     rating: int | None
     rating_expected: float | None
-    rating_source: str | None = field(default=None, kw_only=True)
+    rating_source: str | None = None
     wim: str | None
     nothing_missing_logprob: float | None
     raw: str

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said, several
+from support.builders import candidate
 from support.workflow_runs import REPOSITORY
 from wim.engines.base import Request
 from wim.engines.remote.answers import ReadChoices
@@ -421,11 +422,7 @@ def test_a_certain_opening_is_not_asked_for() -> None:
 
 def candidates(count: int = 3) -> list[Candidate]:
     return [
-        Candidate(
-            *(f"c{number}", "p", "d", 1, "actor", number),
-            [{"role": "user", "content": "What did the press change?"}],
-            *(f"It made books cheap, {number}.", False, "stop", 9, 9, 0, "m"),
-        )
+        candidate(f"c{number}", sample=number, completion=f"It made books cheap, {number}.")
         for number in range(count)
     ]
 

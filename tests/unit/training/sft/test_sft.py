@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.sft_rows import ANSWERS, QUESTIONS, candidate, prompt
+from support.sft_rows import ANSWERS, QUESTIONS, sft_candidate, sft_prompt
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
 from wim.provenance.digest import row_id
@@ -21,17 +21,17 @@ from wim.training.sft.completions import completion_splits
 
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> list[Prompt]:
-    return [prompt(place) for place in range(len(QUESTIONS))]
+    return [sft_prompt(place) for place in range(len(QUESTIONS))]
 
 
 @pytest.fixture(scope="module")
 def tables(prompts: list[Prompt], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Prompts and a teacher's dialogues; its first training answer is cut off, the second empty."""
     folder = tmp_path_factory.mktemp("tables")
-    rows = {each.prompt_id: candidate(each) for each in prompts}
+    rows = {each.prompt_id: sft_candidate(each) for each in prompts}
     first, second = [each for each in prompts if each.split == "train"][:2]
-    rows[first.prompt_id] = candidate(first, finish_reason="length")
-    rows[second.prompt_id] = candidate(second, completion="")
+    rows[first.prompt_id] = sft_candidate(first, finish_reason="length")
+    rows[second.prompt_id] = sft_candidate(second, completion="")
     write_table(folder / "prompts.parquet", PROMPTS, as_arrow(PROMPTS, prompts))
     write_table(folder / "taught.parquet", DIALOGUES, as_arrow(DIALOGUES, rows.values()))
     return folder / "prompts.parquet", folder / "taught.parquet"
@@ -93,9 +93,9 @@ def test_a_larger_share_has_the_prompts_of_a_smaller_one() -> None:
 
 
 def test_nothing_to_learn_from_is_refused_with_what_was_left_out(tmp_path: Path) -> None:
-    one = prompt(1)
+    one = sft_prompt(1)
     write_table(tmp_path / "p.parquet", PROMPTS, as_arrow(PROMPTS, [one]))
-    cut = candidate(one, finish_reason="length")
+    cut = sft_candidate(one, finish_reason="length")
     write_table(tmp_path / "d.parquet", DIALOGUES, as_arrow(DIALOGUES, [cut]))
     with pytest.raises(UserError, match=r"sft on teacher: nothing .* 1 cut off at max_new_tokens"):
         splits((tmp_path / "p.parquet", tmp_path / "d.parquet"), completions="teacher")
