@@ -39,6 +39,8 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", slurm_job, gpus)
     try:
         yield json.loads(snakemake.params.spec)
+        # The output is written. A warning now would end the interpreter on its way out.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     except SystemExit as leaving:
         if leaving.code == 128 + signal.SIGUSR1:
             requeue_job(log.with_suffix(".requeues"))

@@ -1,0 +1,36 @@
+"""What a rule's script does around its work: settings, log, signals."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import os, signal, sys
+from types import SimpleNamespace
+from wim.job import job
+
+stub = SimpleNamespace(rule="stub", log=[sys.argv[1]], threads=1, params=SimpleNamespace(spec="{}"))
+with job(stub):
+    print("work", flush=True)
+    if sys.argv[2] == "within":
+        os.kill(os.getpid(), signal.SIGUSR1)
+if sys.argv[2] == "after":
+    os.kill(os.getpid(), signal.SIGUSR1)
+print("end", flush=True)
+"""
+
+
+def run(tmp_path: Path, when: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "stub.log"), when]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_warning_after_the_work_is_done_does_not_fail_the_job(tmp_path: Path) -> None:
+    done = run(tmp_path, "after")
+    assert (done.returncode, done.stdout) == (0, "work\nend\n"), done.stderr
+
+
+def test_a_warning_during_the_work_stops_the_job(tmp_path: Path) -> None:
+    done = run(tmp_path, "within")
+    assert (done.returncode, done.stdout) == (138, "work\n"), done.stderr
+    assert "SIGUSR1: stopping" in done.stderr
