@@ -54,6 +54,8 @@ def test_a_killed_training_goes_on_from_its_state_after_modules_were_moved(
     for file in sorted(checkpoint.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
     checkpoint.rmdir()
+    # Long enough to be killed on the way, also where a step takes milliseconds.
+    project.set("training.epochs", 100)
     working = project.folder / "store/train_dpo"
 
     def has_saved() -> bool:
