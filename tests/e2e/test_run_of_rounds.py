@@ -12,6 +12,9 @@ from support.finished import finished_project
 from support.planning import plan
 from support.workflow_runs import Project, tiny_config
 
+# Three rounds of three arms take minutes; the parts of a round are tested in unit/rounds, unit/dag.
+pytestmark = pytest.mark.slow
+
 PROMPTS_OF_RUN = [
     "Name a river.",
     "How is bread made?",
