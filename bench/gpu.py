@@ -551,11 +551,13 @@ def _gap(
     """How far the two scores are apart, in float64, that decided where two answers part (nats)."""
     if sampling.penalty_alpha:
         return math.inf
-    tokens = [engine._tokens(each.text) for each in (one, other)]
+    tokens = [engine.chat.tokens(each.text) for each in (one, other)]
     same = 0
     while same < min(map(len, tokens)) and tokens[0][same] == tokens[1][same]:
         same += 1
-    before = engine._tokens(engine._text(request)) + tokens[0][:same]
+    before = (
+        engine.chat.tokens(engine.chat.prompt(request.messages, request.opening)) + tokens[0][:same]
+    )
     model = copy.deepcopy(engine.model).double()
     with torch.inference_mode():
         scores = model(torch.tensor([before], device=engine.device)).logits[0, -1].double()
@@ -563,25 +565,27 @@ def _gap(
         every = torch.arange(len(scores), device=scores.device)[None]
         seeds, steps = (torch.tensor([n], device=scores.device) for n in (request.seed, same))
         scores = scores / sampling.temperature + gumbel(seeds, steps, every)[0]
-    chosen = [each[same : same + 1] or sorted(engine.ends) for each in tokens]
+    chosen = [each[same : same + 1] or sorted(engine.chat.ends) for each in tokens]
     first, second = (float(scores[each].max()) for each in chosen)
     return abs(first - second)
 
 
 def plain_answer(engine: LocalEngine, request: Request, sampling: Sampling) -> Completion:
     """What transformers' own generate says, alone in its batch."""
-    prompt = engine._tokens(engine._text(request))
+    prompt = engine.chat.tokens(engine.chat.prompt(request.messages, request.opening))
     output = engine.model.generate(
         torch.tensor([prompt], device=engine.device),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=engine.device),
         do_sample=False,
         max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=sorted(engine.ends),
+        eos_token_id=sorted(engine.chat.ends),
         pad_token_id=PAD,
     )
     new = output[0, len(prompt) :].tolist()
-    ended = new[-1] in engine.ends
-    text = engine.tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=True).strip()
+    ended = new[-1] in engine.chat.ends
+    text = engine.chat.tokenizer.decode(
+        new[:-1] if ended else new, skip_special_tokens=True
+    ).strip()
     reason: Any = "stop" if ended else "length"
     return Completion(request.key, text, reason, len(prompt), len(new))
 
@@ -659,7 +663,10 @@ def generation(report: Report, size: Size, folder: Path, part: int) -> None:
     few = SAMPLED.model_copy(update={"max_new_tokens": 4})
     for rows in size.batches:
         requests = requests_of(2 * rows, size.big["vocab_size"], size.prompt, samples=2)
-        prompt = max(len(engine._tokens(engine._text(each))) for each in requests)
+        prompt = max(
+            len(engine.chat.tokens(engine.chat.prompt(each.messages, each.opening)))
+            for each in requests
+        )
         said = generation_memory(
             architecture, rows, prompt, size.new, str(engine.dtype).removeprefix("torch.")
         )
@@ -712,8 +719,11 @@ def _plain_tokens(
     torch.manual_seed(0)
     count = passes = 0
     for start in range(0, len(requests), rows):
-        prompts = [engine._tokens(engine._text(each)) for each in requests[start : start + rows]]
-        batch = engine.tokenizer.pad(
+        prompts = [
+            engine.chat.tokens(engine.chat.prompt(each.messages, each.opening))
+            for each in requests[start : start + rows]
+        ]
+        batch = engine.chat.tokenizer.pad(
             {"input_ids": prompts}, padding_side="left", return_tensors="pt"
         ).to(engine.device)
         output = engine.model.generate(
@@ -723,10 +733,10 @@ def _plain_tokens(
             temperature=sampling.temperature,
             top_k=sampling.top_k,
             max_new_tokens=sampling.max_new_tokens,
-            eos_token_id=sorted(engine.ends),
+            eos_token_id=sorted(engine.chat.ends),
             pad_token_id=PAD,
         )[:, batch["input_ids"].shape[1] :]
-        ends = torch.isin(output, torch.tensor(sorted(engine.ends), device=output.device))
+        ends = torch.isin(output, torch.tensor(sorted(engine.chat.ends), device=output.device))
         lengths = torch.where(ends.any(1), ends.int().argmax(1) + 1, output.shape[1])
         count += int(lengths.sum())
         passes += output.shape[1]
@@ -741,13 +751,13 @@ def _launches(report: Report, engine: LocalEngine, requests: list[Request], rows
     """
     if not torch.cuda.is_available():
         return
-    ours, ends, fewer, more = partial(_our_tokens, continuous=False), engine.ends, 8, 24
+    ours, ends, fewer, more = partial(_our_tokens, continuous=False), engine.chat.ends, 8, 24
     for name, run, ending in (
         ("no row ends", ours, frozenset()),
         ("rows end", ours, ends),
         ("generate", _plain_tokens, ends),
     ):
-        engine.ends = ending
+        engine.chat.ends = ending
         try:
             found = []
             for steps in (fewer, more):
@@ -756,7 +766,7 @@ def _launches(report: Report, engine: LocalEngine, requests: list[Request], rows
                 took = 1000 * seconds_of(work, 2)
                 found.append({"ms": took, **_asked(work)})
         finally:
-            engine.ends = ends
+            engine.chat.ends = ends
         short, long = found
         kernels = long.pop("kernels")
         report.figure(

@@ -85,7 +85,7 @@ def generate(folder: Path, case: dict[str, Any]) -> dict[str, int]:
     engine = LocalEngine(folder, case["dtype"], case["rows"])
     load = resident.peak()
     resident.forget()
-    engine.ends = frozenset()
+    engine.chat.ends = frozenset()
     # Rows of equal length that differ from the first word on: nothing but the template is shared.
     texts = [f"{row} " + "rain " * case["words"] for row in range(case["rows"])]
     requests = [

@@ -67,6 +67,16 @@ def tiny_model(smollm2: Path) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def thinking_model(smollm2: Path) -> Path:
+    """Folder of a model like `tiny_model` that thinks before it answers."""
+    return kept_once(
+        "thinking-model",
+        [Path(tiny_model_support.__file__).read_text(), str(smollm2), version("torch")],
+        lambda folder: tiny_model_support.make_thinking_model(smollm2, folder),
+    )
+
+
 def _staged(name: str) -> Path:
     """A demo model's folder in .cache, which later test runs find there."""
     settings = DEMO_MODELS[name]

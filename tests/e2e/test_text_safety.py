@@ -217,8 +217,8 @@ def test_hostile_prompts_change_nothing_but_their_own_rows(models: Path, tmp_pat
 def test_no_token_in_a_users_text_is_read_as_a_special_one(engine: LocalEngine, text: str) -> None:
     def special(content: str) -> list[int]:
         request = Request("a", ({"role": "user", "content": content},))
-        tokens = engine._tokens(engine._text(request))
-        return [token for token in tokens if token in engine.tokenizer.all_special_ids]
+        tokens = engine.chat.tokens(engine.chat.prompt(request.messages, request.opening))
+        return [token for token in tokens if token in engine.chat.tokenizer.all_special_ids]
 
     assert special(text) == special("Plain words.")
 

@@ -1,6 +1,7 @@
 """A Llama of 2 layers and width 64 with SmolLM2's tokenizer (13 MB), made in seconds."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,51 @@ SENTENCES = [
 ]
 
 
+WITHOUT_REASONING = ".split('</think>')[-1]"
+THINKING_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{{ message.content" + WITHOUT_REASONING + " }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}"
+    "{% endif %}"
+)
+
+
 def make_tiny_model(smollm2: Path, folder: Path) -> None:
     """Write the model: it has learnt a few sentences, so that what it says can be judged."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    model = _new_model(tokenizer)
+    _teach(model, tokenizer, lambda draw: " ".join(draw.sample(SENTENCES, 2)))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def make_thinking_model(smollm2: Path, folder: Path) -> None:
+    """Write a model that thinks one sentence before it answers with another, as Qwen 3 does."""
+    from transformers import AddedToken, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    tokenizer.add_tokens([AddedToken(text, special=False) for text in ("<think>", "</think>")])
+
+    def answer(draw: random.Random) -> str:
+        thought, said = draw.sample(SENTENCES, 2)
+        return f"<think>\n{thought}\n</think>\n\n{said}"
+
+    model = _new_model(tokenizer)
+    # Its template leaves reasoning out of earlier turns, and so out of what it would learn here.
+    tokenizer.chat_template = THINKING_TEMPLATE.replace(WITHOUT_REASONING, "")
+    _teach(model, tokenizer, answer, steps=150)
+    tokenizer.chat_template = THINKING_TEMPLATE
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _new_model(tokenizer: Any) -> Any:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -36,14 +76,13 @@ def make_tiny_model(smollm2: Path, folder: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = LlamaForCausalLM(config)
-    _teach(model, tokenizer)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return LlamaForCausalLM(config)
 
 
-def _teach(model: Any, tokenizer: Any, steps: int = 60) -> None:
-    """Train a model on SENTENCES as answers, in random pairs."""
+def _teach(
+    model: Any, tokenizer: Any, answer: Callable[[random.Random], str], steps: int = 60
+) -> None:
+    """Train a model on answers that are drawn."""
     import torch
 
     draw = random.Random(0)
@@ -53,7 +92,7 @@ def _teach(model: Any, tokenizer: Any, steps: int = 60) -> None:
             tokenizer.apply_chat_template(
                 [
                     {"role": "user", "content": draw.choice(SENTENCES)},
-                    {"role": "assistant", "content": " ".join(draw.sample(SENTENCES, 2))},
+                    {"role": "assistant", "content": answer(draw)},
                 ],
                 tokenize=False,
             )

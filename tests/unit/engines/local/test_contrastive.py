@@ -54,7 +54,7 @@ def by_brute_force(engine: LocalEngine, tokens: list[int], alpha: float, k: int)
         chosen = int(candidates[int(torch.stack(scores).argmax())])
         context.append(chosen)
         drawn.append(chosen)
-        if chosen in engine.ends:
+        if chosen in engine.chat.ends:
             break
     return drawn
 
@@ -66,12 +66,17 @@ def test_a_batch_gives_each_row_what_the_formula_gives_it(
     sampling = Sampling(max_new_tokens=NEW, penalty_alpha=alpha, top_k=k)
     found = {answer.key: answer for answer in engine.generate(requests(), sampling)}
     for request in requests():
-        expected = by_brute_force(engine, engine._tokens(engine._text(request)), alpha, k)
+        expected = by_brute_force(
+            engine,
+            engine.chat.tokens(engine.chat.prompt(request.messages, request.opening)),
+            alpha,
+            k,
+        )
         answer = found[request.key]
         assert answer.completion_tokens == len(expected)
-        ended = expected[-1] in engine.ends
+        ended = expected[-1] in engine.chat.ends
         assert answer.finish_reason == ("stop" if ended else "length")
-        said = engine.tokenizer.decode(
+        said = engine.chat.tokenizer.decode(
             expected[:-1] if ended else expected, skip_special_tokens=True
         )
         assert answer.text == said.strip()

@@ -5,14 +5,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
+from wim.engines.chat_format import ChatFormat, end_tokens
 from wim.engines.local.choices import choice_tree
 from wim.engines.local.contrastive import ContrastiveDecoder
 from wim.engines.local.decoder import Decoder
 from wim.engines.local.loading import fitting_dtype, open_model
-from wim.engines.special_tokens import escaped_messages, special_token_pattern, special_tokens
+from wim.engines.reasoning import Markers
+from wim.settings.models import Thinking
 from wim.settings.precision import Attention, Quantization
 from wim.settings.sampling import Sampling
 
@@ -21,13 +22,19 @@ logger = logging.getLogger(__name__)
 FULL_ENOUGH = 0.75
 
 
-@dataclass(frozen=True)
+@dataclass
 class TokenizedRequest:
-    """A request as token ids, which end with the opening, and the tokens sampled for it."""
+    """A request as token ids, which end with the opening, and the tokens sampled for it.
+
+    opened: the markers whose opening the prompt ends with. closed: the number of sampled tokens at
+    which the reasoning ended.
+    """
 
     request: Request
     tokens: list[int]
+    opened: Markers | None = None
     sampled: list[int] = field(default_factory=list)
+    closed: int | None = None
 
 
 class LocalEngine:
@@ -46,6 +53,7 @@ class LocalEngine:
         quantization: Quantization = "none",
         attention: Attention = "auto",
         continuous: bool | None = None,
+        thinking: Thinking = None,
     ) -> None:
         import torch
         from transformers import AutoTokenizer
@@ -54,12 +62,11 @@ class LocalEngine:
         self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
         self.continuous = self.device == "cuda" if continuous is None else continuous
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.model = open_model(folder, self.dtype, self.device, quantization, attention)
         self.context = int(self.model.config.max_position_embeddings)
-        self.ends = _end_tokens(self.model, self.tokenizer)
-        # The tokenizer knows all special tokens of its model, so that no other spelling counts.
-        self.special = special_token_pattern(special_tokens(self.tokenizer), spellings=())
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        ends = end_tokens(self.model.generation_config, tokenizer)
+        self.chat = ChatFormat(tokenizer, ends, thinking)
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
             self.dtype,
@@ -84,8 +91,9 @@ class LocalEngine:
         """See Engine.choice_logprobs."""
         if not requests:
             return
-        tree = choice_tree(self._after(requests[0], choices))
-        fitting, too_long = self._tokenized(requests, tree.depth)
+        before = self.chat.prompt(requests[0].messages, requests[0].opening, answer=True)
+        tree = choice_tree(self.chat.after(before, choices))
+        fitting, too_long = self._tokenized(requests, tree.depth, answer=True)
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
         for batch in self._batches(fitting):
@@ -94,33 +102,18 @@ class LocalEngine:
             for row, values in zip(batch, logprobs.tolist(), strict=True):
                 yield ChoiceLogprobs(row.request.key, tuple(values), len(row.tokens))
 
-    def _tokens(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _text(self, request: Request) -> str:
-        conversation = self.tokenizer.apply_chat_template(
-            escaped_messages(request.messages, self.special),
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        return str(conversation) + request.opening
-
-    def _after(self, request: Request, choices: Sequence[str]) -> list[list[int]]:
-        """The choices' tokens after a request; some tokenizers merge them with what is before."""
-        text = self._text(request)
-        before = self._tokens(text)
-        joined = [self._tokens(text + choice) for choice in choices]
-        if all(tokens[: len(before)] == before for tokens in joined):
-            return [tokens[len(before) :] for tokens in joined]
-        return [self._tokens(choice) for choice in choices]
-
     def _tokenized(
-        self, requests: Sequence[Request], new_tokens: int
+        self, requests: Sequence[Request], new_tokens: int, answer: bool = False
     ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
-        """The requests that fit in the context with `new_tokens` more, and those that do not."""
-        rows = [
-            TokenizedRequest(request, self._tokens(self._text(request))) for request in requests
-        ]
+        """The requests that fit in the context with `new_tokens` more, and those that do not.
+
+        answer: whether the answer itself follows, without reasoning.
+        """
+        rows = []
+        for request in requests:
+            prompt = self.chat.prompt(request.messages, request.opening, answer)
+            opened = self.chat.opened(prompt)
+            rows.append(TokenizedRequest(request, self.chat.tokens(prompt), opened))
         fits = [len(row.tokens) + new_tokens <= self.context for row in rows]
         return (
             [row for row, fit in zip(rows, fits, strict=True) if fit],
@@ -162,8 +155,8 @@ class LocalEngine:
             going = []
             for place, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
                 row.sampled.append(token)
-                ended = token in self.ends
-                if ended or len(row.sampled) == sampling.max_new_tokens:
+                ended = token in self.chat.ends
+                if ended or len(row.sampled) >= self._most(row, sampling.max_new_tokens):
                     yield self._completion(row, ended)
                 else:
                     going.append(place)
@@ -175,11 +168,34 @@ class LocalEngine:
             if rows:
                 decoder.advance(tokens)
 
+    def _most(self, row: TokenizedRequest, answer: int) -> int:
+        """The tokens of a row at most: those of the answer, and before it those of reasoning.
+
+        Reasoning has no more of them than the context leaves beside the answer's.
+        """
+        if not self.chat.room:
+            return answer
+        start, end = len(self.chat.opening), len(self.chat.closing)
+        reasons = row.opened is not None or tuple(row.sampled[:start]) == self.chat.opening
+        if not reasons:
+            return max(answer, start)
+        if row.closed is None and tuple(row.sampled[-end:]) == self.chat.closing:
+            row.closed = len(row.sampled)
+        if row.closed is not None:
+            return row.closed + answer
+        return min(self.chat.room, self.context - len(row.tokens) - answer)
+
     def _completion(self, row: TokenizedRequest, ended: bool) -> Completion:
-        tokens = row.sampled[:-1] if ended else row.sampled
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-        reason: Any = "stop" if ended else "length"
-        return Completion(row.request.key, text, reason, len(row.tokens), len(row.sampled))
+        written = self.chat.read(row.sampled[:-1] if ended else row.sampled, row.opened)
+        return Completion(
+            row.request.key,
+            written.answer or "",
+            "stop" if ended and written.answer is not None else "length",
+            len(row.tokens),
+            len(row.sampled),
+            written.reasoning,
+            tuple(row.sampled),
+        )
 
 
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
@@ -190,9 +206,3 @@ def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
 def _taken(waiting: deque[TokenizedRequest], count: int) -> list[TokenizedRequest]:
     """Take the first `count` of the waiting rows."""
     return [waiting.popleft() for _ in range(min(count, len(waiting)))]
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    configured = model.generation_config.eos_token_id
-    ends = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)

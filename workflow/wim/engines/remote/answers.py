@@ -33,4 +33,4 @@ class ReadChoices(ChoiceLogprobs):
 
 def unanswered(key: str, reason: str) -> Unanswered:
     """What replaces the answer to a request that has none."""
-    return Unanswered(key, "", UNANSWERED, 0, 0, reason)
+    return Unanswered(key, "", UNANSWERED, 0, 0, reason=reason)

@@ -30,7 +30,14 @@ def training_code(entry: Path, *further: str) -> str:
     """
     from wim.provenance.digest import code_digest
 
-    common = ("wim.training", "wim.settings", "wim.engines.local", "wim.engines.special_tokens")
+    common = (
+        "wim.training",
+        "wim.settings",
+        "wim.engines.local",
+        "wim.engines.chat_format",
+        "wim.engines.reasoning",
+        "wim.engines.special_tokens",
+    )
     return code_digest(entry, within=(*common, *further), without=("wim.training.records",))
 
 

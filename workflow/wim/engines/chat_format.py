@@ -1,0 +1,177 @@
+"""How a model's conversations become tokens, and its tokens an answer: once, for every use.
+
+Generation, judging and training all take the tokens of a prompt from here, so that a model is
+trained on what it was given, and only on what it wrote.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from wim.engines.reasoning import MARKERS, Markers, Span, Written, marker_texts, parts_of
+from wim.engines.special_tokens import escaped_messages, special_token_pattern, special_tokens
+from wim.settings.models import Thinking, thinking_room
+from wim.tables.schemas import Message
+
+
+class ChatFormat:
+    """A tokenizer with its chat template, and what its model writes around reasoning.
+
+    Attributes:
+        tokenizer: The staged model's.
+        ends: The tokens by which the model ends its turn.
+        thinking: Whether the model is to reason; see ModelSource.thinking.
+        markers: What the model writes around its reasoning, None for one that does not reason.
+    """
+
+    def __init__(self, tokenizer: Any, ends: Iterable[int], thinking: Thinking = None) -> None:
+        self.tokenizer = tokenizer
+        self.ends = frozenset(ends)
+        self.thinking = thinking
+        self.markers = markers_of(tokenizer)
+        known = special_tokens(tokenizer) | set(
+            marker_texts([self.markers] if self.markers else [])
+        )
+        # The tokenizer knows all special tokens of its model, so that no other spelling counts.
+        self.special = special_token_pattern(known, spellings=())
+
+    @classmethod
+    def of_folder(cls, folder: Path, thinking: Thinking = None) -> Self:
+        """The format of a staged model. Loads its tokenizer, and not its weights."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return cls(tokenizer, end_tokens(generation_config(folder), tokenizer), thinking)
+
+    @property
+    def room(self) -> int:
+        """Tokens of reasoning that the model may write before its answer."""
+        return thinking_room(self.thinking)
+
+    def prompt(self, messages: Iterable[Message], opening: str = "", answer: bool = False) -> str:
+        """The text that the model continues.
+
+        Args:
+            messages: The conversation; special tokens in it are escaped.
+            opening: Text that the answer begins with.
+            answer: Whether the answer itself follows, without reasoning, whatever `thinking` says.
+        """
+        without = self.thinking == "off" or ((answer or bool(opening)) and self.markers is not None)
+        text = str(
+            self.tokenizer.apply_chat_template(
+                escaped_messages(messages, self.special),
+                tokenize=False,
+                add_generation_prompt=True,
+                **({} if self.thinking is None and not without else _switch(not without)),
+            )
+        )
+        return (self._without_reasoning(text) if without else text) + opening
+
+    def _without_reasoning(self, text: str) -> str:
+        """A prompt after which the answer itself follows."""
+        if self.markers is None or text.rstrip().endswith(self.markers.closing):
+            return text
+        if self.opened(text):
+            return f"{text.rstrip()}\n\n{self.markers.closing}\n\n"
+        return text + self.markers.without_reasoning
+
+    def opened(self, prompt: str) -> Markers | None:
+        """The model's markers where a prompt ends with the opening one, else None."""
+        markers = self.markers
+        return markers if markers and prompt.rstrip().endswith(markers.opening.rstrip()) else None
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids of a text as it is, in which special tokens count as such."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def after(self, text: str, continuations: Sequence[str]) -> list[list[int]]:
+        """The tokens of continuations of a text; some tokenizers merge them with what is before."""
+        before = self.tokens(text)
+        joined = [self.tokens(text + each) for each in continuations]
+        if all(tokens[: len(before)] == before for tokens in joined):
+            return [tokens[len(before) :] for tokens in joined]
+        return [self.tokens(each) for each in continuations]
+
+    def read(self, drawn: Sequence[int], opened: Markers | None = None) -> Written:
+        """The reasoning and the answer that a model wrote.
+
+        Args:
+            drawn: The tokens, with or without the one that ends the turn.
+            opened: The markers whose opening the prompt ended with.
+        """
+        text, plain = self._written(drawn)
+
+        def said(part: Span | None) -> str | None:
+            if part is None:
+                return None
+            runs = (text[max(a, part.start) : min(b, part.end)] for a, b in plain)
+            return "".join(runs).strip()
+
+        parts = parts_of(text, opened)
+        return Written(said(parts.reasoning), said(parts.answer))
+
+    def _written(self, drawn: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of tokens with special ones, and the places in it of all others."""
+        runs: list[tuple[bool, list[int]]] = []
+        for token in drawn:
+            special = token in self._special_ids
+            if runs and runs[-1][0] == special:
+                runs[-1][1].append(token)
+            else:
+                runs.append((special, [token]))
+        text, plain = "", []
+        for special, ids in runs:
+            start, text = len(text), text + self.tokenizer.decode(ids)
+            if not special:
+                plain.append((start, len(text)))
+        return text, plain
+
+    @cached_property
+    def _special_ids(self) -> frozenset[int]:
+        added = self.tokenizer.added_tokens_decoder.items()
+        return frozenset(self.tokenizer.all_special_ids) | {
+            number for number, token in added if token.special
+        }
+
+    @cached_property
+    def closing(self) -> tuple[int, ...]:
+        """The tokens that end the reasoning; none where the model does not reason."""
+        return tuple(self.tokens(self.markers.closing)) if self.markers else ()
+
+    @cached_property
+    def opening(self) -> tuple[int, ...]:
+        """The tokens that begin the reasoning; none where the model does not reason."""
+        return tuple(self.tokens(self.markers.opening)) if self.markers else ()
+
+
+def _switch(on: bool) -> dict[str, bool]:
+    """The names that chat templates have for whether to reason; a template ignores others'."""
+    return {"enable_thinking": on, "thinking": on}
+
+
+def markers_of(tokenizer: Any) -> Markers | None:
+    """What a model writes around its reasoning: what its template names, or has a token for."""
+    template = tokenizer.chat_template
+    texts = template if isinstance(template, str) else " ".join((template or {}).values())
+    for markers in MARKERS:
+        if markers.in_text(texts):
+            return markers
+    vocabulary = tokenizer.get_added_vocab()
+    return next((each for each in MARKERS if each.opening in vocabulary), None)
+
+
+def generation_config(folder: Path) -> Any:
+    """How a staged model generates, from its generation_config.json or its config."""
+    from transformers import AutoConfig, GenerationConfig
+
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder)
+    return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder))
+
+
+def end_tokens(generation: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens by which a model ends its turn."""
+    configured = generation.eos_token_id
+    ends = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)

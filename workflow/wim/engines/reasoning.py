@@ -1,0 +1,137 @@
+"""Tells a model's reasoning apart from its answer, by the markers that models write around it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Markers:
+    """What a family of models writes before and after its reasoning.
+
+    Attributes:
+        opening: Before the reasoning; where the chat template writes it, the model does not.
+        closing: Between the reasoning and the answer.
+        between: What the family writes right before `closing`, which is neither.
+        empty: A turn without reasoning begins with it.
+    """
+
+    opening: str
+    closing: str
+    between: str = ""
+    empty: str = ""
+
+    @property
+    def without_reasoning(self) -> str:
+        """What a turn begins with that has no reasoning."""
+        return self.empty or f"{self.opening}\n\n{self.closing}\n\n"
+
+    def in_text(self, text: str) -> bool:
+        """Whether a chat template, or another text, has either of them."""
+        return self.opening in text or self.closing in text
+
+
+# Qwen 3, DeepSeek-R1, Phi 4 and most others; gpt-oss; Magistral; Command A; Seed-OSS; EXAONE Deep;
+# Kimi; Gemma 4.
+MARKERS = (
+    Markers("<think>", "</think>"),
+    Markers(
+        "<|channel|>analysis<|message|>",
+        "<|channel|>final<|message|>",
+        between="<|end|><|start|>assistant",
+        empty="<|channel|>final<|message|>",
+    ),
+    Markers("[THINK]", "[/THINK]"),
+    Markers("<|START_THINKING|>", "<|END_THINKING|>"),
+    Markers("<seed:think>", "</seed:think>"),
+    Markers("<thought>", "</thought>"),
+    Markers("<thinking>", "</thinking>"),
+    Markers("\N{WHITE LEFT-POINTING TRIANGLE}think\N{WHITE RIGHT-POINTING TRIANGLE}",
+            "\N{WHITE LEFT-POINTING TRIANGLE}/think\N{WHITE RIGHT-POINTING TRIANGLE}"),
+    Markers("<|channel>thought\n", "<channel|>"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a text, from `start` up to `end`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the reasoning and the answer are; None for what a text does not have."""
+
+    reasoning: Span | None
+    answer: Span | None
+
+
+def parts_of(
+    text: str,
+    opened: Markers | None = None,
+    markers: Sequence[Markers] = MARKERS,
+    closing_alone: bool = False,
+) -> Parts:
+    """The reasoning and the answer of what a model wrote in its turn.
+
+    Only markers at the beginning are read: those that an answer quotes are a part of it.
+
+    Args:
+        text: All that the model wrote.
+        opened: Those whose opening the prompt ended with.
+        markers: Those that the text may begin with.
+        closing_alone: Whether reasoning may lack its opening, as where a server's template wrote it
+            and the template is not known.
+    """
+    if opened is not None:
+        return _closed(text, 0, opened)
+    begin = len(text) - len(text.lstrip())
+    for each in markers:
+        if text.startswith(each.opening, begin):
+            return _closed(text, begin + len(each.opening), each)
+        if text.startswith(each.closing, begin):
+            return _closed(text, begin, each)
+    if closing_alone:
+        found = [(place, each) for each in markers if (place := text.find(each.closing)) >= 0]
+        if found:
+            return _closed(text, 0, min(found, key=lambda one: one[0])[1])
+    return Parts(None, Span(0, len(text)))
+
+
+def _closed(text: str, start: int, markers: Markers) -> Parts:
+    """The parts of a text whose reasoning begins at `start`."""
+    place = text.find(markers.closing, start)
+    if place < 0:
+        return Parts(Span(start, len(text)), None)
+    end = start + len(text[start:place].removesuffix(markers.between))
+    return Parts(Span(start, end), Span(place + len(markers.closing), len(text)))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote: `reasoning` is None where there is none, `answer` where it has not come."""
+
+    reasoning: str | None
+    answer: str | None
+
+
+def split_reasoning(
+    text: str, opened: Markers | None = None, closing_alone: bool = False
+) -> Written:
+    """The reasoning and the answer of a text, without outer white space.
+
+    Args:
+        text, opened, closing_alone: As in `parts_of`.
+    """
+
+    def said(part: Span | None) -> str | None:
+        return None if part is None else text[part.start : part.end].strip()
+
+    parts = parts_of(text, opened, closing_alone=closing_alone)
+    return Written(said(parts.reasoning), said(parts.answer))
+
+
+def marker_texts(markers: Iterable[Markers] = MARKERS) -> list[str]:
+    """All that is written around reasoning."""
+    return [text for each in markers for text in (each.opening.strip(), each.closing)]
