@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wim.dag.resources import BATCH_SIZES
+from wim.settings.models import thinking_room
 from wim.settings.precision import Quantization
+from wim.settings.sampling import Sampling
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import GPUS, Speed, start_seconds
 from wim.sizing.memory import Memory
@@ -52,6 +54,10 @@ class Sizing:
     def quantization(self, name: str) -> Quantization:
         """How a model's weights are packed."""
         return self.assumed.quantization or self.config.source_of(name).quantization
+
+    def new_tokens(self, name: str, sampling: Sampling) -> int:
+        """The most tokens that a model writes: of its answer, and of reasoning where it is to."""
+        return sampling.max_new_tokens + thinking_room(self.config.source_of(name).thinking)
 
     def dtype(self, name: str) -> str:
         """The precision of a model that generates or judges."""

@@ -40,7 +40,9 @@ def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
     packed, dtype = sizing.quantization(settings.actor), sizing.dtype(settings.actor)
     rows, jobs = prompts.count * settings.rows_per_prompt, config.prompts.shards
     # What was said before precedes a turn; on average that is half of the dialogue.
-    new, said = sampling.max_new_tokens, (_turns(settings) - 1) * sampling.max_new_tokens
+    # Reasoning is no part of what later turns are given.
+    new = sizing.new_tokens(settings.actor, sampling)
+    said = (_turns(settings) - 1) * sampling.max_new_tokens
     prompt, beside = prompts.mean + CHAT + said / 2, _partner(sizing, settings)
 
     def memory(batch: int) -> Memory:
@@ -82,23 +84,32 @@ def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings, jobs = "rate_candidates", config.judges[judge], config.prompts.shards
     packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
-    new = settings.sampling.max_new_tokens
+    new = sizing.new_tokens(settings.model, settings.sampling)
+    critique = settings.sampling.max_new_tokens
     around = CHAT + TEMPLATE + config.dialogues.sampling.max_new_tokens
     prompt = prompts.mean + around
     # The longest is what the number is read from, with the critique in view.
-    longest = prompts.longest + around + new + CHAT
+    longest = prompts.longest + around + critique + CHAT
 
     def memory(batch: int) -> Memory:
-        return generation_memory(model, batch, longest, CHOICE, dtype, packed, lookahead=CHOICE)
+        number = generation_memory(model, batch, longest, CHOICE, dtype, packed, lookahead=CHOICE)
+        if new == critique:
+            return number
+        first = prompts.longest + around
+        return max(number, generation_memory(model, batch, first, new, dtype, packed), key=_total)
 
     batch = min(assumed.batches[rule], share(rows, jobs))
     # Read for "nothing is missing", for the critique, and with the critique for the number.
-    seconds = reading_seconds(model, rows * (3 * prompt + new + CHAT), dtype, assumed.speed)
+    seconds = reading_seconds(model, rows * (3 * prompt + critique + CHAT), dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
         model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed
     )
     host = model.file_bytes
     return stage_of(rule, judge, model, batch, memory, host, rows, jobs, seconds, assumed)
+
+
+def _total(memory: Memory) -> float:
+    return memory.total
 
 
 def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
