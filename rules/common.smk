@@ -4,18 +4,18 @@ import signal
 
 from wim import paths
 from wim.dag.comparisons import Comparisons
+from wim.dag.configuration import configuration_of
 from wim.dag.inputs import Inputs, one_of
 from wim.dag.resources import BATCH_SIZES, SAVE_SECONDS, threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
-from wim.dag.snakemake_internals import configuration_source, is_main_process
+from wim.dag.snakemake_internals import is_main_process
 from wim.dag.specs import Specs, code_of
 from wim.dag.training import Training
 from wim.dag.untracked import UntrackedOf
 from wim.settings.checks.no_effect import settings_without_effect
-from wim.settings.load import load_config
 
-CONFIG = load_config(config, configuration_source(workflow))
+CONFIG = configuration_of(workflow, config)
 inputs = Inputs(CONFIG, Path(workflow.basedir))
 comparisons, rewards, training = Comparisons(inputs), Rewards(inputs), Training(inputs)
 rounds, gate = Rounds(inputs), Gate(inputs)

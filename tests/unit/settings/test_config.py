@@ -394,18 +394,58 @@ def test_all_problems_are_told_at_once_a_line_each() -> None:
     assert keys == ["dialogues.actor", "arms.a.reward", "arms.b.training.beta"]
 
 
-def test_snakemake_shows_the_refusal_of_a_configfile_without_a_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "key", "kind", "words"),
+    [
+        ("models: {on: {source: 'path:x'}}", "models.True", "a boolean", "true, yes and on"),
+        ("true: 1", "True", "a boolean", "true, yes and on"),
+        ("arms: {a: {no: 1}}", "arms.a.False", "a boolean", "false, no and off"),
+        ("judges: {~: {model: x}}", "judges.None", "null", "an empty key, ~ and null"),
+        ("models: {1.5: {source: 'path:x'}}", "models.1.5", "a number", "1.5"),
+        ("models: {2024-01-02: {}}", "models.2024-01-02", "a date", "2024-01-02"),
+        ("grid: {main: [{off: 1}]}", "grid.main.0.False", "a boolean", "false, no and off"),
+    ],
+)
+def test_a_key_that_yaml_reads_as_no_text_is_answered_with_quotes(
+    text: str, key: str, kind: str, words: str
+) -> None:
+    assert refusal(text) == (
+        f"mine.yaml: {key}: found a key that is {kind}: YAML reads {words}, without quotes, as "
+        f"{kind}; put the key in quotes, as in '{words.split()[-1]}': ..."
+    )
+
+
+def test_every_key_that_is_no_text_is_told_and_a_quoted_one_is_a_name() -> None:
+    assert len(refusal("arms: {no: {reward: wim}, yes: {reward: wim}}").splitlines()) == 2
+    assert "models.7: found 7; write a name of letters, digits, dots, _ and -, in quotes." in (
+        refusal("models: {7: {source: 'path:x'}}")
+    )
+    models = yaml.safe_load("models: {'on': {source: 'path:x'}, '7': {source: 'path:x'}}")
+    assert {"on", "7"} < set(load_config(models).models)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: x\n", "mine.yaml: seed: found 'x'; write an integer from 0 to 2147483647."),
+        ("models: {on: {source: 'path:x'}}\n", "mine.yaml: models.True: found a key that is a b"),
+        ("seed: 1\nseed: 2\n", "mine.yaml:2: found the key 'seed' twice in one section, first in"),
+    ],
+)
+def test_snakemake_shows_the_refusal_of_a_configfile_without_a_traceback(
+    text: str, said: str, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text("seed: x\n")
+    mine.write_text(text)
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
     done = subprocess.run(
         [*command, "--configfile", str(mine)], capture_output=True, text=True, check=False
     )
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "mine.yaml: seed: found 'x'; write an integer from 0 to 2147483647." in said
-    assert "Traceback" not in said
+    assert said in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(

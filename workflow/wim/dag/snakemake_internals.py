@@ -13,10 +13,15 @@ def configuration_is_given(workflow: Any) -> bool:
     return bool(workflow.overwrite_configfiles)
 
 
+def configuration_files(workflow: Any) -> list[str]:
+    """The configuration files, in the order in which later ones add to earlier ones."""
+    return [str(path) for path in workflow.configfiles]
+
+
 def configuration_source(workflow: Any) -> str:
     """Where the configuration comes from, for messages: its files, and `--config` if given."""
     given = ["--config"] if workflow.config_settings.config else []
-    return ", ".join([*map(str, workflow.configfiles), *given]) or "config"
+    return ", ".join([*configuration_files(workflow), *given]) or "config"
 
 
 def is_main_process(workflow: Any) -> bool:

@@ -7,7 +7,7 @@ from wim.errors import UserError
 from wim.settings.checks.all import check
 from wim.settings.config import Config
 from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
-from wim.settings.reading import validated, with_defaults
+from wim.settings.reading import check_keys, validated, with_defaults
 from wim.settings.rounds import with_counts_of_rounds
 
 
@@ -22,6 +22,7 @@ def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
         UserError: One line per problem: the source, the key, what was found, what to write.
     """
     try:
+        check_keys(values)
         written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
         try:
             filled = with_defaults(Config, with_counts_of_rounds(written))

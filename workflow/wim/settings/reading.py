@@ -1,7 +1,8 @@
 """Read mappings as sections of the configuration, with errors in the user's terms."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -13,6 +14,43 @@ from wim.errors import UserError
 from wim.settings.section import Name, Section
 
 S = TypeVar("S", bound=Section)
+
+
+def check_keys(values: Mapping[Any, Any]) -> None:
+    """Raise UserError, with one line for each, for keys that YAML did not read as text.
+
+    Integers are left to the sections, some of which have numbered keys.
+    """
+    problems = list(_keys_not_text(values, ""))
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def _keys_not_text(values: Any, prefix: str) -> Iterator[str]:
+    if isinstance(values, list):
+        for number, value in enumerate(values):
+            yield from _keys_not_text(value, f"{prefix}{number}.")
+    if not isinstance(values, Mapping):
+        return
+    for key, value in values.items():
+        yield from _keys_not_text(value, f"{prefix}{key}.")
+        if found := _as_yaml_reads(key):
+            kind, words = found
+            yield (
+                f"{prefix}{key}: found a key that is {kind}: YAML reads {words}, without quotes, "
+                f"as {kind}; put the key in quotes, as in '{words.rpartition(' ')[2]}': ..."
+            )
+
+
+def _as_yaml_reads(key: object) -> tuple[str, str] | None:
+    """What YAML made of a key that is no text, and of which words it does so."""
+    if isinstance(key, bool):
+        return "a boolean", "true, yes and on" if key else "false, no and off"
+    if key is None:
+        return "null", "an empty key, ~ and null"
+    if isinstance(key, float):
+        return "a number", f"{key}"
+    return ("a date", f"{key}") if isinstance(key, date) else None
 
 
 def section_of(annotation: Any) -> type[Section] | None:
@@ -116,7 +154,8 @@ def _problem(section: type[Section], item: ErrorDetails, values: Any) -> tuple[s
         return key, _unknown_key(str(keys[-1]), holder)
     if item["loc"][-1:] == ("[key]",):
         kind = int if item["type"] == "int_parsing" else Name
-        return key, f"found {keys[-1]!r}; write {expected_value(kind)}."
+        quotes = ", in quotes" if kind is Name and not isinstance(keys[-1], str) else ""
+        return key, f"found {keys[-1]!r}; write {expected_value(kind)}{quotes}."
     if item["type"] == "value_error" and holder:
         return key, item["msg"].removeprefix("Value error, ") + "."
     if item["type"] == "value_error":

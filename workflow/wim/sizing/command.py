@@ -103,6 +103,7 @@ def _config(path: Path | None) -> "Config":
     import yaml
 
     from wim.settings.load import load_config
+    from wim.settings.repeated_keys import check_repeated_keys
 
     if path is None and not CONFIG.exists():
         return load_config({})
@@ -113,6 +114,7 @@ def _config(path: Path | None) -> "Config":
         raise UserError(f"{path}: no configuration could be read: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: found {type(values).__name__}; write keys and values.")
+    check_repeated_keys([path])
     return load_config(values, str(path))
 
 

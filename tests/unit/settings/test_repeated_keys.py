@@ -1,0 +1,50 @@
+"""A key that is twice in a section is refused: YAML would keep the last alone, silently."""
+
+from pathlib import Path
+
+import pytest
+
+from support.workflow_runs import REPOSITORY
+from wim.errors import UserError
+from wim.settings.repeated_keys import check_repeated_keys
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    (folder / "mine.yaml").write_text(text)
+    try:
+        check_repeated_keys([folder / "mine.yaml"])
+    except UserError as error:
+        return [line.removeprefix(f"{folder}/mine.yaml:") for line in str(error).splitlines()]
+    return []
+
+
+def test_each_repeated_key_is_named_with_both_lines(tmp_path: Path) -> None:
+    text = "models:\n  a: {source: 'path:x'}\nseed: 1\nmodels:\n  b: {dtype: auto, dtype: int8}\n"
+    assert problems(tmp_path, text) == [
+        "4: found the key 'models' twice in one section, first in line 1, and YAML keeps the last "
+        "alone; write them as one.",
+        "5: found the key 'dtype' twice in one section, first in line 5, and YAML keeps the last "
+        "alone; write them as one.",
+    ]
+    assert len(problems(tmp_path, "grid: {main: [{a: 1, a: 2}]}")) == 1
+    assert len(problems(tmp_path, '{"seed": 1, "seed": 2}')) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: {seed: 1}\nb: {seed: 1}\n",
+        "a: &one {seed: 1}\nb: *one\nc: *one\n",
+        "a: &one {b: *one}\n",
+        "one: &one {a: 1}\ntwo: &two {b: 1}\nboth:\n  <<: *one\n  <<: *two\n",
+        "a: 1\n'1': 2\n1: 3\n",
+        "{not YAML",
+    ],
+)
+def test_the_same_key_elsewhere_is_no_repetition(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text) == []
+
+
+def test_the_embedded_configuration_and_the_presets_have_every_key_once() -> None:
+    check_repeated_keys(sorted((REPOSITORY / "config").rglob("*.yaml")))
