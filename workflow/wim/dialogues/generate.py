@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
+from wim.dialogues.context import conversation
 from wim.dialogues.expert_chat import Speaker, hold_dialogues
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.remote.answers import Unanswered
@@ -14,7 +15,7 @@ from wim.errors import UserError
 from wim.progress import progress
 from wim.provenance.digest import row_id, seed_of
 from wim.settings.dialogues import DialogueSettings
-from wim.tables.schemas import Candidate, Message, Prompt
+from wim.tables.schemas import Candidate, Prompt
 from wim.templates import Templates, read_templates
 
 logger = logging.getLogger(__name__)
@@ -60,12 +61,6 @@ def generate_candidates(
             )
             continue
         yield _candidate(prompt, sample, request, answer, model_digest)
-
-
-def conversation(messages: Sequence[Message], system: str | None) -> list[Message]:
-    """The messages that the actor sees: the system message if one is set, then the prompt's."""
-    opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
-    return [*opening, *messages]
 
 
 def _candidate(

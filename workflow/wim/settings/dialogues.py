@@ -46,7 +46,8 @@ class DialogueSettings(Section):
     Unit: completions."""
 
     system: str | None = None
-    """System message put before each prompt; null leaves the prompt as it is. Unit: text."""
+    """System message put before each prompt that has none of its own; null leaves the prompts as
+    they are. Unit: text."""
 
     sampling: Sampling = Sampling()
     """How completions are sampled."""

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def test_references_stand_behind_the_system_message_and_none_is_made_up(
     assert len(train) + len(held_out) == 8, "a prompt without a reference was used"
     assert all(row["completion"][0]["content"].startswith("Reference ") for row in train)
     assert all(row["prompt"][0]["content"] == "Be kind." for row in train)
+
+
+def test_a_prompts_own_system_message_stays_the_only_one(tmp_path: Path) -> None:
+    own = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Why?"}]
+    prompts = [sft_prompt(1), replace(sft_prompt(2), messages=own, reference="So.")]
+    write_table(tmp_path / "p.parquet", PROMPTS, as_arrow(PROMPTS, prompts))
+    train, held_out, _ = splits((tmp_path / "p.parquet", tmp_path / "none.parquet"))
+    assert own in [row["prompt"] for row in train + held_out]
 
 
 def test_a_share_of_the_prompts_is_theirs_by_hash_and_the_others_are_left(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wim.dialogues.generate import conversation
+from wim.dialogues.context import conversation
 from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings

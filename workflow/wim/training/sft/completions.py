@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.dialogues.context import conversation
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
 from wim.settings.sft import REFERENCES, SftSettings
@@ -28,7 +29,7 @@ def completion_splits(
         prompts: All shards of the prompts.
         dialogues: All shards of the policy that the settings name; none for references.
         settings: Which completions are taken.
-        system: The system message that precedes the prompts of references.
+        system: The system message that precedes prompts of references that have none.
         excluded: Counts what is left out, by cause.
 
     Returns:
@@ -72,10 +73,9 @@ Spoken = Iterator[tuple[str, list[Message], str, bool]]
 
 def _references(known: Mapping[str, Mapping[str, Any]], system: str | None) -> Spoken:
     """(prompt_id, context, completion, finished) of the prompts that have a reference."""
-    opening = [] if system is None else [Message(role="system", content=system)]
     for prompt_id, row in known.items():
         if row["reference"] is not None:
-            yield prompt_id, [*opening, *row["messages"]], row["reference"], True
+            yield prompt_id, conversation(row["messages"], system), row["reference"], True
 
 
 def _spoken(dialogues: Sequence[Path]) -> Spoken:

@@ -33,7 +33,7 @@ def train_sft(
         prompts: All shards of the prompts.
         dialogues: All shards of the policy that the settings name; none for references.
         settings: Those of the fine-tuning.
-        system: The system message that precedes the prompts of references.
+        system: The system message that precedes prompts of references that have none.
         name: That of the fine-tuning.
         upstream_settings: Those that made the completions, for the model card.
         run: Where the training starts from and goes to.
