@@ -49,6 +49,7 @@ rule ingest_prompts:
     """Read the prompt files into one table."""
     input:
         files=inputs.prompt_files,
+        in_folders=inputs.files_in_prompt_folders,
         topics=[rules.create_topics.output.topics] if CONFIG.prompts.topics else [],
     output:
         prompts=paths.PROMPTS,

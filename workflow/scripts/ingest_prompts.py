@@ -7,5 +7,6 @@ from wim.prompts.ingest import ingest_prompts
 from wim.settings.prompts import PromptSettings
 
 with job(snakemake) as spec:
-    settings = PromptSettings(**spec["prompts"], files=list(snakemake.input))
+    files = [*snakemake.input.files, *snakemake.input.topics]
+    settings = PromptSettings(**spec["prompts"], files=files)
     ingest_prompts(settings, Path(snakemake.output.prompts))

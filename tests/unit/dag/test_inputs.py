@@ -154,6 +154,18 @@ def test_a_file_that_is_not_there_and_one_with_braces_are_refused() -> None:
     assert Path(embedded).name == "demo.jsonl"
 
 
+def test_a_folder_of_prompts_is_known_by_the_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "set/train").mkdir(parents=True)
+    (tmp_path / "set/.cache").mkdir()
+    for name in ("set/train/0.jsonl", "set/README.md", "set/.cache/x", "alone.jsonl"):
+        (tmp_path / name).write_text("{}")
+    found = inputs(prompts={"files": [str(tmp_path / "set"), str(tmp_path / "alone.jsonl")]})
+    assert found.prompt_files == [str(tmp_path / "set"), str(tmp_path / "alone.jsonl")]
+    names = ("README.md", "train/0.jsonl")
+    assert found.files_in_prompt_folders == [str(tmp_path / "set" / name) for name in names]
+    assert inputs().files_in_prompt_folders == []
+
+
 def spec(name: str, config: Config, **wildcards: str) -> dict[str, Any]:
     """A stage's spec."""
     text = getattr(Specs(Inputs(config, REPOSITORY)), name)(Wildcards(**wildcards))

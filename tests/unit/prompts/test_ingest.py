@@ -3,10 +3,9 @@
 import csv
 import json
 import logging
-import os
 import random
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,87 +15,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.workflow_runs import REPOSITORY
+from support.prompt_files import (
+    Row,
+    answer,
+    demo_rows,
+    ids,
+    ingest,
+    ingest_row,
+    ingested_bytes,
+    open_data,
+    refusal,
+    row_refusal,
+    settings_for,
+    user,
+    write_jsonl,
+)
 from wim.errors import UserError
 from wim.prompts.ingest import ingest_prompts, shard_prompts
-from wim.prompts.parse import clean_text
+from wim.prompts.messages import clean_text
 from wim.prompts.splits import shard_of, share_of
 from wim.provenance.digest import row_id
-from wim.settings.prompts import PromptSettings
 from wim.tables.files import read_table
 from wim.tables.schemas import PROMPTS
-
-DEMO = REPOSITORY / "config/prompts/demo.jsonl"
-DATA = os.environ.get("WIM_TEST_DATA")
-
-Row = Mapping[str, object]
-
-
-def open_data(name: str) -> Path:
-    if DATA is None:
-        pytest.skip("WIM_TEST_DATA does not name the folder of the open data")
-    path = Path(DATA) / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    return path
-
-
-def demo_rows() -> list[Row]:
-    return [json.loads(line) for line in DEMO.read_text(encoding="utf-8").split("\n") if line]
-
-
-def write_jsonl(path: Path, rows: Sequence[object], ascii_only: bool = False) -> Path:
-    lines = [json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows]
-    path.write_text("".join(lines), encoding="utf-8", newline="")
-    return path
-
-
-def settings_for(*files: Path | str, **changes: object) -> PromptSettings:
-    return PromptSettings.model_validate(
-        {"files": [str(file) for file in files], "limit": None} | changes
-    )
-
-
-def ingest(*files: Path | str, **changes: object) -> list[dict[str, object]]:
-    output = Path(files[0]).parent / "prompts.parquet"
-    ingest_prompts(settings_for(*files, **changes), output)
-    rows: list[dict[str, object]] = read_table(output, PROMPTS).to_pylist()
-    return rows
-
-
-def ingested_bytes(*files: Path, **changes: object) -> bytes:
-    ingest(*files, **changes)
-    return (files[0].parent / "prompts.parquet").read_bytes()
-
-
-def ingest_row(folder: Path, row: Row, **changes: object) -> dict[str, object]:
-    (only,) = ingest(write_jsonl(folder / "one.jsonl", [row]), **changes)
-    return only
-
-
-def refusal(*files: Path | str, **changes: object) -> str:
-    with pytest.raises(UserError) as caught:
-        ingest(*files, **changes)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-def row_refusal(folder: Path, row: object, **changes: object) -> str:
-    return refusal(write_jsonl(folder / "rows.jsonl", [{"prompt": "fine"}, row]), **changes)
-
-
-def ids(rows: Sequence[Mapping[str, object]]) -> set[object]:
-    return {row["prompt_id"] for row in rows}
-
-
-def user(content: str) -> dict[str, str]:
-    return {"role": "user", "content": content}
-
-
-def answer(content: str) -> dict[str, str]:
-    return {"role": "assistant", "content": content}
-
 
 # Formats
 
@@ -138,15 +78,6 @@ def save_dataset(folder: Path, rows: list[Row]) -> Path:
     return folder / "dataset"
 
 
-def save_splits(folder: Path, rows: list[Row]) -> Path:
-    import datasets
-
-    halves = {"train": rows[::2], "test": rows[1::2]}
-    splits = {name: datasets.Dataset.from_list(half) for name, half in halves.items()}
-    datasets.DatasetDict(splits).save_to_disk(folder / "splits")
-    return folder / "splits"
-
-
 FORMATS = [
     save_jsonl,
     save_json,
@@ -154,7 +85,6 @@ FORMATS = [
     save_csv,
     save_parquet,
     save_dataset,
-    save_splits,
 ]
 TRICKY = [
     {"prompt": 'Two\nlines, a comma and a "quote"', "category": "csv"},
@@ -466,13 +396,6 @@ def test_an_unknown_extension_is_answered_with_the_known_ones(tmp_path: Path) ->
     assert ".jsonl, .json, .csv, .parquet" in message
 
 
-def test_a_folder_that_datasets_did_not_save_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    assert "found a folder without state.json" in refusal(tmp_path / "folder")
-    (tmp_path / "folder/state.json").write_text("{}")
-    assert "not a readable datasets folder" in refusal(tmp_path / "folder")
-
-
 def test_a_line_that_is_not_json_is_named_and_shown(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"prompt": "fine"}\n\n{"prompt": ' + "x" * 100 + "\n")
@@ -563,8 +486,6 @@ def test_a_row_of_a_file_without_lines_is_named_by_its_number(tmp_path: Path) ->
     assert "p.parquet, row 2: column 'prompt': found an empty prompt" in refusal(path)
     path = save_csv(tmp_path, [{"prompt": "two\nlines", "n": 1}, {"prompt": "", "n": 2}])
     assert "p.csv, row 2: column 'prompt': found an empty prompt" in refusal(path)
-    path = save_splits(tmp_path, [{"prompt": "fine"}, {"prompt": ""}])
-    assert "splits, split test, row 1: column 'prompt': found an empty" in refusal(path)
 
 
 def test_a_reference_that_is_no_text_is_refused(tmp_path: Path) -> None:

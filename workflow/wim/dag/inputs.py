@@ -9,6 +9,7 @@ from typing import Protocol
 from wim import paths
 from wim.dag.snakemake_internals import has_wildcards
 from wim.errors import UserError
+from wim.fetch.folders import file_names
 from wim.paths import at
 from wim.settings.config import Config
 from wim.settings.judging import JudgeSettings
@@ -109,6 +110,16 @@ class Inputs:
         return [
             staged_path(source) or self.file_at(source, "prompts.files")
             for source in self.config.prompts.files
+        ]
+
+    @property
+    def files_in_prompt_folders(self) -> list[str]:
+        """The files in folders of prompts, so that one that is edited there is noticed."""
+        folders = [path for path in map(Path, self.prompt_files) if path.is_dir()]
+        return [
+            self.file_at(str(folder / name), "prompts.files")
+            for folder in folders
+            for name in file_names(folder)
         ]
 
     def prompt_shards(self, wildcards: Wildcards | None = None) -> list[str]:

@@ -7,11 +7,13 @@ kept depends on other prompts only through `limit`. So an edit of one row moves 
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
-from wim.prompts.parse import UnusableRow, prompt_of
+from wim.prompts.messages import UnusableRow
+from wim.prompts.parse import parse_row
 from wim.prompts.readers import read_rows
 from wim.prompts.splits import shard_of, share_of
 from wim.provenance.digest import digest_of
@@ -26,6 +28,25 @@ logger = logging.getLogger(__name__)
 CAUSES = ("too short", "too long", "left out by fraction", "left out by limit")
 
 
+@dataclass
+class Rows:
+    """What the rows of the prompt files hold.
+
+    Attributes:
+        distinct: The prompts by id.
+        read: The number of rows.
+        unusable: The rows without a prompt, by cause.
+        from_text: The rows whose messages were read out of one text.
+        unused_system: The rows with a text for a system message that is not used, by column.
+    """
+
+    distinct: dict[str, Prompt] = field(default_factory=dict)
+    read: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
+    from_text: int = 0
+    unused_system: Counter[str] = field(default_factory=Counter)
+
+
 def ingest_prompts(settings: "PromptSettings", output: Path) -> None:
     """Read the prompt files and write the `prompts` table, one row per distinct prompt kept.
 
@@ -37,45 +58,64 @@ def ingest_prompts(settings: "PromptSettings", output: Path) -> None:
         UserError: A file or a row cannot be read, or no prompt is left. Rows without a prompt are
             only counted if `unusable` is drop.
     """
-    read, without = 0, 0
-    distinct: dict[str, Prompt] = {}
-    for source in settings.files:
-        for row in read_rows(source):
-            read += 1
-            try:
-                prompt = prompt_of(row, settings)
-            except UnusableRow as unusable:
-                if settings.unusable == "refuse":
-                    raise
-                logger.debug("left out: %s", unusable)
-                without += 1
-                continue
-            known = distinct.get(prompt.prompt_id, prompt)
-            distinct[prompt.prompt_id] = min(known, prompt, key=_precedence)
-    kept, left_out = keep_prompts(distinct.values(), settings)
+    rows = read_prompts(settings)
+    kept, left_out = keep_prompts(rows.distinct.values(), settings)
     splits = Counter(prompt.split for prompt in kept)
-    duplicates = read - without - len(distinct)
+    duplicates = rows.read - rows.unusable.total() - len(rows.distinct)
     counts = ", ".join(
         [
-            *([f"{without} without a prompt"] if settings.unusable == "drop" else []),
+            *([_shown_unusable(rows.unusable)] if settings.unusable == "drop" else []),
             f"{duplicates} duplicates",
             *(f"{left_out[cause]} {cause}" for cause in CAUSES),
         ]
     )
     if not kept:
         raise UserError(
-            f"prompts: nothing left of {read} rows in {', '.join(settings.files)}: {counts}; "
+            f"prompts: nothing left of {rows.read} rows in {', '.join(settings.files)}: {counts}; "
             f"write a lower prompts.min_chars, a higher prompts.max_chars or prompts.fraction."
         )
     logger.info(
         "prompts: %d read, %s, %d kept: %d train, %d eval",
-        read,
+        rows.read,
         counts,
         len(kept),
         splits["train"],
         splits["eval"],
     )
+    if rows.from_text:
+        logger.info("prompts: the turns of %d texts were read as messages", rows.from_text)
+    for column, count in rows.unused_system.items():
+        logger.warning(
+            "prompts: %d rows have a text in the column '%s', which is not used; write "
+            "prompts.system_column: %s to make it the prompt's system message",
+            count,
+            column,
+            column,
+        )
     write_table(output, PROMPTS, as_arrow(PROMPTS, kept))
+
+
+def read_prompts(settings: "PromptSettings") -> Rows:
+    """The prompts in the files; raises UserError where one, or a row in it, cannot be read."""
+    rows = Rows()
+    for source in settings.files:
+        for row in read_rows(source, settings.split):
+            rows.read += 1
+            try:
+                parsed = parse_row(row, settings)
+            except UnusableRow as unusable:
+                if settings.unusable == "refuse":
+                    raise
+                logger.debug("left out: %s", unusable)
+                rows.unusable[unusable.cause] += 1
+                continue
+            prompt = parsed.prompt
+            known = rows.distinct.get(prompt.prompt_id, prompt)
+            rows.distinct[prompt.prompt_id] = min(known, prompt, key=_precedence)
+            rows.from_text += parsed.from_text
+            if parsed.unused_system:
+                rows.unused_system[parsed.unused_system] += 1
+    return rows
 
 
 def shard_prompts(prompts: Path, outputs: Sequence[Path]) -> None:
@@ -99,6 +139,12 @@ def keep_prompts(
     left_out = Counter(cause for _, cause in causes if cause is not None)
     left_out["left out by limit"] = len(passed) - len(kept)
     return kept, left_out
+
+
+def _shown_unusable(causes: Counter[str]) -> str:
+    """The number of rows without a prompt, and in brackets of each cause."""
+    each = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
+    return f"{causes.total()} without a prompt" + (f" ({each})" if each else "")
 
 
 def _cause(prompt: Prompt, settings: "PromptSettings") -> str | None:

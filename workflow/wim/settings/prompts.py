@@ -31,14 +31,21 @@ class PromptSettings(Section):
     """The prompts that the run starts from."""
 
     files: list[str] = DEMO
-    """Files to read: .jsonl, .json, .csv, .parquet, a folder saved by `datasets`, or an archive of
-    these (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz). Or `hf:<data set>@<revision>/<files>`:
-    files of a data set on the hub, by their path there or a pattern such as data/train-*.parquet.
-    With `topics`, an empty list reads none. Unit: paths, from the working directory."""
+    """Files to read: .jsonl, .json or .csv, also compressed (.gz, .zst), .parquet, a folder saved
+    by `datasets`, or a folder or an archive of these (.zip, .tar, .tar.gz, .tgz, .tar.bz2,
+    .tar.xz). Or `hf:<data set>@<revision>/<files>`: files of a data set on the hub, by their path
+    there or a pattern such as data/train-*.parquet. With `topics`, an empty list reads none. Unit:
+    paths, from the working directory."""
 
     topics: TopicSettings | None = None
     """Topics that models propose, as prompts beside those of the files; null creates none.
     Unit: none."""
+
+    split: str | None = None
+    """Split to read of a data set with several, or several splits joined by +, as train+test. The
+    splits are those of a folder that `datasets` saved, or what the names in a folder or an archive
+    say, as train-00000-of-00002.parquet or test/0.jsonl. null reads data sets of one split alone.
+    Unit: name."""
 
     column: str | None = None
     """Column that holds the prompt, as a string or as a conversation: a list of {role, content} or
@@ -50,10 +57,21 @@ class PromptSettings(Section):
     """Column that holds a reference answer; null takes the answer that follows the prompt in a
     conversation, if there is one. Unit: column name."""
 
+    system_column: str | None = None
+    """Column that holds a system message, which is put before the prompt; null uses none, and warns
+    of a column `system` or `system_prompt`. Unit: column name."""
+
+    transcripts: Literal["refuse", "read", "text"] = "refuse"
+    """What a text becomes that is a whole conversation: one that begins with `Human:` and has turns
+    of `Assistant:`, as in HH-RLHF, or with `### Human:` and `### Assistant:`; or messages written as
+    JSON. refuse: an error that names it; read: its turns become messages, and the prompt is what
+    comes before the assistant's last turn (of JSON as of any conversation); text: a prompt like any
+    other, markers and all. Unit: none."""
+
     unusable: Literal["refuse", "drop"] = "refuse"
-    """What happens to a row that holds no prompt, such as a conversation that starts with an answer
-    or has unknown roles. refuse: an error that names it; drop: it is left out and counted.
-    Unit: none."""
+    """What happens to a row that holds no prompt, such as a conversation that starts with an answer,
+    has unknown roles, or images before the answer. refuse: an error that names it; drop: it is left
+    out and counted. Unit: none."""
 
     limit: int | None = Field(default=None, ge=1)
     """Maximum number of prompts, of which those are kept that come first by the hash of their
@@ -79,8 +97,9 @@ class PromptSettings(Section):
     def identity(self) -> dict[str, Any]:
         """The settings that decide the table, without the files and without what has no effect."""
         values = self.model_dump(mode="json", exclude={"files", "shards", "topics"})
-        if self.unusable == "refuse":
-            del values["unusable"]
+        for name in ("split", "system_column", "transcripts", "unusable"):
+            if values[name] == type(self).model_fields[name].default:
+                del values[name]
         return values
 
     @field_validator("files")
@@ -110,9 +129,11 @@ class PromptSettings(Section):
             raise ValueError(
                 "the topics would be added to the demo's prompts; write files: [] for topics alone"
             )
-        if self.column not in (None, "prompt") or self.reference_column is not None:
+        columns = (self.reference_column, self.system_column)
+        if self.column not in (None, "prompt") or columns != (None, None):
             raise ValueError(
-                "topics come in the column prompt and have no reference; leave column and "
-                "reference_column out, and name the files' own columns so"
+                "topics come in the column prompt and have neither reference nor system message; "
+                "leave column, reference_column and system_column out, and name the files' own "
+                "columns so"
             )
         return self

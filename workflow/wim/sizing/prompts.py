@@ -73,13 +73,9 @@ def _staged_lengths() -> list[int]:
 
 
 def _lengths_in_files(settings: "PromptSettings") -> list[int]:
-    from wim.prompts.ingest import keep_prompts
-    from wim.prompts.parse import prompt_of
-    from wim.prompts.readers import read_rows
+    from wim.prompts.ingest import keep_prompts, read_prompts
 
-    rows = (row for name in settings.files for row in read_rows(name))
-    distinct = {each.prompt_id: each for each in (prompt_of(row, settings) for row in rows)}
-    kept, _ = keep_prompts(distinct.values(), settings)
+    kept, _ = keep_prompts(read_prompts(settings).distinct.values(), settings)
     return [_characters(prompt.messages) for prompt in kept]
 
 

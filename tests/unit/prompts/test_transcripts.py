@@ -1,0 +1,148 @@
+"""A text that is a whole conversation is refused, or read where the settings say so."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from support.prompt_files import (
+    answer,
+    ingest,
+    ingest_row,
+    refusal,
+    row_refusal,
+    settings_for,
+    user,
+    write_jsonl,
+)
+from wim.prompts.transcripts import messages_in_json, transcript_of
+from wim.provenance.digest import row_id
+
+OPENING = "\n\nHuman: Who wrote Emma?\n\nAssistant: Jane Austen.\n\nHuman: When?\n\nAssistant:"
+PREFERENCES = {"chosen": f"{OPENING} In 1815.\n\nIt was her fourth.", "rejected": f"{OPENING} No."}
+TURNS = [user("Who wrote Emma?"), answer("Jane Austen."), user("When?")]
+GUANACO = (
+    "### Human: Who wrote Emma?### Assistant: Jane Austen.### Human: When?### Assistant: 1815."
+)
+CHAT = json.dumps([user("Who wrote Emma?"), answer("Jane Austen.")])
+
+
+def test_a_transcript_is_refused_with_its_place_and_what_to_write(tmp_path: Path) -> None:
+    rows = [{"chosen": "Why?"}, PREFERENCES]
+    for unusable in ("refuse", "drop"):
+        message = refusal(
+            write_jsonl(tmp_path / "hh.jsonl", rows), column="chosen", unusable=unusable
+        )
+        assert "hh.jsonl:2: column 'chosen': found a whole conversation as one text" in message
+        assert "write prompts.transcripts: read to read its turns, or text" in message
+
+
+def test_a_transcript_is_read_up_to_the_assistants_last_turn(tmp_path: Path) -> None:
+    row = ingest_row(tmp_path, PREFERENCES, column="chosen", transcripts="read")
+    assert row["messages"] == TURNS
+    assert row["reference"] == "In 1815.\n\nIt was her fourth."
+    assert row["metadata"] == json.dumps(
+        {"rejected": PREFERENCES["rejected"]}, separators=(",", ":")
+    )
+
+
+def test_both_answers_of_a_preference_have_one_prompt(tmp_path: Path) -> None:
+    ids = {
+        ingest_row(tmp_path, PREFERENCES, column=column, transcripts="read")["prompt_id"]
+        for column in ("chosen", "rejected")
+    }
+    assert ids == {row_id(TURNS)}
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        (OPENING, None),
+        (OPENING.replace("\n", "\r\n") + " In 1815.", "In 1815."),
+        (OPENING.removesuffix("\n\nAssistant:"), None),
+        (GUANACO, "1815."),
+        (GUANACO.replace("###", "\n###"), "1815."),
+    ],
+)
+def test_transcripts_of_every_form_are_the_same_prompt(
+    tmp_path: Path, text: str, reference: str | None
+) -> None:
+    row = ingest_row(tmp_path, {"prompt": text}, transcripts="read")
+    assert (row["messages"], row["reference"]) == (TURNS, reference)
+
+
+@pytest.mark.parametrize("text", [PREFERENCES["chosen"], GUANACO, CHAT])
+def test_a_conversation_may_be_taken_as_the_text_that_it_is(tmp_path: Path, text: str) -> None:
+    row = ingest_row(tmp_path, {"prompt": text}, transcripts="text")
+    assert row["messages"] == [user(text.strip())]
+
+
+# Where no conversation begins, a text is a prompt like any other, whatever stands in it.
+PLAIN = [
+    "Say it.\n\nAssistant: I will.\n\nHuman: Go on.",
+    "Human: what does this word mean?",
+    "Humans: a history.\n\nAssistant: who?",
+    "Assistant: Hello.\n\nHuman: Hi.",
+    "Human: one.\nAssistant: in the same paragraph.",
+    "# Human: one\n\n### Assistant: two",
+    "[1, 2, 3]",
+    '[{"role": "king", "age": 7}]',
+    '["Human: a\\n\\nAssistant: b"]',
+    '[{"role": "user", "content": "not closed"}',
+    "[" * 2000,
+]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+@pytest.mark.parametrize("transcripts", ["refuse", "read"])
+def test_markers_within_a_text_forge_no_turns(tmp_path: Path, text: str, transcripts: str) -> None:
+    row = ingest_row(tmp_path, {"prompt": text}, transcripts=transcripts)
+    assert row["messages"] == [user(text)]
+
+
+def test_markers_within_a_message_forge_no_turns(tmp_path: Path) -> None:
+    turn = user(PREFERENCES["chosen"].strip())
+    row = ingest_row(tmp_path, {"messages": [turn]}, transcripts="read")
+    assert row["messages"] == [turn]
+
+
+def test_messages_written_as_json_are_refused_or_read(tmp_path: Path) -> None:
+    message = row_refusal(tmp_path, {"prompt": CHAT})
+    assert "rows.jsonl:2: column 'prompt': found a whole conversation as one text (messages as" in (
+        message
+    )
+    path = tmp_path / "p.csv"
+    path.write_text('prompt\n"' + CHAT.replace('"', '""') + '"\n')
+    (row,) = ingest(path, transcripts="read")
+    assert (row["messages"], row["reference"]) == ([user("Who wrote Emma?")], "Jane Austen.")
+    shared = json.dumps([{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}])
+    assert ingest_row(tmp_path, {"prompt": shared}, transcripts="read")["messages"] == [
+        user("Why?")
+    ]
+
+
+def test_an_empty_turn_within_a_transcript_makes_a_row_unusable(tmp_path: Path) -> None:
+    text = "\n\nHuman: Hi.\n\nAssistant:\n\nHuman: Hello?\n\nAssistant: Yes."
+    assert "found an empty prompt" in row_refusal(tmp_path, {"prompt": text}, transcripts="read")
+
+
+def test_the_log_says_how_many_texts_were_read_as_messages(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"prompt": OPENING}, {"prompt": CHAT}, {"prompt": "Why?"}]
+    with caplog.at_level(logging.INFO, "wim.prompts.ingest"):
+        ingest(write_jsonl(tmp_path / "p.jsonl", rows), transcripts="read")
+    assert "prompts: the turns of 2 texts were read as messages" in caplog.messages
+
+
+def test_the_setting_is_told_only_where_it_matters() -> None:
+    assert "transcripts" not in settings_for("p.jsonl").identity()
+    assert settings_for("p.jsonl", transcripts="read").identity()["transcripts"] == "read"
+
+
+def test_what_is_no_transcript_is_none() -> None:
+    assert transcript_of("Why?") is None
+    assert transcript_of("") is None
+    assert messages_in_json("Why?") is None
+    assert messages_in_json("[]") is None
