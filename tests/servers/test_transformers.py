@@ -87,7 +87,7 @@ def test_it_gives_no_log_probabilities_and_is_found_out(tiny) -> None:
     # The tiny model knows no numbers, so that there is none; and none is made up.
     assert answer.key == question.key
     assert answer.logprobs is None
-    assert "of 3 sampled answers named one" in answer.reason
+    assert "(0 of 3)" in answer.reason
     assert tiny.model.gives_logprobs is False
     assert tiny.model.gives_several is False
 

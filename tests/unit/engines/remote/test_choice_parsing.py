@@ -246,6 +246,37 @@ def test_several_answers_to_one_request_are_taken_where_the_server_gives_them() 
         assert math.exp(each.logprobs[8]) == pytest.approx(0.75)
 
 
+def test_without_a_temperature_the_number_is_that_of_one_answer(caplog) -> None:
+    def answer(fields: Fields, before: int) -> Reply:
+        if "temperature" in fields:
+            said_so = "Unsupported value: 'temperature' does not support 0 with this model."
+            return failed(400, said_so)
+        return said(["7", "8"][before % 2])
+
+    with ApiServer(answer) as server:
+        found = numbers(far(server, requests_in_flight=1))
+    assert caplog.text.count("does not take `temperature`") == 1
+    assert "is then that of one answer" in caplog.text
+    for each in found.values():
+        assert each.source == "answer"
+        shares = [math.exp(value) for value in each.logprobs or ()]
+        assert sorted(shares) == [0.0] * 9 + [1.0]
+    # One for the log-probabilities, which are not there, and one for each number.
+    assert sum("temperature" not in fields for fields in server.asked) == 1 + len(QUESTIONS)
+
+
+def test_a_temperature_that_is_refused_only_where_numbers_are_drawn_gives_one_answer_too() -> None:
+    def answer(fields: Fields, _: int) -> Reply:
+        if fields.get("temperature") == 1:
+            return failed(400, "Unsupported value: 'temperature' does not support 1.")
+        return several(["9", "3", "3", "3"]) if "n" in fields else said("9")
+
+    with ApiServer(answer) as server:
+        found = numbers(far(server))
+    assert {each.source for each in found.values()} == {"answer"}
+    assert all(each.logprobs and each.logprobs[8] == 0.0 for each in found.values())
+
+
 def test_fields_that_the_server_refuses_are_left_out() -> None:
     def answer(fields: Fields, _: int) -> Reply:
         for name in ("logprobs", "top_logprobs", "response_format", "n"):
@@ -387,7 +418,7 @@ def test_texts_that_name_no_number_are_drawn_again_within_bounds(every, named) -
         assert each.logprobs is not None and each.logprobs[6] == 0.0
         assert len(drawn) == 12, "more rounds than were needed"
     else:
-        assert each.logprobs is None and "0 of 32 sampled" in each.reason
+        assert each.logprobs is None and "0 of 32" in each.reason
         assert len(drawn) == 32
     assert len(set(drawn)) == len(drawn), "a draw was repeated"
 

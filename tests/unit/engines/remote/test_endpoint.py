@@ -373,39 +373,6 @@ def test_a_refusal_that_the_server_tells_apart_is_the_answer(monkeypatch) -> Non
     assert answer.text == "I'm sorry, I can't."
 
 
-@pytest.mark.parametrize("status", [400, 422])
-def test_a_field_that_the_server_does_not_know_is_left_out_from_then_on(
-    status, monkeypatch, caplog
-) -> None:
-    def answer(fields: Fields, before: int) -> Reply:
-        unknown = "seed" in fields
-        return failed(status, "Unknown field: 'seed'") if unknown else echo(fields, before)
-
-    with ApiServer(answer) as server, caplog.at_level(logging.WARNING):
-        found = answers(engine(server, monkeypatch))
-    assert all(answer.text.startswith("answer to") for answer in found.values())
-    assert "does not take `seed`" in caplog.text
-    assert caplog.text.count("seed") == 1
-
-
-def test_max_tokens_has_another_name_where_the_server_says_so(monkeypatch) -> None:
-    def answer(fields: Fields, before: int) -> Reply:
-        message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
-        return failed(400, message) if "max_tokens" in fields else echo(fields, before)
-
-    with ApiServer(answer) as server:
-        answers(engine(server, monkeypatch))
-    assert all("max_tokens" in each or each["max_completion_tokens"] == 7 for each in server.asked)
-    assert server.asked[-1]["max_completion_tokens"] == 7
-
-
-def test_a_field_that_decides_the_answer_is_never_left_out(monkeypatch) -> None:
-    with ApiServer(lambda *_: failed(400, "Unknown field: 'temperature'")) as server:
-        (answer,) = answers(engine(server, monkeypatch), [BAD]).values()
-    assert isinstance(answer, Unanswered)
-    assert "temperature" in answer.reason
-
-
 @pytest.mark.parametrize(
     "forged",
     [

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from wim.engines.base import ChoiceLogprobs, Completion
 
-NumberSource = Literal["logprobs", "samples"]
+# Log-probabilities, frequencies of sampled answers, or one answer alone.
+NumberSource = Literal["logprobs", "samples", "answer"]
 # Not among the finish reasons of base.py, which are those of answers.
 UNANSWERED: Any = "error"
 

@@ -1,19 +1,19 @@
 """Chat completions: the fields of a request, and what is read from an answer."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from wim.engines.base import Completion, FinishReason, Request
+from wim.engines.base import Completion, Request
+from wim.engines.remote.content import parts
+from wim.engines.remote.endings import ending, is_filtered
 from wim.engines.special_tokens import escaped_messages
 from wim.engines.transport.api_errors import Malformed, NoAnswer
 from wim.settings.sampling import Sampling
 
 # Seeds below this are accepted by every server.
 SEEDS = 2**31
-FINISHED: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
 
 
 class TopToken(BaseModel):
@@ -36,9 +36,9 @@ class Logprobs(BaseModel):
 
 
 class Said(BaseModel):
-    """The text of an answer, or of a refusal where the server reports it separately."""
+    """The content of an answer, or of a refusal where the server reports it separately."""
 
-    content: str | None = None
+    content: str | list[Any] | None = None
     refusal: str | None = None
 
 
@@ -56,13 +56,13 @@ class Answer(BaseModel):
         JSON allows lone surrogates, but tables and tokenizers do not.
 
         Raises:
-            NoAnswer: The server's content filter removed the text.
+            NoAnswer: The server's content filter removed the text, or a part of it is no text.
             Malformed: There is no text.
         """
-        said = self.message.content
+        said, _ = parts(self.message.content)
         if said is None:
             said = self.message.refusal
-        if said is None and self.finish_reason == "content_filter":
+        if said is None and is_filtered(self.finish_reason):
             raise NoAnswer("the server's content filter took the answer")
         if said is None:
             raise Malformed("an answer without a text")
@@ -72,8 +72,8 @@ class Answer(BaseModel):
 class Usage(BaseModel):
     """Tokens of a request, as the server counts them."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class ChatCompletion(BaseModel):
@@ -87,7 +87,7 @@ class ChatCompletion(BaseModel):
         """Tokens of the request and its answers, where the server counts them."""
         if self.usage is None:
             return None
-        return self.usage.prompt_tokens + self.usage.completion_tokens
+        return (self.usage.prompt_tokens or 0) + (self.usage.completion_tokens or 0)
 
 
 def request_fields(
@@ -107,18 +107,22 @@ def request_fields(
     }
 
 
-def read_completion(key: str, answer: ChatCompletion) -> Completion:
+def read_completion(key: str, most: int, answer: ChatCompletion) -> Completion:
     """The first answer of a response as a completion; tokens that are not counted are 0.
 
+    Args:
+        key: The request's.
+        most: The most tokens that the answer may have.
+        answer: The response.
+
     Raises:
-        NoAnswer: The answer was filtered, or ended for a reason other than stop or length.
+        NoAnswer: The answer was filtered, or ended for a reason that is not known.
         Malformed: It has no text.
     """
     first, usage = answer.choices[0], answer.usage or Usage()
-    if first.finish_reason == "content_filter":
+    tokens = usage.completion_tokens or 0
+    if is_filtered(first.finish_reason):
         raise NoAnswer("the server's content filter ended the answer")
-    reason = FINISHED.get(first.finish_reason)
     text = first.text.strip()
-    if reason is None:
-        raise NoAnswer(f"the answer ended by '{first.finish_reason}', not by stop or length")
-    return Completion(key, text, reason, usage.prompt_tokens, usage.completion_tokens)
+    reason = ending(first.finish_reason, text, tokens, most)
+    return Completion(key, text, reason, usage.prompt_tokens or 0, tokens)

@@ -64,7 +64,9 @@ def sample_logprobs(
     """
     named = [name for text in texts if (name := read_sample(text, choices, opening))]
     if len(named) < needed:
-        raise NoAnswer(f"{len(named)} of {len(texts)} sampled answers named one of the choices")
+        raise NoAnswer(
+            f"too few sampled answers named one of the choices ({len(named)} of {len(texts)})"
+        )
     shares = [named.count(choice) / len(named) for choice in choices]
     return tuple(math.log(share) if share else -math.inf for share in shares)
 

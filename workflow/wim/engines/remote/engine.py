@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.remote.answers import ReadChoices, unanswered
+from wim.engines.remote.answers import NumberSource, ReadChoices, unanswered
 from wim.engines.remote.chat import (
     SEEDS,
     ChatCompletion,
@@ -131,9 +131,17 @@ class EndpointEngine:
     async def _complete(self, request: Request, sampling: Sampling) -> Completion:
         fields = request_fields(request, self.model, sampling, self.special)
         try:
-            return await self._ask(fields, partial(read_completion, request.key))
+            return await self._ask(
+                fields, partial(read_completion, request.key, self._most(fields))
+            )
         except NoAnswer as error:
             return unanswered(request.key, str(error))
+
+    def _most(self, fields: Mapping[str, Any]) -> int:
+        """The most tokens that an answer to a request may have."""
+        own = self.calls.api.request
+        names = ("max_completion_tokens", "max_tokens")
+        return int(next((own[name] for name in names if own.get(name)), fields["max_tokens"]))
 
     async def _ask(self, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
         """Send a chat completion request, or one for a text where the fields have a prompt."""
@@ -191,31 +199,40 @@ class EndpointEngine:
         while True:
             sampled, prompt_tokens = await self._samples(request, choices, len(texts))
             texts += sampled
+            source: NumberSource = "samples"
+            needed = -(-self.samples // 2)
+            if self.calls.fields.refused("temperature"):
+                # How often the server's own way of sampling repeats an answer is not known.
+                texts, source, needed, most = texts[:1], "answer", 1, 1
             try:
-                logprobs = sample_logprobs(texts, choices, request.opening, -(-self.samples // 2))
+                logprobs = sample_logprobs(texts, choices, request.opening, needed)
             except NoAnswer:
                 if len(texts) >= most:
                     raise
             else:
-                return ReadChoices(request.key, logprobs, prompt_tokens, "samples")
+                return ReadChoices(request.key, logprobs, prompt_tokens, source)
 
     async def _samples(
         self, request: Request, choices: Sequence[str], first: int
     ) -> tuple[list[str], int]:
-        """The next `samples` sampled answers, numbered from `first`, and the prompt's tokens."""
+        """The next `samples` sampled answers, numbered from `first`, and the prompt's tokens.
+
+        One where the server takes no temperature.
+        """
         texts: list[str] = []
         prompt_tokens = 0
-        if self.gives_several:
+        count = 1 if self.calls.fields.refused("temperature") else self.samples
+        if self.gives_several and count > 1:
             with suppress(Refused):
-                answer = await self._sampled(request, choices, first, self.samples)
-                texts += [each.text for each in answer.choices[: self.samples]]
+                answer = await self._sampled(request, choices, first, count)
+                texts += [each.text for each in answer.choices[:count]]
                 prompt_tokens = _prompt_tokens(answer)
-        places = range(first + len(texts), first + self.samples)
+        places = range(first + len(texts), first + count)
         single = [self._sampled(request, choices, place, 1) for place in places]
         for answer in await asyncio.gather(*single):
             texts.append(answer.choices[0].text)
             prompt_tokens = _prompt_tokens(answer)
-        if single:
+        if single and count > 1:
             # Only now is it known: the server may have refused this request in any form.
             self.gives_several = False
         return texts, prompt_tokens
@@ -262,4 +279,4 @@ def _with_texts(answer: ChatCompletion) -> ChatCompletion:
 
 
 def _prompt_tokens(answer: ChatCompletion) -> int:
-    return (answer.usage or Usage()).prompt_tokens
+    return (answer.usage or Usage()).prompt_tokens or 0

@@ -1,4 +1,7 @@
-"""Why a request has no answer, and what a server's error response says."""
+"""Why a request has no answer, and what a server's error response says.
+
+A reason begins with its cause, which many rows share; see `wim.engines.failures.cause_of`.
+"""
 
 import json
 import time

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from wim.engines.transport.accepted_fields import AcceptedFields
 from wim.engines.transport.api_errors import (
     Malformed,
     NoAnswer,
@@ -18,6 +18,7 @@ from wim.engines.transport.api_errors import (
     error_text,
     retry_after,
 )
+from wim.engines.transport.api_key import api_key
 from wim.engines.transport.concurrency import results
 from wim.engines.transport.token_budget import TokenBudget
 from wim.errors import UserError
@@ -31,15 +32,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 A = TypeVar("A", bound="Response")
 
-# Fields that a request can do without, or another name for them, if a server does not know them.
-DISPENSABLE = {
-    "seed": None,
-    "n": None,
-    "logprobs": None,
-    "top_logprobs": None,
-    "response_format": None,
-    "max_tokens": "max_completion_tokens",
-}
 LONGEST_WAIT = 60.0
 # A request whose server asks for a longer pause is given up.
 LONGEST_PAUSE = 600.0
@@ -94,9 +86,9 @@ class Calls:
         self.api = api
         self.check = check
         self.first_wait = first_wait
-        self._key = _key(name, api.key_env)
+        self.fields = AcceptedFields(name, api.request)
+        self._key = api_key(name, api.key_env)
         self._budget = TokenBudget(api.tokens_per_minute)
-        self._unknown: set[str] = set()
         self._not_before = 0.0
         self._answered = 0
         self._unanswered_in_a_row = 0
@@ -204,13 +196,13 @@ class Calls:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         while True:
-            known = self._known(fields)
-            model, textual = known.pop("model"), "prompt" in known
+            sent = self.fields.of(fields)
+            model = sent["model"]
             try:
-                sent = await self._posted(model, known)
-                return parse(sent.content)
+                response = await self._posted(**sent)
+                return parse(response.content)
             except ValidationError:
-                message = self._error_text(sent.text)
+                message = self._error_text(response.text)
                 raise TryAgain(f"an answer that is no chat completion: {message}") from None
             except APITimeoutError:
                 self.check()
@@ -220,42 +212,18 @@ class Calls:
                 cause = self._error_text(str(error.__cause__ or error))
                 raise TryAgain(f"no connection to {self.url} ({cause})") from None
             except APIStatusError as error:
-                if textual and error.status_code in NO_SUCH_PAGE:
+                if "prompt" in sent and error.status_code in NO_SUCH_PAGE:
                     raise NoTexts(f"status {error.status_code}") from None
-                if not self._learns_unknown_field(error, known):
+                if not self.fields.learn(error, sent):
                     raise self._failure(error, model) from None
 
-    async def _posted(self, model: str, fields: dict[str, Any]) -> Any:
+    async def _posted(self, model: str, **fields: Any) -> Any:
         """The server's raw response; fields: those of a chat completion or a text completion."""
         if "prompt" in fields:
             texts = self._client.completions.with_raw_response
             return await texts.create(model=model, prompt=fields.pop("prompt"), extra_body=fields)
         chat = self._client.chat.completions.with_raw_response
         return await chat.create(model=model, messages=fields.pop("messages"), extra_body=fields)
-
-    def _known(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields, overridden by `api.request`, without those that the server refuses."""
-        renamed = {
-            DISPENSABLE[name] or name if name in self._unknown else name: value
-            for name, value in fields.items()
-            if name not in self._unknown or DISPENSABLE[name]
-        }
-        return {k: value for k, value in (renamed | self.api.request).items() if value is not None}
-
-    def _learns_unknown_field(self, error: "APIStatusError", sent: Mapping[str, Any]) -> bool:
-        """Whether the server refuses a field by name; it is left out of requests from now on."""
-        if error.status_code not in (400, 422):
-            return False
-        text = error.response.text
-        for name in DISPENSABLE.keys() & sent.keys() - self.api.request.keys():
-            # Short names are also ordinary words, so they count in quotes only.
-            spelt = rf"\b{name}\b" if "_" in name or "prob" in name else rf"['\"`]{name}['\"`]"
-            if error.param == name or re.search(spelt, text):
-                if name not in self._unknown:
-                    logger.warning("models.%s: the server does not take `%s`", self.name, name)
-                self._unknown.add(name)
-                return True
-        return False
 
     def _failure(self, error: "APIStatusError", model: str) -> Exception:
         status, message = error.status_code, self._error_text(error.response.text)
@@ -300,25 +268,6 @@ class Calls:
                 "again when the server answers."
             )
             raise self._stopped
-
-
-def _key(name: str, variable: str | None) -> str | None:
-    """The API's key from the environment; it is kept in memory only."""
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise UserError(
-            f"models.{name}.api.key_env: the environment variable {variable} is not set; put the "
-            f"key into it where the workflow is started, as in `export {variable}=...`."
-        )
-    if not re.fullmatch(r"[!-~]+", key):
-        # Libraries would quote a key that they cannot send in their own error messages.
-        raise UserError(
-            f"models.{name}.api.key_env: the environment variable {variable} holds characters that "
-            "no key has (spaces, line breaks, letters beyond ASCII); put the key alone into it."
-        )
-    return key
 
 
 def _estimate(fields: Mapping[str, Any]) -> float:
