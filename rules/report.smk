@@ -33,6 +33,7 @@ rule summary:
     input:
         dialogues=after_sharding(inputs.dialogue_shards),
         ratings=after_sharding(rules.ratings.input),
+        comparisons=after_sharding(comparisons.shards_of_arms),
         rewards=after_sharding(rules.rewards.input),
         exclusions=after_sharding(rounds.files(paths.EXCLUSIONS, rounds.all)),
         metrics=after_sharding(rounds.files(paths.CHECKPOINT_METRICS, rounds.all)),

@@ -208,7 +208,12 @@ def everything_written(project: Project) -> bytes:
     [
         (failed(401, f"Incorrect API key: {KEY}"), ["refused the key", "FAR_KEY"]),
         (failed(404, f"no model far-1 for {KEY}"), ["knows no model 'far-1'"]),
-        (failed(400, f"bad request by {KEY}"), ["none of 8 completions was answered"]),
+        (
+            failed(400, f"bad request by {KEY}"),
+            [
+                "completions: all 8 rows failed: 8 status 400; the first: status 400: bad request by [key]"
+            ],
+        ),
     ],
 )
 def test_a_failed_job_names_its_cause_and_its_log_and_not_the_key(
@@ -233,30 +238,6 @@ def test_a_key_that_is_not_there_is_asked_for_by_its_name(
     project = Project.copied(tmp_path / "project", settings(server, minilm), PROMPTS)
     output = run_to_failure(project, "--", "dialogues")
     assert "models.far.api.key_env: the environment variable FAR_KEY is not set" in output
-
-
-def test_what_is_not_answered_is_left_out_and_asked_again_in_a_later_run(
-    tmp_path: Path, minilm: Path
-) -> None:
-    bad = True
-
-    def sometimes(fields: Fields, before: int) -> Reply:
-        if bad and "bread" in last_message(fields):
-            return said(None, "content_filter")
-        return answer(fields, before)
-
-    with ApiServer(sometimes) as server:
-        project = Project.copied(tmp_path / "project", settings(server, minilm), PROMPTS)
-        output = project.run("--", "dialogues")
-        assert "2 without an answer are left out" in output
-        assert "content filter" in output
-        table = project.folder / "results/dialogues/base/000.parquet"
-        assert len(pd.read_parquet(table)) == ROWS - 2
-        bad = False
-        table.unlink()
-        output = project.run("--", "dialogues")
-        assert rows_computed(output)["generated"] == 2
-        assert len(pd.read_parquet(table)) == ROWS
 
 
 def test_a_signal_ends_a_job_that_waits_and_what_was_answered_is_stored(

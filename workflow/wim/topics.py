@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from wim.atomic import whole_file
 from wim.engines.base import Completion, Engine, Request
+from wim.engines.failures import in_words
 from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
@@ -176,6 +177,9 @@ def create_topics(
             f"{read} proposals; left out: {causes}. Raise prompts.topics.proposals, "
             "max_similarity or sampling.temperature, widen min_words and max_words, or name other models."
         )
+        reasons = [why for engine in dict.fromkeys(engines) for why in engine.unanswered.values()]
+        if reasons:
+            problem += f" Without an answer: {in_words(reasons)}."
         if not topics:
             raise UserError(problem)
         logger.warning("%s", problem)

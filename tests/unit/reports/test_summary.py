@@ -143,6 +143,7 @@ def run_of(
     inputs = {
         "dialogues": [folder / "dialogues.parquet"],
         "ratings": [folder / "ratings.parquet"],
+        "comparisons": [],
         "rewards": [folder / "rewards/base" / f"{reward}.parquet" for reward in rewards],
         "exclusions": exclusions,
         "metrics": metrics,

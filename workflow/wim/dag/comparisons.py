@@ -55,6 +55,18 @@ class Comparisons:
             for path in self.shards(name, comparison.judge)
         ]
 
+    @property
+    def shards_of_arms(self) -> list[str]:
+        """All shards of the comparisons that label an arm's pairs."""
+        used = {self.name_of(arm) for arm in self.arms}
+        settings = self.inputs.config.comparisons
+        return [
+            path
+            for name in settings
+            if name in used
+            for path in self.shards(name, settings[name].judge)
+        ]
+
     def of_arm(self, wildcards: Wildcards) -> list[str]:
         """The comparisons that label the arm's pairs."""
         name = self.name_of(wildcards.arm)

@@ -9,6 +9,7 @@ from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
 from wim.dialogues.context import conversation
 from wim.dialogues.expert_chat import Speaker, hold_dialogues
 from wim.engines.base import Completion, Engine, Request
+from wim.engines.failures import check_answers
 from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel, unopened
 from wim.errors import UserError
@@ -56,7 +57,7 @@ def generate_candidates(
     for answer in progress(answers, len(requests), "dialogues", "row"):
         prompt, sample, request = pending[answer.key]
         if isinstance(answer, Unanswered):
-            logger.warning(
+            logger.debug(
                 "prompt %s, sample %d: no completion: %s", prompt.prompt_id, sample, answer.reason
             )
             continue
@@ -143,22 +144,19 @@ def generate_dialogues(
         engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
         candidates = list(draw_dialogues(rows, engines, digests, texts, settings, seed))
-    # Dialogues of two may end early, so that missing answers cannot be counted there.
-    wanted = len(rows) * settings.rows_per_prompt
-    unanswered = wanted - len(candidates) if texts is None else 0
-    if rows and not candidates:
-        raise UserError(f"none of {wanted} completions was answered; the log says why.")
+    reasons = [why for engine in dict.fromkeys(engines) for why in engine.unanswered.values()]
+    # A dialogue of two ends early where a turn has no answer, so what else is missing is not known.
+    check_answers("completions", len(candidates) + len(reasons), reasons)
     computed = {key for engine in engines for key in engine.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
-        "dialogues: %d rows, %d from the store, %d generated (%d tokens)%s",
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
         len(candidates),
         len(candidates) - len(new),
         len(new),
         sum(row.completion_tokens for row in new),
-        f"; {unanswered} without an answer are left out" if unanswered else "",
     )
-    write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates))
+    write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates), failed=len(reasons))
 
 
 def rows_wanted(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
-from wim.engines.remote.answers import UNANSWERED, ReadChoices
+from wim.engines.remote.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.staged import StagedModel
 from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import code_digest, digest_of
@@ -47,7 +47,8 @@ class StoredEngine:
     The key of an answer is made of everything that decides it: the model's digest and precision,
     the messages, the sampling, the row's seed, and the code of the engine (`identity`); for
     choices also `choosing`. `computed` holds the keys of the requests that the store could not
-    answer. Only answers are stored, never a failure to answer.
+    answer, and `unanswered` those that a server did not answer either, with the reasons. Only
+    answers are stored, never a failure to answer.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class StoredEngine:
         self._identity = dict(identity)
         self._choosing = dict(choosing or {})
         self.computed: set[str] = set()
+        self.unanswered: dict[str, str] = {}
         self._completions: Memo[str, Completion] = Memo(
             store, _stored_completion, _completion_row, self.computed
         )
@@ -82,8 +84,10 @@ class StoredEngine:
         keys = {name: self._completion_key(request, sampling) for name, request in named.items()}
 
         def compute(missing: list[str]) -> Iterator[tuple[str, Completion]]:
-            answers = self.model.generate([named[name] for name in missing], sampling)
-            yield from ((answer.key, answer) for answer in answers)
+            for answer in self.model.generate([named[name] for name in missing], sampling):
+                if isinstance(answer, Unanswered):
+                    self.unanswered[answer.key] = answer.reason
+                yield answer.key, answer
 
         yield from (answer for _, answer in self._completions.values(keys, compute))
 
@@ -99,8 +103,10 @@ class StoredEngine:
         keys = {name: self._choice_key(request, choices) for name, request in named.items()}
 
         def compute(missing: list[str]) -> Iterator[tuple[str, ChoiceLogprobs]]:
-            answers = self.model.choice_logprobs([named[name] for name in missing], choices)
-            yield from ((answer.key, answer) for answer in answers)
+            for answer in self.model.choice_logprobs([named[name] for name in missing], choices):
+                if isinstance(answer, ReadChoices) and answer.logprobs is None:
+                    self.unanswered[answer.key] = answer.reason
+                yield answer.key, answer
 
         yield from (answer for _, answer in self._choices.values(keys, compute))
 

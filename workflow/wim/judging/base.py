@@ -51,8 +51,8 @@ def reason_for_no_answer(answer: Completion) -> str:
     if isinstance(answer, Unanswered):
         return f"(no answer: {answer.reason})"
     return (
-        f"(no answer: the judge's prompt of {answer.prompt_tokens} tokens leaves no room in its "
-        "context)"
+        "(no answer: the prompt leaves no room in the judge's context, with "
+        f"{answer.prompt_tokens} tokens)"
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 
+from wim.engines.failures import check_answers
 from wim.engines.staged import StagedModel, unopened
-from wim.judging.pairwise import PairwiseJudge, ResponsePair
+from wim.judging.pairwise import PairwiseJudge, ResponsePair, pair_of
 from wim.provenance.digest import digest_of, row_id, seed_of
 from wim.tables.schemas import Candidate, Comparison
 from wim.templates import read_templates
@@ -81,13 +82,16 @@ def compare_candidates(
         per_context: As in `compared_pairs`.
         seed: The run's.
         output: The table.
+
+    Raises:
+        UserError: Every comparison failed.
     """
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import COMPARISONS
 
-    rows, new = _comparisons(dialogues, model, templates, judge, per_context, seed)
+    rows, new, unanswered = _comparisons(dialogues, model, templates, judge, per_context, seed)
     ties = sum(row.winner == "tie" for row in rows)
-    failed = sum(row.winner is None for row in rows)
+    failed = [row.pair_id for row in rows if row.winner is None]
     logger.info(
         "comparisons by %s: %d rows, %d from the store, %d judged; %d ties, %d failed",
         judge,
@@ -95,9 +99,12 @@ def compare_candidates(
         len(rows) - new,
         new,
         ties,
-        failed,
+        len(failed),
     )
-    write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows))
+    # Without a server's reason the prompt was too long.
+    reasons = [unanswered.get(pair, "no room in the judge's context") for pair in failed]
+    check_answers(f"comparisons by {judge}", len(rows), reasons)
+    write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows), failed=len(reasons))
 
 
 def rows_wanted(
@@ -116,7 +123,7 @@ def rows_wanted(
         dialogues, model, templates, judge, per_context, seed: As in compare_candidates.
     """
     (lookup,) = unopened([model])
-    rows, missing = _comparisons(dialogues, lookup, templates, judge, per_context, seed)
+    rows, missing, _ = _comparisons(dialogues, lookup, templates, judge, per_context, seed)
     return len(rows), missing
 
 
@@ -127,8 +134,11 @@ def _comparisons(
     judge: str,
     per_context: int | None,
     seed: int,
-) -> tuple[list[Comparison], int]:
-    """The comparisons of a shard, and the number of pairs of which the store lacked an order."""
+) -> tuple[list[Comparison], int, dict[str, str]]:
+    """The comparisons of a shard, the number of pairs of which the store lacked an order, and why.
+
+    The reasons are those of requests that a server did not answer, by pair.
+    """
     from wim.engines.stored import open_engine
     from wim.tables.files import read_candidates
 
@@ -138,4 +148,5 @@ def _comparisons(
     pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
     with open_engine(model) as engine:
         rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
-    return rows, len({key.rpartition("/")[0] for key in engine.computed})
+    unanswered = {pair_of(key): reason for key, reason in engine.unanswered.items()}
+    return rows, len(set(map(pair_of, engine.computed))), unanswered

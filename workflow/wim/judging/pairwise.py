@@ -83,7 +83,7 @@ class PairwiseJudge:
         preferences = [share_of_first(in_order.logprobs), share_of_first(swapped.logprobs)]
         for answer in (in_order, swapped):
             if isinstance(answer, ReadChoices) and answer.logprobs is None:
-                logger.warning("pair %s: no choice: %s", pair.pair_id, answer.reason)
+                logger.debug("pair %s: no choice: %s", pair.pair_id, answer.reason)
         winner, preference = None, None
         if preferences[0] is not None and preferences[1] is not None:
             winner = agreed_winner(preferences[0] - 0.5, 0.5 - preferences[1])
@@ -110,6 +110,11 @@ class PairwiseJudge:
 
 def _key(pair: ResponsePair, swapped: bool) -> str:
     return f"{pair.pair_id}/{'ba' if swapped else 'ab'}"
+
+
+def pair_of(key: str) -> str:
+    """The id of the pair that a request's key is of."""
+    return key.rpartition("/")[0]
 
 
 def share_of_first(logprobs: Logprobs | None) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wim.engines.base import Engine
+from wim.engines.failures import check_answers
 from wim.engines.staged import StagedModel, unopened
 from wim.judging.base import Judge
 from wim.judging.reward_model import RewardModelJudge
@@ -68,11 +69,16 @@ def rate_candidates(
         seed: The run's.
         output: The table.
         conversations: Whether a candidate is judged with the whole conversation that followed it.
+
+    Raises:
+        UserError: Every judgement is an error.
     """
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import RATINGS
 
-    ratings, new = _ratings(dialogues, model, templates, judge, settings, seed, conversations)
+    ratings, new, unanswered = _ratings(
+        dialogues, model, templates, judge, settings, seed, conversations
+    )
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     logger.info(
@@ -83,7 +89,13 @@ def rate_candidates(
         new,
         found or "none",
     )
-    write_table(output, RATINGS, as_arrow(RATINGS, ratings))
+    reasons = [
+        unanswered.get(row.candidate_id) or row.raw.removeprefix("(no answer: ").removesuffix(")")
+        for row in ratings
+        if row.status == Status.ERROR
+    ]
+    check_answers(f"ratings by {judge}", len(ratings), reasons)
+    write_table(output, RATINGS, as_arrow(RATINGS, ratings), failed=len(reasons))
 
 
 def rows_wanted(
@@ -103,7 +115,9 @@ def rows_wanted(
         dialogues, model, templates, judge, settings, seed, conversations: As in rate_candidates.
     """
     (lookup,) = unopened([model])
-    ratings, missing = _ratings(dialogues, lookup, templates, judge, settings, seed, conversations)
+    ratings, missing, _ = _ratings(
+        dialogues, lookup, templates, judge, settings, seed, conversations
+    )
     return len(ratings), missing
 
 
@@ -115,8 +129,11 @@ def _ratings(
     settings: JudgeSettings,
     seed: int,
     conversations: bool,
-) -> tuple[list[Rating], int]:
-    """The ratings of a shard, and the number of requests that the store lacked."""
+) -> tuple[list[Rating], int, Mapping[str, str]]:
+    """The ratings of a shard, the number of requests that the store lacked, and why some failed.
+
+    The reasons are those of requests that a server did not answer, by candidate.
+    """
     from wim.dialogues.conversations import read_judged
     from wim.engines.stored import open_engine
     from wim.engines.stored_scores import open_scorer
@@ -125,8 +142,8 @@ def _ratings(
     if settings.method == "reward_model":
         with open_scorer(model) as scorer:
             rater = RewardModelJudge(judge, scorer, settings, model.digest)
-            return rater.rate(candidates), len(scorer.computed)
+            return rater.rate(candidates), len(scorer.computed), {}
     texts = read_templates(templates)
     with open_engine(model) as engine:
         rater_of_method = judge_of(judge, engine, texts, settings, seed, model.digest)
-        return rater_of_method.rate(candidates), len(engine.computed)
+        return rater_of_method.rate(candidates), len(engine.computed), engine.unanswered

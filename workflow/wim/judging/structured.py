@@ -86,7 +86,7 @@ class StructuredJudge(Judge):
             if answer.logprobs is not None:
                 numbers[answer.key] = numbers_of(answer, answer.logprobs)
             elif isinstance(answer, ReadChoices):
-                logger.warning("candidate %s: no number: %s", answer.key, answer.reason)
+                logger.debug("candidate %s: no number: %s", answer.key, answer.reason)
         return numbers
 
     def _rating(

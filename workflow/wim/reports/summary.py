@@ -12,6 +12,7 @@ from wim.errors import UserError
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.reports.controls import agreement_with_controls
+from wim.reports.failed import failed_figures, failed_text
 from wim.reports.figures import Course, draw_rewards, draw_training
 from wim.reports.summary_figures import (
     TrainingSummary,
@@ -34,6 +35,7 @@ class SummaryInputs(Protocol):
 
     Attributes:
         dialogues, ratings: The shards of the first round.
+        comparisons: The shards of those that label an arm's pairs.
         rewards: <reward>.parquet of each reward.
         exclusions, metrics: <arm>/round<r>.exclusions.json and <arm>/round<r>/metrics.jsonl of
             each arm's rounds, in one order.
@@ -44,6 +46,7 @@ class SummaryInputs(Protocol):
 
     dialogues: Sequence[str]
     ratings: Sequence[str]
+    comparisons: Sequence[str]
     rewards: Sequence[str]
     exclusions: Sequence[str]
     metrics: Sequence[str]
@@ -89,6 +92,7 @@ def summary(
         described[path.stem], distributions[path.stem] = describe_reward(path, candidates, settings)
     courses, training = _describe_trainings(inputs.exclusions, inputs.metrics, arms)
     statuses = count_statuses(inputs.ratings)
+    failed = failed_figures(inputs.dialogues, inputs.ratings, inputs.comparisons)
     others = trained_figures(
         trained,
         metrics=list(map(Path, inputs.fine_tunings)),
@@ -101,6 +105,7 @@ def summary(
         rewards=described,
         controls=controls,
         statuses=statuses,
+        warnings=failed_text(failed),
         audits=audits,
         training=training,
         rewards_figure=Path(output.rewards).name,
@@ -110,6 +115,7 @@ def summary(
     figures = {
         "published": PUBLISHED,
         "statuses": statuses,
+        **({"failed": failed} if failed else {}),
         **others,
         "rewards": {name: asdict(one) for name, one in described.items()},
         "controls": {

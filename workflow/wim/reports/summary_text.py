@@ -36,7 +36,7 @@ TEXT = """# Summary
 **These figures describe the rewards, not their quality.** A reward with few ties and wide
 differences need not order responses as people would; nothing here was compared with human
 judgement.
-
+{warnings}
 ## Rewards
 
 {rewards}
@@ -116,15 +116,17 @@ def summary_text(
     rewards: Mapping[str, "RewardSummary"],
     controls: Mapping[str, Mapping[str, "Share"]],
     statuses: Mapping[str, Mapping[str, int]],
+    warnings: str,
     audits: "Mapping[str, Audit]",
     training: Mapping[str, "TrainingSummary"],
     rewards_figure: str,
     critiques_figure: str,
     training_figure: str,
 ) -> str:
-    """The summary in Markdown, with the figures linked by their names."""
+    """The summary in Markdown, with the figures linked by their names, and warnings before them."""
     return TEXT.format(
         undefined=UNDEFINED,
+        warnings=warnings,
         rewards=markdown_table(
             [*(_reward_row(name, one) for name, one in rewards.items()), *_published_rows()]
         ),

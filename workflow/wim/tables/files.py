@@ -1,7 +1,8 @@
 """Read and write the tables: their schemas are enforced, and files are written whole or not.
 
 The same rows always give the same bytes: rows are ordered by the table's key, the
-compression is fixed, and nothing of the clock or the machine is stored.
+compression is fixed, and nothing of the clock or the machine is stored. A table of rows that models
+answer notes how many of them failed, where some did.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 2**16
+FAILED = b"wim.failed"
 
 
 def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
@@ -26,20 +28,28 @@ def as_arrow(table: Table, rows: Iterable[Row]) -> "pa.Table":
     return pa.Table.from_pylist([vars(row) for row in rows], schema=table.schema)
 
 
-def write_table(path: str | Path, table: Table, content: "pa.Table") -> None:
-    """Write a table, sorted by its key, whole or not at all."""
+def write_table(path: str | Path, table: Table, content: "pa.Table", failed: int = 0) -> None:
+    """Write a table, sorted by its key, whole or not at all.
+
+    failed: how many of the rows that were wanted have no answer.
+    """
     content = _checked(content, table, Path(path))
-    write_sorted(path, table, [content.sort_by([(name, "ascending") for name in table.key])])
+    ordered = content.sort_by([(name, "ascending") for name in table.key])
+    write_sorted(path, table, [ordered], failed)
 
 
-def write_sorted(path: str | Path, table: Table, pieces: Iterable["pa.Table"]) -> None:
+def write_sorted(
+    path: str | Path, table: Table, pieces: Iterable["pa.Table"], failed: int = 0
+) -> None:
     """Write a table as `write_table` does, from pieces of ROW_GROUP rows in the table's order."""
     import pyarrow.parquet as pq
 
-    path = Path(path)
+    path, schema = Path(path), table.schema
+    if failed:
+        schema = schema.with_metadata({**(schema.metadata or {}), FAILED: str(failed).encode()})
     with (
         whole_file(path) as partial,
-        pq.ParquetWriter(partial, table.schema, compression="zstd") as writer,
+        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
     ):
         for piece in pieces:
             writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
@@ -57,6 +67,22 @@ def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = N
     with _user_errors(path, table):
         content = pq.read_table(path, columns=list(columns) if columns else None)
     return _checked(content, table, path, columns)
+
+
+def row_count(path: str | Path) -> int:
+    """How many rows a Parquet file has, by its footer."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def failed_rows(path: str | Path, table: Table) -> int:
+    """How many rows of a table have no answer, by its footer; raises as `read_table` does."""
+    import pyarrow.parquet as pq
+
+    with _user_errors(Path(path), table):
+        found = pq.read_schema(path).metadata or {}
+    return int(found.get(FAILED, 0))
 
 
 @contextmanager
