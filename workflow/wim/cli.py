@@ -48,7 +48,27 @@ def _add_plan(commands: "Commands") -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from wim.plan.dry_run import show_plan
 
-    if status := show_plan(arguments.arguments):
+    show_plan(arguments.arguments)
+
+
+def _add_retry(commands: "Commands") -> None:
+    retry = commands.add_parser(
+        "retry", help="ask servers again for rows that have no answer, and for no others"
+    )
+    retry.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
+    retry.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="-- OPTION",
+        help="snakemake's, after a --, such as: -- --configfile mine.yaml --cores 2",
+    )
+    retry.set_defaults(run=_retry)
+
+
+def _retry(arguments: argparse.Namespace) -> None:
+    from wim.plan.retry import retry
+
+    if status := retry(arguments.arguments, dry=arguments.dry_run):
         sys.exit(status)
 
 
@@ -269,7 +289,7 @@ def _days(text: str) -> float:
     return days
 
 
-COMMANDS = (_add_plan, _add_size, _add_store, _add_accept, _add_force)
+COMMANDS = (_add_plan, _add_retry, _add_size, _add_store, _add_accept, _add_force)
 
 if __name__ == "__main__":
     sys.exit(main())

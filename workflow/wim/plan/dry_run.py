@@ -11,13 +11,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim import paths
 from wim.errors import UserError
 from wim.plan.reasons import Job, reasons_in_words
-from wim.plan.rows import WANTED, rows_of, rows_wanted
+from wim.plan.rows import WANTED, rows_wanted
+from wim.tables.files import row_count
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
@@ -61,10 +63,28 @@ come out changed will run in addition to the jobs above: dialogues, ratings, emb
 follows, for new rows alone. If no shard changes, the jobs after shard_prompts do not run."""
 
 
-def show_plan(arguments: Sequence[str]) -> int:
-    """Print the plan of `snakemake ARGUMENTS`; the exit status, Snakemake's own if it fails."""
-    from wim.settings.load import load_config
+@dataclass(frozen=True)
+class DryRun:
+    """What Snakemake would do.
 
+    Attributes:
+        jobs: The jobs that would run, target rules left out.
+        config: The run's configuration, as it is written.
+        folder: Its working directory.
+        notes: What Snakemake says beside.
+    """
+
+    jobs: list[Job]
+    config: Mapping[str, Any]
+    folder: Path
+    notes: list[str]
+
+
+def dry_run(arguments: Sequence[str]) -> DryRun:
+    """What `snakemake ARGUMENTS` would do.
+
+    If Snakemake fails, this process ends with its message and its exit status.
+    """
     command = [sys.executable, "-m", "wim.plan.dry_run", "--dry-run", "--nocolor", *arguments]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -72,20 +92,35 @@ def show_plan(arguments: Sequence[str]) -> int:
     lines = done.stdout.splitlines()
     if done.returncode:
         print(*(line for line in lines if not line.startswith(MARK)), sep="\n", file=sys.stderr)
-        return done.returncode
+        sys.exit(done.returncode)
     announced = [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
     jobs = [Job(**each["job"]) for each in announced if "job" in each]
-    jobs = [job for job in jobs if job.output]
     run: dict[str, Any] = next((each for each in announced if "config" in each), {})
-    with chdir(run.get("folder", ".")):
-        print(*_report(jobs, load_config(run.get("config", {}))), sep="\n")
-    for line in lines:
-        if "missing provenance" in line or line.startswith("Rules with missing metadata"):
-            print(f"Snakemake adds: {line}")
-    return 0
+    return DryRun(
+        jobs=[job for job in jobs if job.output],
+        config=run.get("config", {}),
+        folder=Path(run.get("folder", ".")),
+        notes=[
+            line
+            for line in lines
+            if "missing provenance" in line or line.startswith("Rules with missing metadata")
+        ],
+    )
 
 
-def _report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
+def show_plan(arguments: Sequence[str]) -> None:
+    """Print the plan of `snakemake ARGUMENTS`; ends as `dry_run` does if it fails."""
+    from wim.settings.load import load_config
+
+    plan = dry_run(arguments)
+    with chdir(plan.folder):
+        print(*report(plan.jobs, load_config(plan.config)), sep="\n")
+    for line in plan.notes:
+        print(f"Snakemake adds: {line}")
+
+
+def report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
+    """The jobs rule by rule, why they would run, and at what cost; from the working directory."""
     if not jobs:
         yield "Nothing to do: all that was requested is there and up to date."
         return
@@ -163,7 +198,7 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
             continue
         log = Path(paths.log(f"{rule}/{place.as_posix()}"))
         counts = COMPUTED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
-        computed = int(counts[-1]) if counts else rows_of(str(table))
+        computed = int(counts[-1]) if counts else row_count(table)
         with benchmark.open(encoding="utf-8") as file:
             spent = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
         # A run that found all its rows in the store says nothing of what a row costs.

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from wim.plan.reasons import Job
+from wim.tables.files import row_count
 
 if TYPE_CHECKING:
     from wim.engines.staged import StagedModel
@@ -114,14 +115,7 @@ WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
 def rows_wanted(job: Job, config: "Config") -> tuple[int, int]:
     """Rows that a job wants and rows that it will compute; queries the store, opens no model."""
     if job.rule not in WANTED:
-        return (rows_of(job.input[0]),) * 2
+        return (row_count(job.input[0]),) * 2
     store = Path(config.store, job.rule)
     with TemporaryDirectory() as empty:
         return WANTED[job.rule](job, config, store if store.is_dir() else Path(empty, job.rule))
-
-
-def rows_of(table: str) -> int:
-    """The rows of a Parquet file, from its footer."""
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(table).num_rows)
