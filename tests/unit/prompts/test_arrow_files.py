@@ -1,6 +1,8 @@
 """Parquet files and saved data sets: damaged ones are named, and so are two columns of one name."""
 
+import random
 import shutil
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.prompt_files import refusal
+from wim.errors import UserError
+from wim.prompts.readers import read_rows
 
 ROWS = [f"What is {number}?" for number in range(2000)]
 
@@ -52,7 +56,15 @@ def test_bytes_that_are_not_utf8_are_named_by_row_and_column(tmp_path: Path) -> 
     path.write_bytes(content[:place] + b"What \xe9s 7?" + content[place + 10 :])
     message = refusal(path)
     assert f"{path}, row 8: column 'prompt': not UTF-8: found the byte 0xe9 at byte off" in message
-    assert "offset 5 of the text; write the file again as UTF-8." in message
+    assert "offset 5 of a text; write the file again as UTF-8." in message
+
+
+def test_a_damaged_name_of_a_column_is_said_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"prompt": ROWS, "metacolumn": ROWS}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"metacolumn", b"meta\xe9olumn"))
+    message = refusal(path)
+    assert message.startswith(f"{path}: ") and "fetch or write it again" in message
 
 
 def test_a_value_that_python_has_not_is_named_by_row_and_column(tmp_path: Path) -> None:
@@ -118,7 +130,55 @@ def test_a_damaged_folder_of_datasets_is_named(tmp_path: Path) -> None:
         assert message.startswith(f"{folder}: ") and "fetch or write it again" in message
 
 
+def test_a_saved_folder_whose_texts_lie_outside_of_it_is_named_and_not_followed(
+    tmp_path: Path,
+) -> None:
+    folder = saved(tmp_path / "saved")
+    ends = [struct.pack("<4i", *place) for place in ((0, 10, 20, 30), (0, 10, 2**30, -9))]
+    damage(next(folder.glob("*.arrow")), *ends)
+    assert f"{folder}: damaged after row 0 (" in refusal(folder)
+
+
+def test_nested_bytes_that_are_not_utf8_are_named_by_row_and_column(tmp_path: Path) -> None:
+    turns = [[{"role": "user", "content": text}] for text in ROWS]
+    path = plain(tmp_path / "p.parquet", pa.table({"messages": turns}))
+    content = path.read_bytes()
+    place = content.index(b"What is 7?")
+    path.write_bytes(content[:place] + b"What \xe9s 7?" + content[place + 10 :])
+    assert f"{path}, row 8: column 'messages': not UTF-8: found the byte 0xe9" in refusal(path)
+
+
 def test_bytes_that_are_not_utf8_in_a_saved_folder_are_named_by_row(tmp_path: Path) -> None:
     folder = saved(tmp_path / "saved")
     damage(next(folder.glob("*.arrow")), b"What is 7?", b"What \xe9s 7?")
     assert f"{folder}, row 8: column 'prompt': not UTF-8" in refusal(folder)
+
+
+@pytest.mark.parametrize("kind", ["Parquet", "datasets"])
+def test_a_file_with_any_bytes_changed_is_read_or_named(kind: str, tmp_path: Path) -> None:
+    texts = ROWS[:200]
+    turns = [[{"role": "user", "content": text}] for text in texts]
+    table = pa.table({"prompt": texts, "messages": turns, "n": range(len(texts))})
+    if kind == "Parquet":
+        file = plain(tmp_path / "p.parquet", table, row_group_size=50)
+        source = file
+    else:
+        import datasets
+
+        source = tmp_path / "saved"
+        datasets.Dataset(table).save_to_disk(source)
+        file = next(source.glob("*.arrow"))
+    whole = file.read_bytes()
+    draw = random.Random(0)
+    refused = 0
+    for _ in range(60):
+        changed = bytearray(whole)
+        for place in draw.sample(range(len(whole)), draw.choice([1, 3, 20])):
+            changed[place] = draw.randrange(256)
+        file.write_bytes(changed)
+        try:
+            list(read_rows(str(source)))
+        except UserError as error:
+            refused += 1
+            assert str(source) in str(error) and "\n" not in str(error)
+    assert 0 < refused < 60

@@ -6,8 +6,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from support.prompt_files import answer, ingest, ingest_row, row_refusal, user, write_jsonl
+from support.prompt_files import (
+    answer,
+    ingest,
+    ingest_row,
+    row_refusal,
+    settings_for,
+    user,
+    write_jsonl,
+)
+from wim.errors import UserError
+from wim.prompts.parse import COLUMNS, parse_row
+from wim.prompts.rows import SourceRow
 from wim.provenance.digest import row_id
 
 
@@ -110,6 +123,40 @@ def test_rows_that_are_left_out_are_counted_by_cause(
         "last, 1 nothing before the first answer, 2 parts that are not text, 1 unknown role), "
         "0 duplicates" in caplog.text
     )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("Human: Asitn\n[]{}"),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "from", "value", "type", "text", "a"]), inner
+        )
+        | st.fixed_dictionaries(
+            {"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": inner}
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*COLUMNS, "input", "system", "id"]), VALUES), st.data())
+def test_a_row_of_any_form_becomes_a_prompt_or_an_error_that_names_it(
+    values: dict[str, object], data: st.DataObject
+) -> None:
+    changes = {
+        "column": data.draw(st.sampled_from([None, "messages"])),
+        "system_column": data.draw(st.sampled_from([None, "system"])),
+        "transcripts": data.draw(st.sampled_from(["refuse", "read", "text"])),
+    }
+    settings = settings_for("rows.jsonl", **changes)
+    try:
+        prompt = parse_row(SourceRow("rows.jsonl", "rows.jsonl:7", values), settings).prompt
+    except UserError as error:
+        assert str(error).startswith("rows.jsonl:7: ")
+    else:
+        assert prompt.messages[-1]["role"] == "user"
+        assert all(message["content"] for message in prompt.messages)
 
 
 # A column with the system message

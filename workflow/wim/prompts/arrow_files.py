@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.prompts.arrow_text import not_utf8_in
 from wim.prompts.named_splits import wanted_splits
 from wim.prompts.rows import Placed, found_text, repeated
 
@@ -22,7 +23,7 @@ def read_parquet(path: Path, source: str) -> Iterator[Placed]:
 
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(
             f"{source}: not a readable Parquet file ({_line(error)}); {AGAIN}."
         ) from None
@@ -54,7 +55,14 @@ def read_saved(folder: Path, source: str, split: str | None) -> Iterator[Placed]
 
     try:
         saved = datasets.load_from_disk(str(folder))
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        pa.ArrowException,
+    ) as error:
         raise UserError(
             f"{source}: not a readable datasets folder ({_line(error)}); {AGAIN}."
         ) from None
@@ -92,54 +100,67 @@ def _undamaged(source: str, batches: "Iterable[Any]") -> Iterator[Any]:
             yield batch
             number += batch.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(
-            f"{source}: damaged after row {number} ({_line(error)}); {AGAIN}."
-        ) from None
+        raise UserError(_damaged(source, number, error)) from None
 
 
 def _rows(batch: Any, source: str, before: int) -> list[dict[str, object]]:
-    """A batch's rows in plain Python; UserError names the row and column of one that has none."""
+    """A batch's rows in plain Python; `before` is the number of rows in earlier batches.
+
+    Raises:
+        UserError: The batch is damaged, or a value has no form in Python; names row and column.
+    """
+    import pyarrow as pa
+
     try:
+        # What comes from a file may point outside of its own memory.
+        batch.validate(full=True)
         rows: list[dict[str, object]] = batch.to_pylist()
-    except (ValueError, OverflowError) as error:
-        place, cause = _first_unreadable(batch, before, error)
-        if isinstance(cause, UnicodeDecodeError):
-            raise UserError(
-                f"{source}{place}: not UTF-8: found the byte 0x{cause.object[cause.start]:02x} at "
-                f"byte offset {cause.start} of the text; write the file again as UTF-8."
-            ) from None
+    except pa.ArrowInvalid as error:
         raise UserError(
-            f"{source}{place}: not readable ({_line(cause)}); take it out, or write it as a string."
+            not_utf8_in(batch, source, before) or _damaged(source, before, error)
+        ) from (None)
+    except (ValueError, OverflowError) as error:
+        place, reason = _first_without_form(batch, source, before, error)
+        raise UserError(
+            f"{place}: not readable ({reason}); take it out, or write it as a string."
         ) from None
     return rows
 
 
-def _first_unreadable(batch: Any, before: int, error: Exception) -> tuple[str, Exception]:
-    """The place and the error of the first value that plain Python has not; `before` counts rows."""
+def _first_without_form(batch: Any, source: str, before: int, error: Exception) -> tuple[str, str]:
+    """The place of the first value that plain Python has no form for, and what it says of it."""
     for row in range(batch.num_rows):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             try:
                 column[row].as_py()
             except (ValueError, OverflowError) as own:
-                return f", row {before + row + 1}: column '{name}'", own
-    return f", after row {before}", error
+                return f"{source}, row {before + row + 1}: column '{name}'", _line(own)
+    return f"{source}, after row {before}", _line(error)
+
+
+def _damaged(source: str, before: int, error: Exception) -> str:
+    return f"{source}: damaged after row {before} ({_line(error)}); {AGAIN}."
 
 
 def _check_names(schema: "pa.Schema", source: str) -> None:
     """Raise UserError for two columns, or two fields of a column, of one name."""
     places = [("", list(schema))]
     while places:
-        path, fields = places.pop()
-        twice = repeated(field.name for field in fields)
+        column, fields = places.pop()
+        try:
+            twice = repeated(field.name for field in fields)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{source}: damaged names of columns ({error}); {AGAIN}.") from None
         if twice is not None:
-            of = f" of the column '{path}'" if path else ""
-            what = "fields" if path else "columns"
-            raise UserError(
-                f"{source}: found two {what} {found_text(twice)}{of}; rename one, or take it out."
+            what = (
+                f"fields {found_text(twice)} of the column '{column}'"
+                if column
+                else (f"columns {found_text(twice)}")
             )
+            raise UserError(f"{source}: found two {what}; rename one, or take it out.")
         for field in fields:
             below = [field.type.field(index) for index in range(field.type.num_fields)]
-            places.append((path or field.name, below))
+            places.append((column or field.name, below))
 
 
 def _without_index(values: Mapping[str, object]) -> Mapping[str, object]:
