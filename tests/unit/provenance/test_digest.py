@@ -199,6 +199,20 @@ def test_the_digest_of_a_stub_covers_every_module_that_its_imports_load(
     assert all(path.is_relative_to(tmp_path) for path in counted)
 
 
+def test_the_data_of_a_package_counts_with_the_code_that_reads_it(
+    package: Path, tmp_path: Path
+) -> None:
+    rating, pairing = (
+        tmp_path / f"scripts/{name}.py" for name in ("rate_candidates", "pair_candidates")
+    )
+    before = [fresh_digest(rating), fresh_digest(pairing)]
+    append(package / "judging/phrases/english.yaml", "# a comment")
+    assert [fresh_digest(rating), fresh_digest(pairing)] == before
+    append(package / "judging/phrases/english.yaml", "more: phrase")
+    assert fresh_digest(rating) != before[0]
+    assert fresh_digest(pairing) == before[1]
+
+
 def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training(
     package: Path, tmp_path: Path
 ) -> None:

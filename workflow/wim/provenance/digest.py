@@ -47,8 +47,8 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
     or not. In place of a project module's name an import has the digest of that module's own text,
     so moving or renaming a module changes nothing, while importing a name from another module does.
     Modules that do not count are imported under one name without a digest.
-    Comments, docstrings (of attributes too), formatting, imports for type checking only and empty
-    modules leave the digest unchanged.
+    The YAML files in a package that is imported count with it. Comments, docstrings (of attributes
+    too), formatting, imports for type checking only and empty modules leave the digest unchanged.
 
     Args:
         entries: Python files.
@@ -132,7 +132,19 @@ def _parsed(path: Path) -> _Module:
             block = getattr(node, field, None)
             if isinstance(block, list):
                 setattr(node, field, _with_marked_runs(block, runs))
-    return _Module(ast.unparse(tree), names, tuple(runs), imports)
+    text = "\n".join([ast.unparse(tree), *_data_beside(path)]).strip()
+    return _Module(text, names, tuple(runs), imports)
+
+
+_COMMENT = re.compile(r"\s*(#.*)?")
+
+
+def _data_beside(path: Path) -> Iterator[str]:
+    """The texts of the YAML files of the package that a file initialises, without comments."""
+    if path.name == "__init__.py":
+        for data in sorted(path.parent.glob("*.yaml")):
+            lines = data.read_text(encoding="utf-8").splitlines()
+            yield "\n".join(line for line in lines if not _COMMENT.fullmatch(line))
 
 
 @cache
