@@ -16,6 +16,7 @@ from wim.errors import UserError
 from wim.judging.base import Judge
 from wim.judging.pairwise import PairwiseJudge, ResponsePair, agreed_winner
 from wim.judging.parse import Reading, placeholders, read_judgement
+from wim.judging.phrases.match import KnownPhrases
 from wim.judging.rate import judge_of
 from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import published_critique, published_number
@@ -38,7 +39,8 @@ NORMAL = (Status.OK, 7.0, CRITIQUE)
 
 def read(text: str, finished: bool = True, decimals: bool = False) -> Reading:
     examples = placeholders(SINGLE_CALL.texts["judgement"])
-    return read_judgement(text, finished, decimals, "Nothing is missing", examples, [RESPONSE], 0.8)
+    phrases = KnownPhrases("Nothing is missing")
+    return read_judgement(text, finished, decimals, phrases, examples, [RESPONSE], 0.8)
 
 
 # What judges write: as the published parser reads it (number, critique), and as the strict one.

@@ -12,7 +12,9 @@ from support.workflow_runs import REPOSITORY
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.local.engine import LocalEngine
 from wim.errors import UserError
-from wim.judging.parse import overlap, read_critique
+from wim.judging.overlap import overlap
+from wim.judging.parse import read_critique
+from wim.judging.phrases.match import KnownPhrases
 from wim.judging.structured import NUMBERS, StructuredJudge, expected_rating
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampling import Sampling
@@ -29,7 +31,7 @@ PHRASE = "Nothing is missing"
 def verdict(
     text: str, finished: bool = True, others: Sequence[str] = (RESPONSE,), phrase: str = PHRASE
 ) -> tuple[Status, str]:
-    return read_critique(text, finished, phrase, others, 0.8)
+    return read_critique(text, finished, KnownPhrases(phrase), others, 0.8)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from wim.display.json_files import write_json
 from wim.errors import UserError
-from wim.judging.parse import overlap, placeholders
+from wim.judging.overlap import overlap
+from wim.judging.parse import placeholders
 from wim.rewards.score import USABLE, cosine_by_candidate, judged_candidates
 from wim.statistics import Estimate, Share, mean_over_groups, rank_correlation
 from wim.tables.files import read_candidates, read_embeddings, read_table

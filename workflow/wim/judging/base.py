@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from wim.engines.base import Completion, Engine
 from wim.engines.remote.answers import Unanswered
+from wim.judging.phrases.match import KnownPhrases
 from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings
 from wim.tables.schemas import Candidate, Rating
@@ -27,6 +28,7 @@ class Judge(ABC):
         self.engine = engine
         self.templates = templates
         self.settings = settings
+        self.phrases = KnownPhrases(settings.nothing_missing, settings.phrases)
         self.seed = seed
         identity = {key: value for key, value in settings.identity().items() if key != "model"}
         self.digest = digest_of(

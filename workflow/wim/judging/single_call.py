@@ -43,7 +43,7 @@ class SingleCallJudge(Judge):
             answer.text,
             answer.finish_reason == "stop",
             self.settings.decimals,
-            self.settings.nothing_missing,
+            self.phrases,
             placeholders(self.templates.texts["judgement"]),
             [request.messages[0]["content"], row.completion],
             self.settings.echo_overlap,

@@ -67,7 +67,7 @@ class StructuredJudge(Judge):
         status, critique = read_critique(
             answer.text,
             answer.finish_reason == "stop",
-            self.settings.nothing_missing,
+            self.phrases,
             [request.messages[0]["content"], row.completion],
             self.settings.echo_overlap,
         )

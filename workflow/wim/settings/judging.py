@@ -1,8 +1,8 @@
 """Settings of a judge: the model, its method, and its templates."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
@@ -18,18 +18,48 @@ TEMPLATES = {
 UNUSED = {
     "structured": {"decimals"},
     "single_call": set[str](),
-    "upstream": {"nothing_missing", "echo_overlap", "attempts", "decimals"},
-    "pairwise": {"sampling", "nothing_missing", "echo_overlap", "attempts", "decimals"},
+    "upstream": {"nothing_missing", "phrases", "echo_overlap", "attempts", "decimals"},
+    "pairwise": {
+        "sampling",
+        "nothing_missing",
+        "phrases",
+        "echo_overlap",
+        "attempts",
+        "decimals",
+    },
     "reward_model": {
         "templates",
         "sampling",
         "nothing_missing",
+        "phrases",
         "echo_overlap",
         "attempts",
         "decimals",
     },
 }
 SINGLE_CALL_TOKENS = 64
+
+
+def _with_a_letter(phrase: str) -> str:
+    if not any(map(str.isalpha, phrase)):
+        raise ValueError(f"found {phrase!r}, which has no letter; write the words of the phrase")
+    return phrase
+
+
+Phrase = Annotated[str, AfterValidator(_with_a_letter)]
+
+
+class PhraseSettings(Section):
+    """Phrases by which a judge's answer is read, beside those that are known of 12 languages."""
+
+    nothing_missing: list[Phrase] = []
+    """Texts that a critique opens with if nothing is missing. Unit: texts."""
+
+    exceptions: list[Phrase] = []
+    """Words after which, in the same sentence, something is missing after all. Unit: texts."""
+
+    refusals: list[Phrase] = []
+    """Texts that an answer opens with if the judge refuses. Unit: texts."""
 
 
 class JudgeSettings(Section):
@@ -62,6 +92,10 @@ class JudgeSettings(Section):
     """The text by which a critique says that nothing is missing: a critique that opens with it has
     the status nothing_missing. The template of structured asks for it, and structured records its
     log-probability; upstream ignores it. Unit: text."""
+
+    phrases: PhraseSettings = PhraseSettings()
+    """More phrases that say so, make an exception or refuse, in the judge's language or words; not
+    in upstream."""
 
     echo_overlap: float = Field(default=0.8, gt=0, le=1)
     """A critique that shares at least this share of its five-word sequences with the template or
@@ -98,6 +132,8 @@ class JudgeSettings(Section):
     def identity(self) -> dict[str, Any]:
         """The settings that the method uses, without the templates, which are files."""
         unused = UNUSED[self.method]
+        if self.phrases == PhraseSettings():
+            unused = unused | {"phrases"}
         if self.method == "structured" and self.attempts == 1:
             # With one attempt it is the same judge as before there was this setting.
             unused = unused | {"attempts"}
