@@ -80,6 +80,24 @@ def _add_size(commands: "Commands") -> None:
     size.set_defaults(run=run)
 
 
+def _add_winrate(commands: "Commands") -> None:
+    from wim.evaluation.from_files.winrate_command import add_arguments, run
+
+    winrate = commands.add_parser(
+        "winrate", help="win rates from a file of AlpacaEval's annotations"
+    )
+    add_arguments(winrate)
+    winrate.set_defaults(run=run)
+
+
+def _add_mtbench(commands: "Commands") -> None:
+    from wim.evaluation.from_files.mtbench_command import add_arguments, run
+
+    mtbench = commands.add_parser("mtbench", help="scores from files of MT-Bench's judgements")
+    add_arguments(mtbench)
+    mtbench.set_defaults(run=run)
+
+
 def _add_store(commands: "Commands") -> None:
     store = commands.add_parser("store", help="inspect and clean up the store of finished rows")
     actions = store.add_subparsers(required=True, metavar="ACTION")
@@ -289,7 +307,16 @@ def _days(text: str) -> float:
     return days
 
 
-COMMANDS = (_add_plan, _add_retry, _add_size, _add_store, _add_accept, _add_force)
+COMMANDS = (
+    _add_plan,
+    _add_retry,
+    _add_size,
+    _add_store,
+    _add_accept,
+    _add_force,
+    _add_winrate,
+    _add_mtbench,
+)
 
 if __name__ == "__main__":
     sys.exit(main())

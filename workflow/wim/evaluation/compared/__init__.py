@@ -1,0 +1,1 @@
+"""What judged comparisons of models show: win rates, differences, strengths, how surely."""

@@ -1,0 +1,1 @@
+"""Files of other evaluations, read and written: AlpacaEval, FastChat, Arena-Hard."""
