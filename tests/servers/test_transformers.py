@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from support.tiny_model import SENTENCES
 from support.workflow_runs import Project, rows_computed
 from wim.engines.base import Completion, Request
 from wim.engines.local.engine import LocalEngine
@@ -14,7 +16,7 @@ from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS
 from wim.models.stage import stage_model
-from wim.settings.models import ModelSource
+from wim.settings.models import ModelSource, Thinking
 from wim.settings.sampling import Sampling
 from wim.tables.schemas import Message
 
@@ -23,6 +25,8 @@ for module in ("fastapi", "uvicorn"):
 
 SERVE = "transformers serve {model} --host 127.0.0.1 --port {port} --dtype float32"
 GREEDY = Sampling(max_new_tokens=12, temperature=0)
+CUT = Sampling(max_new_tokens=4, temperature=0)
+WHOLE = Sampling(max_new_tokens=48, temperature=0)
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?"]
 PATIENT = {"timeout": 600, "start_timeout": 600, "requests_in_flight": 2}
 
@@ -37,7 +41,7 @@ QUESTIONS = [
     ask("Rain falls on the hills.", "Be brief."),
     ask("?"),
 ]
-
+THOUGHT_OF = [ask(text) for text in SENTENCES[:3]]
 
 RATED = Request(
     "rated",
@@ -50,11 +54,10 @@ RATED = Request(
 )
 
 
-def served(folder: Path, work: Path, **api: object) -> StagedModel:
+def served(folder: Path, work: Path, thinking: Thinking = None, **api: object) -> StagedModel:
     """A model that is staged, to be served."""
-    model = ModelSource.model_validate(
-        {"source": f"path:{folder}", "serve": SERVE, "api": {"samples": 3, **PATIENT, **api}}
-    )
+    settings = {"source": f"path:{folder}", "serve": SERVE, "thinking": thinking}
+    model = ModelSource.model_validate({**settings, "api": {"samples": 3, **PATIENT, **api}})
     stage_model(model, work / "model")
     manifest, log = work / "model/manifest.json", work / "server.log"
     return StagedModel(manifest, model, work / "store", server_log=log)
@@ -68,8 +71,10 @@ def tiny(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield engine
 
 
-def by_key(engine: StoredEngine | LocalEngine, requests: list[Request]) -> dict[str, Completion]:
-    return {answer.key: answer for answer in engine.generate(requests, GREEDY)}
+def by_key(
+    engine: StoredEngine | LocalEngine, requests: list[Request], sampling: Sampling = GREEDY
+) -> dict[str, Completion]:
+    return {answer.key: answer for answer in engine.generate(requests, sampling)}
 
 
 def test_greedy_answers_are_those_of_the_local_engine(tiny, tiny_model: Path) -> None:
@@ -88,8 +93,8 @@ def test_it_gives_no_log_probabilities_and_is_found_out(tiny) -> None:
     assert answer.key == question.key
     assert answer.logprobs is None
     assert "(0 of 3)" in answer.reason
-    assert tiny.model.gives_logprobs is False
-    assert tiny.model.gives_several is False
+    assert tiny.model.chooser.gives_logprobs is False
+    assert tiny.model.chooser.gives_several is False
 
 
 def test_special_tokens_in_a_text_are_not_read_as_such(tiny) -> None:
@@ -109,6 +114,38 @@ def test_a_larger_model_answers_in_words(smollm2: Path, tmp_path: Path) -> None:
     assert number.source == "samples" and number.logprobs, "no number behind the opening"
     log = (tmp_path / "server.log").read_text()
     assert "POST /v1/chat/completions" in log and "POST /v1/completions" in log
+
+
+@pytest.mark.parametrize("thinking", [None, "on", "off"])
+def test_a_model_that_thinks_is_read_as_by_the_local_engine(
+    thinking: Thinking, thinking_model: Path, tmp_path: Path
+) -> None:
+    local = by_key(LocalEngine(thinking_model, "float32", thinking=thinking), THOUGHT_OF, WHOLE)
+    with open_engine(served(thinking_model, tmp_path, thinking)) as engine:
+        found = by_key(engine, THOUGHT_OF, WHOLE)
+        cut = by_key(engine, THOUGHT_OF, CUT) if thinking is None else {}
+    assert len(found) == len(THOUGHT_OF)
+    for key, answer in found.items():
+        expected = local[key]
+        assert (answer.text, answer.reasoning) == (expected.text, expected.reasoning)
+        assert answer.prompt_tokens == expected.prompt_tokens
+        assert (answer.reasoning is None) == (thinking == "off")
+    for answer in cut.values():
+        # Four tokens are thinking and no answer, also where the server sends them as one.
+        assert (answer.text, answer.finish_reason) == ("", "length")
+        assert answer.reasoning
+
+
+def test_a_number_of_a_model_that_thinks_follows_thinking_that_is_closed(
+    thinking_model: Path, tmp_path: Path
+) -> None:
+    with open_engine(served(thinking_model, tmp_path, "on")) as engine:
+        (number,) = engine.choice_logprobs([RATED], NUMBERS)
+        remote: Any = engine.model
+    rendered = remote.chooser.render_prompt(RATED.messages, RATED.opening)
+    assert rendered.endswith("<think>\n\n</think>\n\nRating:")
+    assert isinstance(number, ReadChoices)
+    assert "POST /v1/completions" in (tmp_path / "server.log").read_text()
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -229,24 +229,25 @@ def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     api = source.api or ApiSettings()
     if endpoint := ENDPOINT.fullmatch(source.source):
         calls = Calls(folder.name, str(api.url).rstrip("/"), api)
-        yield EndpointEngine(calls, endpoint["name"], api.samples)
+        yield EndpointEngine(calls, endpoint["name"], api.samples, thinking=source.thinking)
         return
-    from transformers import AutoTokenizer
-
+    from wim.engines.chat_format import ChatFormat
     from wim.engines.remote.text_completions import prompt_renderer
     from wim.engines.special_tokens import special_tokens
     from wim.engines.transport.server import serving
 
     assert source.serve is not None and model.server_log is not None
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    chat = ChatFormat.of_folder(folder, source.thinking)
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
         yield EndpointEngine(
             calls,
             server.model,
             api.samples,
-            special=special_tokens(tokenizer),
-            render_prompt=prompt_renderer(tokenizer),
+            special=special_tokens(chat.tokenizer),
+            render_prompt=prompt_renderer(chat),
+            thinking=source.thinking,
+            opened=chat.opened(chat.prompt([{"role": "user", "content": "?"}])),
         )
 
 

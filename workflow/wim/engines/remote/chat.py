@@ -6,8 +6,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from wim.engines.base import Completion, Request
-from wim.engines.remote.content import parts
+from wim.engines.reasoning import Written
+from wim.engines.remote.content import parts, written
 from wim.engines.remote.endings import ending, is_filtered
+from wim.engines.remote.thoughts import Thoughts
 from wim.engines.special_tokens import escaped_messages
 from wim.engines.transport.api_errors import Malformed, NoAnswer
 from wim.settings.sampling import Sampling
@@ -35,11 +37,50 @@ class Logprobs(BaseModel):
     content: list[AnswerToken] | None = None
 
 
+class TokenDetails(BaseModel):
+    """What the tokens of an answer were spent on."""
+
+    reasoning_tokens: int | None = None
+
+
+class Usage(BaseModel):
+    """Tokens of a request, as the server counts them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    completion_tokens_details: TokenDetails | None = None
+
+    def has_hidden(self, text: str | None) -> bool:
+        """Whether there was thinking besides a text; if all was, the text is that thinking."""
+        details = self.completion_tokens_details
+        thought = (details and details.reasoning_tokens) or 0
+        return thought > 0 and (not text or thought < (self.completion_tokens or 0))
+
+
 class Said(BaseModel):
-    """The content of an answer, or of a refusal where the server reports it separately."""
+    """A message: its content, or a refusal where the server reports it separately, and thinking.
+
+    Servers have several names for the thinking.
+    """
 
     content: str | list[Any] | None = None
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    thinking: Any = None
+    reasoning_details: Any = None
+    thinking_blocks: Any = None
+
+    @property
+    def parts(self) -> tuple[str | None, str | None]:
+        """The text, and what was thought, each None where there is none. Raises as `parts` does."""
+        text, thought = parts(self.content)
+        fields = (
+            *(self.reasoning_content, self.reasoning, self.thinking),
+            *(self.reasoning_details, self.thinking_blocks),
+        )
+        shown = ("".join(written(each)) for each in fields)
+        return self.refusal if text is None else text, thought or next(filter(None, shown), None)
 
 
 class Answer(BaseModel):
@@ -49,31 +90,30 @@ class Answer(BaseModel):
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
-    @property
-    def text(self) -> str:
-        """The text, which may be empty; a lone surrogate becomes U+FFFD.
+    def written(self, thoughts: Thoughts, usage: Usage | None = None) -> Written:
+        """What the model thought and answered; a lone surrogate becomes U+FFFD.
 
         JSON allows lone surrogates, but tables and tokenizers do not.
 
+        Args:
+            thoughts: What is known of the model's thinking.
+            usage: The tokens of the response.
+
         Raises:
             NoAnswer: The server's content filter removed the text, or a part of it is no text.
-            Malformed: There is no text.
+            Malformed: There is neither a text nor thinking.
         """
-        said, _ = parts(self.message.content)
-        if said is None:
-            said = self.message.refusal
-        if said is None and is_filtered(self.finish_reason):
+        text, thought = self.message.parts
+        hidden = usage is not None and usage.has_hidden(text)
+        if text is None and is_filtered(self.finish_reason):
             raise NoAnswer("the server's content filter took the answer")
-        if said is None:
+        if text is None and thought is None and not hidden:
             raise Malformed("an answer without a text")
-        return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return thoughts.split(_whole(text or ""), _whole(thought or ""), hidden)
 
 
-class Usage(BaseModel):
-    """Tokens of a request, as the server counts them."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class ChatCompletion(BaseModel):
@@ -91,28 +131,38 @@ class ChatCompletion(BaseModel):
 
 
 def request_fields(
-    request: Request, model: str, sampling: Sampling, special: re.Pattern[str]
+    request: Request,
+    model: str,
+    sampling: Sampling,
+    special: re.Pattern[str],
+    room: int = 0,
 ) -> dict[str, Any]:
     """The fields of a chat completion request; top_k, which the API does not have, is not sent.
 
-    special: matches the special tokens that are escaped in the messages.
+    Args:
+        request: The conversation.
+        model: The model's name on the server.
+        sampling: How its answer is sampled.
+        special: Matches the special tokens that are escaped in the messages.
+        room: Tokens for thinking, beside those of the answer.
     """
     return {
         "model": model,
         "messages": escaped_messages(request.messages, special),
-        "max_tokens": sampling.max_new_tokens,
+        "max_tokens": sampling.max_new_tokens + room,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "seed": request.seed % SEEDS,
     }
 
 
-def read_completion(key: str, most: int, answer: ChatCompletion) -> Completion:
+def read_completion(key: str, most: int, thoughts: Thoughts, answer: ChatCompletion) -> Completion:
     """The first answer of a response as a completion; tokens that are not counted are 0.
 
     Args:
         key: The request's.
-        most: The most tokens that the answer may have.
+        most: The most tokens that the answer may have, those of thinking included.
+        thoughts: What is known of the model's thinking.
         answer: The response.
 
     Raises:
@@ -123,6 +173,9 @@ def read_completion(key: str, most: int, answer: ChatCompletion) -> Completion:
     tokens = usage.completion_tokens or 0
     if is_filtered(first.finish_reason):
         raise NoAnswer("the server's content filter ended the answer")
-    text = first.text.strip()
-    reason = ending(first.finish_reason, text, tokens, most)
-    return Completion(key, text, reason, usage.prompt_tokens or 0, tokens)
+    written = first.written(thoughts, usage)
+    text = written.answer or ""
+    reason = ending(first.finish_reason, text or written.reasoning or "", tokens, most)
+    if written.reasoning is not None and not text:
+        reason = "length"
+    return Completion(key, text, reason, usage.prompt_tokens or 0, tokens, written.reasoning)

@@ -64,8 +64,11 @@ def sample_logprobs(
     """
     named = [name for text in texts if (name := read_sample(text, choices, opening))]
     if len(named) < needed:
+        count = sum(not text for text in texts)
+        empty = f", {count} of them empty" if count else ""
         raise NoAnswer(
-            f"too few sampled answers named one of the choices ({len(named)} of {len(texts)})"
+            "too few sampled answers named one of the choices "
+            f"({len(named)} of {len(texts)}{empty})"
         )
     shares = [named.count(choice) / len(named) for choice in choices]
     return tuple(math.log(share) if share else -math.inf for share in shares)

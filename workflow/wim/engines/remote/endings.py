@@ -9,57 +9,19 @@ import re
 from wim.engines.base import FinishReason
 from wim.engines.transport.api_errors import Malformed, NoAnswer
 
-STOP = frozenset(
-    [
-        "stop",
-        "eos",
-        "eos_token",
-        "eos_found",
-        "end_turn",
-        "end_of_turn",
-        "end_of_text",
-        "endoftext",
-        "stop_sequence",
-        "stop_string",
-        "stop_string_found",
-        "stop_token",
-        "complete",
-        "completed",
-        "finish",
-        "finished",
-        "done",
-    ]
+STOP = re.compile(
+    r"stop(_(token|sequence|string)(_found)?)?|eos(_token|_found)?|end_(turn|of_turn|of_text)"
+    r"|endoftext|completed?|finish(ed)?|done"
 )
-LENGTH = frozenset(
-    [
-        "length",
-        "max_tokens",
-        "max_new_tokens",
-        "max_output_tokens",
-        "max_completion_tokens",
-        "model_length",
-        "max_length",
-        "token_limit",
-        "max_predicted_tokens_reached",
-        "context_length_reached",
-        "model_context_window_exceeded",
-    ]
+LENGTH = re.compile(
+    r"(max_|model_)?length|max_((new|output|completion|predicted)_)?tokens(_reached)?|token_limit"
+    r"|context_length_reached|model_context_window_exceeded"
 )
-FILTER = frozenset(
-    [
-        "content_filter",
-        "content_filtered",
-        "safety",
-        "recitation",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "sensitive",
-        "refusal",
-        "error_toxic",
-    ]
+FILTER = re.compile(
+    r"content_filter(ed)?|safety|recitation|blocklist|prohibited_content|spii|sensitive|refusal"
+    r"|error_toxic"
 )
-NOT_SAID = frozenset(("", "null", "none", "finish_reason_unspecified"))
+NOT_SAID = re.compile(r"|null|none|finish_reason_unspecified")
 
 
 def ending(reason: str | None, text: str, tokens: int, most: int) -> FinishReason:
@@ -79,13 +41,13 @@ def ending(reason: str | None, text: str, tokens: int, most: int) -> FinishReaso
         Malformed: Neither a reason nor a text.
     """
     word = _plain(reason)
-    if word in STOP:
+    if STOP.fullmatch(word):
         return "stop"
-    if word in LENGTH:
+    if LENGTH.fullmatch(word):
         return "length"
     if is_filtered(reason):
         raise NoAnswer("the server's content filter ended the answer")
-    if word not in NOT_SAID:
+    if not NOT_SAID.fullmatch(word):
         raise NoAnswer(f"the answer ended by '{reason}', which says neither stop nor length")
     if not text:
         raise Malformed("an answer without a text or a reason for its end")
@@ -94,7 +56,7 @@ def ending(reason: str | None, text: str, tokens: int, most: int) -> FinishReaso
 
 def is_filtered(reason: str | None) -> bool:
     """Whether a content filter ended the answer."""
-    return _plain(reason) in FILTER
+    return FILTER.fullmatch(_plain(reason)) is not None
 
 
 def _plain(reason: str | None) -> str:

@@ -5,10 +5,11 @@ rendered with the model's own template.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
 
+from wim.engines.chat_format import ChatFormat
 from wim.engines.remote.chat import (
     Answer,
     AnswerToken,
@@ -18,24 +19,26 @@ from wim.engines.remote.chat import (
     TopToken,
     Usage,
 )
+from wim.engines.transport.calls import Calls
 from wim.tables.schemas import Message
 
+T = TypeVar("T")
 PromptRenderer = Callable[[Sequence[Message], str], str]
 
 
-def prompt_renderer(tokenizer: Any) -> PromptRenderer:
-    """Renders messages and the answer's first words with a tokenizer's chat template."""
+def prompt_renderer(chat: ChatFormat) -> PromptRenderer:
+    """Renders messages and the answer's first words with a model's chat template.
+
+    The answer itself follows: a model that thinks first has done so.
+    """
+    tokenizer = chat.tokenizer
     first = tokenizer.bos_token
     # Servers tokenise the text with the tokenizer, which may add the first token itself.
     added = first is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
 
     def render(messages: Sequence[Message], opening: str) -> str:
-        conversation = str(
-            tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
-        )
-        return (conversation.removeprefix(first) if added else conversation) + opening
+        text = chat.prompt(messages, opening, answer=True)
+        return text.removeprefix(first) if added else text
 
     return render
 
@@ -100,3 +103,13 @@ class TextCompletion(BaseModel):
 def parse_text_completion(content: bytes) -> ChatCompletion:
     """A response of /v1/completions in the form of a chat completion."""
     return TextCompletion.model_validate_json(content).as_chat
+
+
+async def ask(calls: Calls, fields: Mapping[str, Any], read: Callable[[ChatCompletion], T]) -> T:
+    """Send a chat completion request, or one for a text where the fields have a prompt.
+
+    Raises as `Calls.ask` does.
+    """
+    texts = "prompt" in fields
+    parse = parse_text_completion if texts else ChatCompletion.model_validate_json
+    return await calls.ask(fields, parse, read)
