@@ -35,7 +35,7 @@ else:
 wildcard_constraints:
     shard=r"\d{3}",
     round=r"\d+",
-    policy=f"{gate.policy_pattern}|{inputs.policy_pattern}",
+    policy=f"{gate.policy_pattern}|{inputs.policy_pattern}|{inputs.written_pattern}",
     model=one_of(CONFIG.models),
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),

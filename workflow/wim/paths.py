@@ -39,6 +39,13 @@ ONLINE_RATINGS = "results/online/{arm}/round{round}/ratings.parquet"
 ONLINE_REWARDS = "results/online/{arm}/round{round}/rewards.parquet"
 CONVERGENCE = "results/rounds/{arm}/round{round}.json"
 
+# `gate`, `verdict` and `passed` are no names of evaluations.
+EVALUATION_PROMPTS = "results/evaluation/prompts/{evaluation}/{shard}.parquet"
+LEAKS = "results/evaluation/leaks/{evaluation}.jsonl"
+EVALUATION = "results/evaluation/{evaluation}.json"
+EVALUATION_TEXT = "results/evaluation/{evaluation}.md"
+EVALUATION_FIGURE = "results/evaluation/{evaluation}.svg"
+VERDICT = "results/evaluation/verdict.json"
 PASSED = "results/evaluation/passed/{measured}.txt"
 AUDIT = "results/report/critiques/{judge}.json"
 
