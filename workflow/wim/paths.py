@@ -55,6 +55,12 @@ def at(pattern: str, **wildcards: object) -> str:
     return pattern.format(**wildcards)
 
 
+def shard_names(shards: int) -> list[str]:
+    """The names of so many shards: their numbers, of one length, at least 3 digits."""
+    digits = max(3, len(str(shards - 1)))
+    return [f"{number:0{digits}d}" for number in range(shards)]
+
+
 def table(stage: str, job: str) -> str:
     """The table of a stage that a job wrote, named by its wildcards as in its log."""
     return f"results/{stage}/{job}.parquet"

@@ -41,7 +41,12 @@ class Inputs:
     @property
     def shards(self) -> list[str]:
         """The names of the shards of prompts."""
-        return [f"{number:03d}" for number in range(self.config.prompts.shards)]
+        return paths.shard_names(self.config.prompts.shards)
+
+    @property
+    def shard_pattern(self) -> str:
+        """A regular expression of the shards' names."""
+        return rf"\d{{{len(self.shards[-1])}}}"
 
     @property
     def policies(self) -> list[str]:
