@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from wim.cluster.orphans import name_as_starter, name_no_starter
 from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.inputs import Inputs
 from wim.dag.snakemake_internals import (
@@ -24,6 +25,8 @@ _locks: list[TextIO] = []
 def check_start(workflow: Any, inputs: Inputs) -> None:
     """Take the working directory, and refuse a run that is bound to fail later.
 
+    Jobs that are processes of this machine will end with this one.
+
     Args:
         workflow: Snakemake's, with its jobs planned.
         inputs: What the rules read.
@@ -33,8 +36,12 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
             staged, or if rules would wait for a GPU that they do not request.
     """
     lock_directory()
-    if submits_jobs(workflow) and user_is_offline():
-        check_models_are_staged(inputs)
+    if submits_jobs(workflow):
+        name_no_starter()
+        if user_is_offline():
+            check_models_are_staged(inputs)
+    else:
+        name_as_starter()
     if executor(workflow) == "slurm":
         check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
 
