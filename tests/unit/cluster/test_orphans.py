@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 STARTER = """
-import subprocess, sys
+import os, subprocess, sys
 from wim.cluster import orphans
-getattr(orphans, sys.argv[1])()
+os.environ.update(getattr(orphans, sys.argv[1])())
 # A second command, so that the shell does not become the job.
 subprocess.run(["bash", "-c", f"{sys.executable} {sys.argv[2]}; true"])
 """
@@ -58,7 +58,7 @@ def started(
 def test_a_job_leaves_in_order_when_its_starter_or_what_is_between_is_killed(
     tmp_path: Path, killed: str
 ) -> None:
-    with started("name_as_starter", tmp_path) as (starter, shell, script):
+    with started("starter", tmp_path) as (starter, shell, script):
         (starter if killed == "starter" else shell).send_signal(signal.SIGKILL)
         script.wait(timeout=20)
         assert starter.stdout
@@ -66,7 +66,7 @@ def test_a_job_leaves_in_order_when_its_starter_or_what_is_between_is_killed(
 
 
 def test_a_job_of_a_cluster_outlives_its_starter(tmp_path: Path) -> None:
-    with started("name_no_starter", tmp_path) as (starter, _, script):
+    with started("no_starter", tmp_path) as (starter, _, script):
         starter.kill()
         starter.wait()
         time.sleep(1.5)

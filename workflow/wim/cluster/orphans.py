@@ -20,14 +20,14 @@ VARIABLE = "WIM_STARTED_BY"
 SECONDS = 0.5
 
 
-def name_as_starter() -> None:
-    """Have the processes that this one starts from now on end with it, if they ask for that."""
-    os.environ[VARIABLE] = _identity(psutil.Process())
+def starter() -> dict[str, str]:
+    """What the environment of a process needs so that it ends with this one, if it asks for that."""
+    return {VARIABLE: _identity(psutil.Process())}
 
 
-def name_no_starter() -> None:
-    """Have the processes that this one starts from now on outlive it."""
-    os.environ.pop(VARIABLE, None)
+def no_starter() -> dict[str, str]:
+    """What the environment of a process needs so that it outlives this one."""
+    return {VARIABLE: ""}
 
 
 def end_with_starter() -> None:
@@ -35,9 +35,9 @@ def end_with_starter() -> None:
 
     Nothing happens if none was named.
     """
-    starter = os.environ.get(VARIABLE)
-    if starter:
-        watched = (_starter_lives(starter), _line_is_whole(starter))
+    named = os.environ.get(VARIABLE)
+    if named:
+        watched = (_lives(named), _line_is_whole(named))
         threading.Thread(target=_watch, args=watched, daemon=True).start()
 
 
@@ -48,20 +48,20 @@ def _watch(*lives: Callable[[], bool]) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _starter_lives(starter: str) -> Callable[[], bool]:
-    """Whether the named process runs."""
+def _lives(named: str) -> Callable[[], bool]:
+    """Whether the starter that was named runs."""
 
     def lives() -> bool:
         try:
-            process = psutil.Process(int(starter.split()[0]))
-            return _identity(process) == starter and process.status() != psutil.STATUS_ZOMBIE
+            process = psutil.Process(int(named.split()[0]))
+            return _identity(process) == named and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
     return lives
 
 
-def _line_is_whole(starter: str) -> Callable[[], bool]:
+def _line_is_whole(named: str) -> Callable[[], bool]:
     """Whether each process from this one up to the starter still has its parent.
 
     The children of a process that ends get another one. True if the starter is no ancestor.
@@ -69,7 +69,7 @@ def _line_is_whole(starter: str) -> Callable[[], bool]:
     line = [psutil.Process()]
     for ancestor in line[0].parents():
         line.append(ancestor)
-        if _identity(ancestor) == starter:
+        if _identity(ancestor) == named:
             break
     else:
         line.clear()

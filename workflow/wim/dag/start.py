@@ -1,11 +1,12 @@
 """What is checked as a run starts, before its first job."""
 
 import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from wim.cluster.orphans import name_as_starter, name_no_starter
+from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.inputs import Inputs
 from wim.dag.snakemake_internals import (
@@ -36,12 +37,9 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
             staged, or if rules would wait for a GPU that they do not request.
     """
     lock_directory()
-    if submits_jobs(workflow):
-        name_no_starter()
-        if user_is_offline():
-            check_models_are_staged(inputs)
-    else:
-        name_as_starter()
+    os.environ.update(no_starter() if submits_jobs(workflow) else starter())
+    if submits_jobs(workflow) and user_is_offline():
+        check_models_are_staged(inputs)
     if executor(workflow) == "slurm":
         check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
 
