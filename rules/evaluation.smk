@@ -3,8 +3,8 @@
 The speakers of an evaluation are policies, `<evaluation>@<speaker>`: the rules of dialogues, ratings,
 embeddings, comparisons and rewards make their tables as those of any other policy. Reads the prompts
 that are held out, or files. Writes results/evaluation/prompts/<evaluation>/<shard>.parquet,
-results/evaluation/leaks/<evaluation>.jsonl, results/evaluation/<evaluation>.json, .md and .svg, and
-results/evaluation/verdict.json.
+results/evaluation/leaks/<evaluation>.jsonl, results/evaluation/<evaluation>.json, .md and .svg,
+results/evaluation/exports/<evaluation>/ for other tools, and results/evaluation/verdict.json.
 """
 
 from wim.dag.evaluations import Evaluations
@@ -76,6 +76,7 @@ rule evaluate:
         answers=evaluations.answers,
         comparisons=evaluations.comparisons,
         rewards=evaluations.rewards,
+        length_control=evaluations.length_control,
     output:
         table=report(
             paths.EVALUATION,
@@ -105,6 +106,25 @@ rule evaluate:
         "../workflow/scripts/evaluate.py"
 
 
+rule export_evaluation:
+    """Write the answers and what was said of them in the formats of other tools."""
+    input:
+        prompts=evaluations.prompts,
+        answers=evaluations.answers,
+        comparisons=evaluations.comparisons,
+        rewards=evaluations.rewards,
+    output:
+        folder=directory(paths.EVALUATION_EXPORTS),
+    log:
+        paths.log("export_evaluation/{evaluation}"),
+    localrule: True
+    params:
+        spec=specs.evaluation,
+        code=code_of("export_evaluation"),
+    script:
+        "../workflow/scripts/export_evaluation.py"
+
+
 rule verdict:
     """Say of every arm whether it is better, worse, or not shown to be either."""
     input:
@@ -125,5 +145,6 @@ rule evaluation:
     """All evaluations."""
     input:
         tables=evaluations.tables,
+        exports=evaluations.exports,
         verdict=evaluations.verdicts,
     localrule: True

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from support.workflow_runs import Project, tiny_config
+from wim.evaluation.formats.alpaca_eval import read_annotations, read_model_outputs
+from wim.evaluation.from_files.win_rates import LengthControl, file_win_rates
 
 PROMPTS = [f"Name {number} rivers and say where they end." for number in range(2, 18)]
 LONGER = {"kind": "length", "judge": "tiny"}
@@ -79,6 +81,15 @@ def test_a_file_of_answers_is_a_speaker_and_its_missing_answers_are_counted(
     assert found["between"]["short - others"]["common"] == 3
     text = (project.folder / "results/evaluation/files.md").read_text()
     assert "every speaker against `base`, by `pairs`" in text
+
+
+def test_what_is_exported_is_read_back_by_the_commands_on_files(project: Project) -> None:
+    folder = project.folder / "results/evaluation/exports/files/alpaca_eval/others"
+    rows = file_win_rates(read_annotations(folder / "annotations.json").rows, 0, LengthControl())
+    own = figures(project, "files")["speakers"]["others"]
+    assert rows[0].figures.win_rate.value == pytest.approx(own["win_rate"]["value"], rel=1e-5)
+    outputs = read_model_outputs(folder / "model_outputs.json")
+    assert [one.output for one in outputs] and {one.generator for one in outputs} == {"others"}
 
 
 def test_the_mean_of_a_reward_is_that_of_its_table(project: Project) -> None:

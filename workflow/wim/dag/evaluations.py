@@ -69,6 +69,15 @@ class Evaluations:
             for path in self.inputs.dialogues_of(evaluated_policy(name, speaker))
         ]
 
+    def length_control(self, wildcards: Wildcards) -> list[str]:
+        """The files of length-controlled win rates: instructions, difficulties, gamed rows."""
+        settings = self.settings(wildcards.evaluation)
+        return [
+            self.inputs.file_at(path, f"evaluations.{wildcards.evaluation}.{key}")
+            for key in ("instructions", "difficulties", "gamed")
+            if (path := getattr(settings, key)) is not None
+        ]
+
     def comparisons(self, wildcards: Wildcards) -> list[str]:
         """What the judge said of each speaker and the reference, speaker by speaker."""
         name, of = wildcards.evaluation, Comparisons(self.inputs)
@@ -94,6 +103,13 @@ class Evaluations:
             at(paths.REWARDS, policy=evaluated_policy(name, speaker), reward=reward)
             for reward in self.rewards_of(name)
             for speaker in speakers_of(self.inputs.config, name)
+        ]
+
+    @property
+    def exports(self) -> list[str]:
+        """What every evaluation exports for other tools."""
+        return [
+            at(paths.EVALUATION_EXPORTS, evaluation=name) for name in self.inputs.config.evaluations
         ]
 
     @property

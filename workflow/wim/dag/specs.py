@@ -295,7 +295,7 @@ class Specs:
             name=name,
             settings=settings.model_dump(
                 mode="json",
-                include={"kind", "reference", "judge", "reward", "length_control", "leaks"},
+                include={"kind", "reference", "judge", "reward", "leaks"},
             ),
             speakers=speakers_of(self.config, name),
             rewards=Evaluations(self.inputs).rewards_of(name),

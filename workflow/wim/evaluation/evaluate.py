@@ -2,8 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,20 +12,27 @@ from wim.display.json_files import rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.compared.bootstrap import mean_over
 from wim.evaluation.compared.bradley_terry import Game, NoStrengthsError, bradley_terry
-from wim.evaluation.compared.length_controlled import length_controlled
-from wim.evaluation.compared.outcomes import Outcome, outcome_of, score_by_prompt, tie
+from wim.evaluation.compared.length_controlled import Variant, length_controlled
+from wim.evaluation.compared.outcomes import Outcome, score_by_prompt
 from wim.evaluation.compared.paired import Difference, difference, difference_from
 from wim.evaluation.compared.verdicts import verdicts
 from wim.evaluation.compared.win_rate import win_rate
 from wim.evaluation.evaluation_figure import draw_evaluation
 from wim.evaluation.evaluation_text import evaluation_text
-from wim.evaluation.judged_pairs import of_comparison, of_scores
+from wim.evaluation.formats.alpaca_eval import read_difficulties, read_gamed, read_instructions
 from wim.evaluation.leaks import read_leaks
-from wim.judging.compare import pair_id_of
+from wim.evaluation.speakers import (
+    Answers,
+    answers_of_speakers,
+    judged_outcomes,
+    rewards_by_candidate,
+    scored_outcomes,
+    table_rows,
+)
+from wim.prompts.messages import clean_text
 from wim.provenance.digest import seed_of
 from wim.settings.evaluations import EvaluationSettings
-from wim.tables.files import read_table, read_tables
-from wim.tables.schemas import COMPARISONS, DIALOGUES, PROMPTS, REWARDS, Comparison
+from wim.tables.schemas import PROMPTS
 
 logger = logging.getLogger(__name__)
 EVEN = 0.5
@@ -40,6 +47,7 @@ class EvaluationInputs(Protocol):
         answers: The dialogues of each speaker, all shards, speaker by speaker.
         comparisons: What the judge said of each speaker and the reference, speaker by speaker.
         rewards: The rewards tables of each speaker, reward by reward.
+        length_control: AlpacaEval's instructions, difficulties and gamed rows, as far as named.
     """
 
     prompts: Sequence[str]
@@ -47,6 +55,7 @@ class EvaluationInputs(Protocol):
     answers: Sequence[str]
     comparisons: Sequence[str]
     rewards: Sequence[str]
+    length_control: Sequence[str]
 
 
 class EvaluationFiles(Protocol):
@@ -55,26 +64,6 @@ class EvaluationFiles(Protocol):
     table: str
     text: str
     figure: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A speaker's answer to a prompt, by the candidate that it is."""
-
-    candidate_id: str
-    text: str
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A candidate's reward, None where the judgement failed, and its status."""
-
-    reward: float | None
-    status: str
-
-
-Answers = Mapping[str, Answer]
 
 
 def evaluate(
@@ -95,7 +84,8 @@ def evaluate(
         seed: The run's.
         output: Where the figures go.
     """
-    prompts = [row["prompt_id"] for row in _table(inputs.prompts, PROMPTS, ["prompt_id"])]
+    rows = table_rows(inputs.prompts, PROMPTS, ["prompt_id", "messages"])
+    prompts = [row["prompt_id"] for row in rows]
     leaked = read_leaks(Path(inputs.leaks))
     if leaked and settings.leaks == "refuse":
         raise UserError(
@@ -104,11 +94,7 @@ def evaluate(
         )
     dropped: Mapping[str, str] = leaked if settings.leaks == "drop" else {}
     prompts = [prompt for prompt in prompts if prompt not in dropped]
-    shards = len(inputs.answers) // len(speakers)
-    answers = {
-        speaker: _answers(inputs.answers[place * shards : (place + 1) * shards], dropped)
-        for place, speaker in enumerate(speakers)
-    }
+    answers = answers_of_speakers(inputs.answers, speakers, dropped)
     drawn = seed_of(seed, "evaluation", name) % 2**32
     counts: Mapping[str, int] = Counter(leaked.values())
     head = {
@@ -127,11 +113,11 @@ def evaluate(
     if settings.kind == "reward":
         found = _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
     elif settings.judge:
-        judged = _judged(inputs.comparisons, speakers, answers)
-        found = _win_rates(speakers, judged, leaked, drawn)
+        judged = judged_outcomes(inputs.comparisons, speakers, answers)
+        found = _win_rates(speakers, judged, leaked, _control(inputs.length_control, rows), drawn)
     else:
-        scored = _scored(inputs.rewards, speakers, answers)
-        found = _win_rates(speakers, scored, leaked, drawn)
+        scored = scored_outcomes(inputs.rewards, speakers, answers)
+        found = _win_rates(speakers, scored, leaked, _control(inputs.length_control, rows), drawn)
     figures = rounded({**head, **found})
     write_json(output.table, figures)
     text = evaluation_text(figures)
@@ -141,72 +127,11 @@ def evaluate(
         logger.info("%s", line)
 
 
-def _judged(
-    comparisons: Sequence[str], speakers: Sequence[str], answers: Mapping[str, Answers]
-) -> dict[str, list[Outcome]]:
-    """The outcomes of each speaker, as the judge of pairs found them."""
-    reference, *others = speakers
-    shards = len(comparisons) // max(1, len(others))
-    found = {}
-    for place, speaker in enumerate(others):
-        rows = _table(comparisons[place * shards : (place + 1) * shards], COMPARISONS)
-        judgements = {row["pair_id"]: of_comparison(Comparison(**row)) for row in rows}
-        found[speaker] = [
-            outcome
-            or outcome_of(
-                judgements[pair_id_of(own.candidate_id, other.candidate_id)],
-                prompt,
-                (len(own.text), len(other.text)),
-            )
-            for prompt, own, other, outcome in _both(answers[speaker], answers[reference])
-        ]
-    return found
-
-
-def _scored(
-    tables: Sequence[str], speakers: Sequence[str], answers: Mapping[str, Answers]
-) -> dict[str, list[Outcome]]:
-    """The outcomes of each speaker, where the larger reward wins."""
-    rewards = [_rewards_by_candidate(path) for path in tables]
-    found = {}
-    for speaker, of_speaker in zip(speakers[1:], rewards[1:], strict=True):
-        found[speaker] = [
-            outcome or _larger(prompt, (own, other), (of_speaker, rewards[0]))
-            for prompt, own, other, outcome in _both(answers[speaker], answers[speakers[0]])
-        ]
-    return found
-
-
-def _larger(
-    prompt: str,
-    pair: tuple[Answer, Answer],
-    rewards: tuple[Mapping[str, Scored], Mapping[str, Scored]],
-) -> Outcome:
-    """The outcome of two answers by their rewards."""
-    a, b = (of[answer.candidate_id] for of, answer in zip(rewards, pair, strict=True))
-    judgement = of_scores(prompt, (a.reward, b.reward), (a.status, b.status))
-    return outcome_of(judgement, prompt, (len(pair[0].text), len(pair[1].text)), one_by_one=True)
-
-
-def _both(own: Answers, reference: Answers) -> list[tuple[str, Answer, Answer, Outcome | None]]:
-    """The prompts that both answered, with the two answers; equal ones are a tie unasked."""
-    return [
-        (
-            prompt,
-            own[prompt],
-            reference[prompt],
-            tie(prompt, len(own[prompt].text))
-            if own[prompt].text == reference[prompt].text
-            else None,
-        )
-        for prompt in sorted(own.keys() & reference.keys())
-    ]
-
-
 def _win_rates(
     speakers: Sequence[str],
     outcomes: Mapping[str, Sequence[Outcome]],
     leaked: Mapping[str, str],
+    control: Mapping[Variant, Mapping[str, Any]],
     seed: int,
 ) -> dict[str, Any]:
     """The figures of each speaker against the reference, and of every two against each other."""
@@ -217,7 +142,10 @@ def _win_rates(
     figures = {
         speaker: {
             **asdict(win_rate(of, seed)),
-            "length_controlled": {"minimal": asdict(length_controlled("minimal", of, seed))},
+            "length_controlled": {
+                variant: asdict(length_controlled(variant, of, seed, **needed))
+                for variant, needed in control.items()
+            },
             "verdict": asdict(found[speaker]),
             **_without_leaks(of, leaked, seed),
         }
@@ -232,6 +160,36 @@ def _win_rates(
         "between": _compared(between),
         "strengths": _strengths(reference, outcomes, seed),
     }
+
+
+def _control(
+    files: Sequence[str], prompts: Sequence[Mapping[str, Any]]
+) -> dict[Variant, dict[str, Any]]:
+    """What each variant of length control that can be fitted needs; `minimal` needs nothing.
+
+    Difficulties are joined to prompts by the text of the instruction, never by place.
+    """
+    needed: dict[Variant, dict[str, Any]] = {"minimal": {}}
+    if not files:
+        return needed
+    known = dict(
+        zip(
+            map(clean_text, read_instructions(Path(files[0]))),
+            read_difficulties(Path(files[1])),
+            strict=False,
+        )
+    )
+    texts = {row["prompt_id"]: clean_text(row["messages"][-1]["content"]) for row in prompts}
+    difficulties = {prompt: known[text] for prompt, text in texts.items() if text in known}
+    if not difficulties:
+        raise UserError(
+            f"{files[0]}: none of its instructions is a prompt of the evaluation; leave instructions "
+            "and difficulties out, or name the prompts' own."
+        )
+    needed["noreg"] = {"difficulties": difficulties}
+    if len(files) > 2:
+        needed["v1"] = {"difficulties": difficulties, "gamed": read_gamed(Path(files[2]))}
+    return needed
 
 
 def _without_leaks(
@@ -284,7 +242,7 @@ def _rewards(
         own = tables[place * len(speakers) : (place + 1) * len(speakers)]
         values, failed = {}, {}
         for speaker, path in zip(speakers, own, strict=True):
-            of = _rewards_by_candidate(path)
+            of = rewards_by_candidate(path)
             scored = {
                 prompt: of[each.candidate_id].reward for prompt, each in answers[speaker].items()
             }
@@ -311,24 +269,3 @@ def _rewards(
             for speaker, of in values.items()
         }
     return {"rewards": found}
-
-
-def _rewards_by_candidate(path: str) -> dict[str, Scored]:
-    rows = read_table(Path(path), REWARDS, ["candidate_id", "status", "reward"]).to_pylist()
-    return {row["candidate_id"]: Scored(row["reward"], row["status"]) for row in rows}
-
-
-def _answers(paths: Sequence[str], dropped: Collection[str]) -> dict[str, Answer]:
-    columns = ["candidate_id", "prompt_id", "completion", "completion_tokens"]
-    return {
-        row["prompt_id"]: Answer(row["candidate_id"], row["completion"], row["completion_tokens"])
-        for row in _table(paths, DIALOGUES, columns)
-        if row["prompt_id"] not in dropped
-    }
-
-
-def _table(
-    paths: Sequence[str], table: Any, columns: list[str] | None = None
-) -> list[dict[str, Any]]:
-    found = read_tables([Path(path) for path in paths], table, columns)
-    return found.to_pylist()  # type: ignore[no-any-return]

@@ -74,12 +74,15 @@ def _sentences(speakers: Mapping[str, Any]) -> str:
 
 
 def _win_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
-    controlled = one["length_controlled"]["minimal"]
+    controlled = {
+        f"length-controlled, {variant}": estimate_with_interval(Estimate(**each["win_rate"]))
+        for variant, each in one["length_controlled"].items()
+    }
     failures = ", ".join(f"{count} {cause}" for cause, count in one["failures"].items())
     return {
         "speaker": f"`{name}`",
         "win rate": estimate_with_interval(Estimate(**one["win_rate"])),
-        "length-controlled": estimate_with_interval(Estimate(**controlled["win_rate"])),
+        **controlled,
         "wins / ties / losses": f"{one['wins']} / {one['ties']} / {one['losses']}",
         "equal answers": str(one["identical"]),
         "consistency": estimate_with_interval(Estimate(**one["consistency"])),

@@ -10,7 +10,6 @@ from wim.settings.section import Name, Section
 
 # Speakers that every run has: the actor before training, and the answers that prompts came with.
 BASE, REFERENCES = "base", "references"
-LengthControl = Literal["minimal", "noreg", "v1"]
 
 
 class EvaluationSettings(Section):
@@ -58,8 +57,17 @@ class EvaluationSettings(Section):
     words in a row, or nearly. report: figures with and without them; drop: without them; refuse: an
     error that names their file. Unit: none."""
 
-    length_control: list[LengthControl] = ["minimal"]
-    """win_rate: length-controlled win rates, by variant (docs/guide/evaluation.md). Unit: names."""
+    instructions: str | None = None
+    """win_rate: AlpacaEval's instructions in its order, by which `difficulties` are joined to prompts.
+    Unit: path, from the working directory."""
+
+    difficulties: str | None = None
+    """win_rate: AlpacaEval's instruction_difficulty.csv, for the length-controlled win rate `noreg`;
+    `minimal` needs no file (docs/guide/evaluation.md). Unit: path, from the working directory."""
+
+    gamed: str | None = None
+    """win_rate: AlpacaEval's df_gamed.csv, for the length-controlled win rate `v1`. Unit: path, from
+    the working directory."""
 
     def own_prompts(self, name: str) -> PromptSettings | None:
         """The settings of its own prompts; None for held-out ones. name: the evaluation's.
@@ -80,6 +88,13 @@ class EvaluationSettings(Section):
             )
         if self.kind == "reward" and (self.judge or self.reward):
             raise ValueError("the kind reward compares means; write rewards: [<name>, ...]")
+        if (self.difficulties is None) != (self.instructions is None):
+            raise ValueError(
+                "difficulties are joined to prompts by instructions; write both of difficulties and "
+                "instructions, or neither"
+            )
+        if self.gamed is not None and self.difficulties is None:
+            raise ValueError("gamed needs difficulties and instructions as well; write all three")
         if self.kind == "win_rate" and self.rewards:
             raise ValueError("rewards belong to the kind reward; write reward: <name>")
         return self

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wim.settings.config import Config
 
 # Files of the reports beside the evaluations' own.
-TAKEN = ("gate", "passed", "verdict", "prompts", "leaks")
+TAKEN = ("gate", "passed", "verdict", "prompts", "leaks", "exports")
 
 
 def problems(config: "Config") -> Iterator[str]:
