@@ -64,12 +64,12 @@ def partial_path(path: Path) -> Path:
 
 def put_in_place(partial: Path, path: Path) -> None:
     """Rename a complete file to `path`, so that it survives a crash of the machine."""
-    synchronise(partial)
+    _synchronise(partial)
     partial.rename(path)
-    synchronise(path.parent)
+    _synchronise(path.parent)
 
 
-def synchronise(path: Path) -> None:
+def _synchronise(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,6 +1,7 @@
 """Scores of conversations by a reward model, run by transformers in this process."""
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class ScoringModel:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from wim.engines.local.loading import fitting_dtype
+        from wim.engines.local.loading import check_whole, fitting_dtype
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
@@ -49,16 +50,22 @@ class ScoringModel:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.special = special_token_pattern(special_tokens(self.tokenizer))
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
-        self.model: Any = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=chosen, device_map=self.device, trust_remote_code=False
-        ).eval()
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            dtype=chosen,
+            device_map=self.device,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        self.model: Any = model.eval()
         if self.model.config.num_labels != 1:
             raise UserError(
                 f"{folder}: a model of {self.model.config.num_labels} labels, and a reward model "
                 "has one; write the name of a reward model."
             )
-        self.model.config.pad_token_id = self.tokenizer.pad_token_id
-        self.context = int(self.model.config.max_position_embeddings)
+        check_whole(folder, loading, "a reward model")
+        self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
+        self.context = _positions(self.model)
         logger.info("reward model: %s on %s, batches of %d", chosen, self.device, batch_size)
 
     def scores(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Score]]:
@@ -85,3 +92,21 @@ class ScoringModel:
         messages = escaped_messages(conversation, self.special)
         text = self.tokenizer.apply_chat_template(messages, tokenize=False)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _positions(model: Any) -> int:
+    """The most tokens that a model reads; RoBERTa's first positions are those of padding."""
+    import torch
+
+    from wim.engines.local.loading import context_length
+
+    length = context_length(model.config) or sys.maxsize
+    tables = (each for each in model.modules() if isinstance(each, torch.nn.Embedding))
+    return next(
+        (
+            length - 1 - table.padding_idx
+            for table in tables
+            if table.num_embeddings == length and table.padding_idx is not None
+        ),
+        length,
+    )

@@ -186,8 +186,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
     source, kind = model.source, "" if model.source.engine == "local" else REMOTE
     identity = {"model": model.digest, **source.answering}
-    store = RowStore(model.store, answer_schema(), waits=not model.unopened)
-    with ExitStack() as opened, store as rows:
+    with ExitStack() as opened, RowStore(model.store, answer_schema()) as rows:
 
         def open_model() -> Engine:
             if model.unopened:

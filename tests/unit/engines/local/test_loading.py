@@ -8,9 +8,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from support.small_architectures import small_config
 from wim.engines.base import Request
 from wim.engines.local.engine import LocalEngine
-from wim.engines.local.loading import open_model
+from wim.engines.local.loading import context_length, open_model
 from wim.errors import UserError
 from wim.models.manifest import read_manifest
 from wim.models.stage import stage_model
@@ -181,3 +182,27 @@ def test_a_folder_without_an_adapter_is_refused_with_what_is_missing(
         )
     with pytest.raises(ValidationError, match="hf:<repo>@<revision> or path:<folder>"):
         ModelSource(source="path:model", adapter="adapter")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "length"),
+    [("gemma3", 256), ("qwen3_5", 256), ("mpt", 256), ("whisper", 256), ("bloom", None)],
+)
+def test_a_context_is_that_of_the_text_or_has_no_limit(model_type: str, length: int | None) -> None:
+    assert context_length(small_config(model_type)) == length
+
+
+def test_a_classifier_is_no_language_model(tmp_path: Path) -> None:
+    from transformers import LlamaForSequenceClassification
+
+    LlamaForSequenceClassification(small_config("llama")).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"lack 1 weights .* such as lm_head.weight; write a caus"):
+        open_model(tmp_path, torch.float32, "cpu")
+
+
+def test_a_type_that_writes_no_text_is_refused(tmp_path: Path) -> None:
+    from transformers import AutoConfig
+
+    AutoConfig.for_model("vit").save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="vit models write no text in this version of transformers"):
+        open_model(tmp_path, torch.float32, "cpu")

@@ -6,10 +6,16 @@ the next ones. Importing this module loads transformers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import (
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionCacheLayerMixin,
+)
 
 ROOM = 64
 
@@ -73,7 +79,7 @@ def _stacked(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def growing_cache(model: Any) -> DynamicCache:
-    """An empty cache for a model; other layers (sliding windows) remain those of transformers."""
+    """An empty cache for a model; other layers (windows, states) remain those of transformers."""
     cache = DynamicCache(config=model.config)
     cache.layers = [
         RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
@@ -86,14 +92,53 @@ def attends_to_all(cache: DynamicCache) -> bool:
     return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
 
 
+def attends(cache: DynamicCache) -> bool:
+    """Whether any layer keeps tokens to attend to, besides states."""
+    return any(isinstance(layer, DynamicLayer) for layer in cache.layers)
+
+
+def knows_padding(cache: DynamicCache) -> bool:
+    """Whether every layer is of a kind that transformers' own masks hide padding from.
+
+    A layer that a model brings itself may group tokens by their places, where padding shifts them.
+    """
+    kinds = {type(layer) for layer in cache.layers} - {RoomyLayer}
+    return all(kind.__module__ == DynamicCache.__module__ for kind in kinds)
+
+
+def has_states(cache: DynamicCache) -> bool:
+    """Whether a layer keeps more than keys and values, so that tokens cannot be taken back."""
+    kinds = (RoomyLayer, DynamicSlidingWindowLayer)
+    return not all(type(layer) in kinds for layer in cache.layers)
+
+
+def is_used(cache: DynamicCache) -> bool:
+    """Whether all states of a cache that a model has run with are in it, and none in the model."""
+    states = [each for each in cache.layers if isinstance(each, LinearAttentionCacheLayerMixin)]
+    return all(any(each.has_previous_state.values()) for each in states)
+
+
 @contextmanager
-def whole_windows(cache: DynamicCache) -> Iterator[None]:
-    """Have windows keep what falls out of them, until `crop` takes off the tokens behind it."""
-    windows = [layer for layer in cache.layers if hasattr(layer, "activate_past_recording")]
-    for layer in windows:
-        layer.activate_past_recording()
-    try:
+def unchanged(cache: DynamicCache, tokens: int) -> Iterator[None]:
+    """Take back what is appended in the context.
+
+    Keys and values are cropped; states cannot be, so that a cache with such is copied.
+
+    Args:
+        cache: The cache, to which `tokens` tokens are appended in the context.
+        tokens: Their number.
+    """
+    layers = cache.layers
+    if has_states(cache):
+        cache.layers = deepcopy(layers)
         yield
-    finally:
-        for layer in windows:
-            layer.record_past = False
+        cache.layers = layers
+        return
+    windows = [layer for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
+    for layer in windows:
+        # Windows keep what falls out of them until they are cropped.
+        layer.activate_past_recording()
+    yield
+    cache.crop(-tokens)
+    for layer in windows:
+        layer.record_past = False

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wim.engines.local.decoder import Decoder
+from wim.engines.local.decoder import Batching, Decoder
+from wim.engines.local.trial import FAILURES, ROUGH, distance
 from wim.errors import UserError
 from wim.settings.sampling import Sampling
 
@@ -28,25 +29,21 @@ class ContrastiveDecoder(Decoder):
     cache and its logits are kept, so that a token takes one pass.
     """
 
-    def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        rows: list[list[int]],
+        device: str,
+        batching: Batching = Batching.SHARED,
+    ) -> None:
         import torch
 
         self._passed: list[torch.Tensor] = []
-        super().__init__(model, rows, device)
-        self._check_cache()
+        super().__init__(model, rows, device, batching)
+        # The states of the rows' contexts are of one length.
+        self.joins = False
         parts = [part.expand(len(rows), -1, -1) for part in self._passed]
         self.states = torch.cat(parts, dim=1)
-
-    def _check_cache(self) -> None:
-        from wim.engines.local.cache import attends_to_all
-
-        attention = getattr(self.model.config, "_attn_implementation", "")
-        if not attends_to_all(self.cache) or "flash" in attention:
-            raise UserError(
-                "sampling.penalty_alpha: contrastive search needs attention to all tokens, as sdpa "
-                "and eager have it; this model has sliding windows or flash attention. Leave "
-                "penalty_alpha out, or write models.<name>.attention: sdpa."
-            )
 
     def _forward(self, tokens: "torch.Tensor", **given: Any) -> Any:
         from torch.nn.functional import normalize
@@ -112,11 +109,6 @@ class ContrastiveDecoder(Decoder):
             layer.crop(-count)
             layer.update(*kept)
 
-    @property
-    def joins(self) -> bool:
-        """No: the states of the rows' contexts are of one length."""
-        return False
-
     def advance(self, tokens: "torch.Tensor") -> None:
         """Do nothing: next_tokens has appended them."""
 
@@ -124,6 +116,46 @@ class ContrastiveDecoder(Decoder):
         """See Decoder.keep."""
         super().keep(index)
         self.states, self.logits = self.states[index], self.logits[index]
+
+
+def check_contrastive(model: Any, tokens: list[int], device: str, batching: Batching) -> None:
+    """Raise UserError for a model whose candidates cannot be run side by side.
+
+    Args:
+        model: The model.
+        tokens: Some tokens of a text, of which the last two are tried as candidates.
+        device: Where the model is.
+        batching: How its rows are run.
+    """
+    if batching is not Batching.SHARED or "flash" in model.config._attn_implementation:
+        raise UserError(
+            "sampling.penalty_alpha: contrastive search needs attention to all tokens, as sdpa and "
+            "eager have it; this model has sliding windows, recurrent layers or flash attention. "
+            "Leave penalty_alpha out, or write models.<name>.attention: sdpa."
+        )
+    if not _runs_side_by_side(model, tokens, device):
+        raise UserError(
+            f"sampling.penalty_alpha: {type(model).__name__} does not run candidates side by side, "
+            "which contrastive search needs. Leave penalty_alpha out."
+        )
+
+
+def _runs_side_by_side(model: Any, tokens: list[int], device: str) -> bool:
+    import torch
+
+    row, candidates = tokens[:-2], tokens[-2:]
+    try:
+        with torch.inference_mode():
+            decoder = ContrastiveDecoder(model, [row], device)
+            together = decoder._side_by_side(torch.tensor([candidates], device=device))[0]
+            alone = torch.cat(
+                [Decoder(model, [[*row, each]], device).logits for each in candidates]
+            )
+    except torch.OutOfMemoryError:
+        raise
+    except FAILURES:
+        return False
+    return decoder.states.shape[1] == len(row) and distance(together, alone) < ROUGH
 
 
 @contextmanager

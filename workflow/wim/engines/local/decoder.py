@@ -1,5 +1,8 @@
 """A batch of token sequences that a causal language model continues, one token at a time."""
 
+import inspect
+from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wim.engines.local.sampling import choose_tokens
@@ -9,23 +12,40 @@ if TYPE_CHECKING:
     import torch
 
 
+class Batching(Enum):
+    """How rows are run together, by what a model computes rightly; see wim.engines.local.trial."""
+
+    SHARED = "the part that all rows share is run once, and the rest is padded behind it"
+    PADDED = "rows are padded in front"
+    ALONE = "rows are run one by one"
+    UNCACHED = "rows are run one by one, and as a whole for each token"
+
+
 class Decoder:
     """A batch of token sequences that grow one token at a time.
 
-    `logits` (rows, vocabulary) are those of each row's next token. The part that all rows
-    share is run once; the rest is padded on the left, between the shared part and itself.
-    Windows count places and not tokens, so where a layer has one nothing is shared, and the
+    `logits` (rows, vocabulary) are those of each row's next token. With Batching.SHARED the part
+    that all rows share is run once; the rest is padded on the left, between the shared part and
+    itself. Windows count places and not tokens, so where a layer has one nothing is shared, and the
     padding is in front.
     """
 
-    def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        rows: list[list[int]],
+        device: str,
+        batching: Batching = Batching.SHARED,
+    ) -> None:
         import torch
 
-        from wim.engines.local.cache import attends_to_all, growing_cache
+        from wim.engines.local.cache import attends, attends_to_all, growing_cache
 
         self.model = model
         self.cache = growing_cache(model)
-        shared = _shared_prefix(rows) if attends_to_all(self.cache) else 0
+        self.joins = batching is Batching.SHARED and attends_to_all(self.cache)
+        self.attends = attends(self.cache)
+        shared = _shared_prefix(rows) if self.joins else 0
         longest = max(len(row) for row in rows)
         pads = [longest - len(row) for row in rows]
         self.mask = torch.tensor(
@@ -45,15 +65,18 @@ class Decoder:
             self._run(tokens, places)
 
     def _forward(self, tokens: "torch.Tensor", **given: Any) -> Any:
-        return self.model(tokens, past_key_values=self.cache, use_cache=True, **given)
+        cache = {str(cache_argument(self.model)): self.cache}
+        return forward(self.model, tokens, use_cache=True, **given, **cache)
 
     def _run(
         self, tokens: "torch.Tensor", positions: "torch.Tensor", keep: int = 1
     ) -> "torch.Tensor":
+        # States have taken up the padding's mask in the first pass.
+        mask = self.mask if self.attends or tokens.shape[1] == self.mask.shape[1] else None
         output = self._forward(
-            tokens, attention_mask=self.mask, position_ids=positions, logits_to_keep=keep
+            tokens, attention_mask=mask, position_ids=positions, logits_to_keep=keep
         )
-        logits: torch.Tensor = output.logits.float()
+        logits: torch.Tensor = output.logits[:, -keep:].float()
         self.logits = logits[:, -1]
         return logits
 
@@ -75,17 +98,10 @@ class Decoder:
     def keep(self, index: "torch.Tensor") -> None:
         """Continue with the rows of these indices only."""
         self.mask, self.positions = self.mask[index], self.positions[index]
-        self.cache.batch_select_indices(index)
-
-    @property
-    def joins(self) -> bool:
-        """Whether other rows may join: every layer attends to all tokens, and keeps them all."""
-        from wim.engines.local.cache import attends_to_all
-
-        return attends_to_all(self.cache)
+        self.cache.reorder_cache(index)
 
     def join(self, other: "Decoder") -> None:
-        """Append the rows of another batch, which is used up.
+        """Append the rows of another batch, which is used up; only where both have `joins`.
 
         All rows end at the same position. Layer by layer, so that little is in memory twice.
         """
@@ -107,19 +123,70 @@ class Decoder:
         """Logits (rows, tokens, vocabulary) after each of some tokens; rows are unchanged."""
         import torch
 
-        from wim.engines.local.cache import whole_windows
+        from wim.engines.local.cache import has_states, unchanged
 
         mask, logits = self.mask, self.logits
-        rows = len(mask)
-        with torch.inference_mode():
-            self.mask = torch.cat([mask, mask.new_ones(rows, len(tokens))], dim=-1)
-            ahead = torch.tensor([tokens] * rows, device=mask.device)
-            places = self.positions + torch.arange(len(tokens), device=mask.device)
-            with whole_windows(self.cache):
-                found = self._run(ahead, places, keep=len(tokens))
-                self.cache.crop(-len(tokens))
+        rows, found = len(mask), []
+        # Recurrent layers may go on from their states by one token only.
+        at_once = 1 if has_states(self.cache) else len(tokens)
+        with torch.inference_mode(), unchanged(self.cache, len(tokens)):
+            for start in range(0, len(tokens), at_once):
+                some = tokens[start : start + at_once]
+                self.mask = torch.cat([self.mask, mask.new_ones(rows, len(some))], dim=-1)
+                ahead = torch.tensor([some] * rows, device=mask.device)
+                places = self.positions + start + torch.arange(len(some), device=mask.device)
+                found.append(self._run(ahead, places, keep=len(some)))
         self.mask, self.logits = mask, logits
-        return found
+        return torch.cat(found, dim=1)
+
+
+class UncachedDecoder(Decoder):
+    """One row of a model that can keep nothing of its passes: each token takes a whole pass."""
+
+    def __init__(self, model: Any, rows: list[list[int]], device: str) -> None:
+        self.model, self.device, self.joins = model, device, False
+        (self.tokens,) = rows
+        self.logits = self.lookahead([])[:, -1]
+
+    def advance(self, tokens: "torch.Tensor") -> None:
+        """See Decoder.advance."""
+        self.logits = self.lookahead(tokens.tolist())[:, -1]
+        self.tokens = [*self.tokens, *tokens.tolist()]
+
+    def keep(self, index: "torch.Tensor") -> None:
+        """Do nothing: there is one row."""
+
+    def lookahead(self, tokens: list[int]) -> "torch.Tensor":
+        """See Decoder.lookahead; the logits after the row itself where there are no tokens."""
+        import torch
+
+        with torch.inference_mode():
+            row = torch.tensor([[*self.tokens, *tokens]], device=self.device)
+            kept = max(len(tokens), 1)
+            output = forward(self.model, row, use_cache=False, logits_to_keep=kept)
+            logits: torch.Tensor = output.logits[:, -kept:].float()
+        return logits
+
+
+def forward(model: Any, tokens: "torch.Tensor", **given: Any) -> Any:
+    """A model's output; arguments that its architecture does not know are left out."""
+    names, takes_others = _arguments(type(model).forward)
+    known = given if takes_others else {name: given[name] for name in given if name in names}
+    return model(tokens, **known)
+
+
+def cache_argument(model: Any) -> str | None:
+    """The name of the argument that takes a cache; None where a model takes none."""
+    names, _ = _arguments(type(model).forward)
+    return next((name for name in ("past_key_values", "cache_params") if name in names), None)
+
+
+@cache
+def _arguments(function: Any) -> tuple[frozenset[str], bool]:
+    """The names of the arguments of an architecture's pass, and whether it takes others too."""
+    parameters = inspect.signature(function).parameters
+    others = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return frozenset(parameters), others
 
 
 def _shared_prefix(rows: list[list[int]]) -> int:

@@ -1,6 +1,7 @@
 """The local engine: a causal language model run by transformers in this process."""
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ from pathlib import Path
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.chat_format import ChatFormat, end_tokens
 from wim.engines.local.choices import choice_tree
-from wim.engines.local.contrastive import ContrastiveDecoder
-from wim.engines.local.decoder import Decoder
-from wim.engines.local.loading import fitting_dtype, open_model
+from wim.engines.local.contrastive import ContrastiveDecoder, check_contrastive
+from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
+from wim.engines.local.loading import context_length, fitting_dtype, open_model
+from wim.engines.local.trial import batching_of, text_tokens
 from wim.engines.reasoning import Markers
 from wim.settings.models import Thinking
 from wim.settings.precision import Attention, Quantization
@@ -40,9 +42,10 @@ class TokenizedRequest:
 class LocalEngine:
     """A model of a staged folder, in memory, on the GPU if there is one.
 
-    Rows are batched by length. A prefix that all rows of a batch share (a template's beginning)
-    is computed once. Rows that have ended leave the batch. continuous: whether others replace them
-    (continuous batching); None: on a GPU, where a step takes as long for few rows.
+    Rows are batched by length, if the model computes the same for rows in a batch (`batching`). A
+    prefix that all rows of a batch share (a template's beginning) is computed once. Rows that have
+    ended leave the batch. continuous: whether others replace them (continuous batching); None: on a
+    GPU, where a step takes as long for few rows.
     """
 
     def __init__(
@@ -63,17 +66,21 @@ class LocalEngine:
         self.batch_size = batch_size
         self.continuous = self.device == "cuda" if continuous is None else continuous
         self.model = open_model(folder, self.dtype, self.device, quantization, attention)
-        self.context = int(self.model.config.max_position_embeddings)
+        self.context = context_length(self.model.config) or sys.maxsize
         tokenizer = AutoTokenizer.from_pretrained(folder)
         ends = end_tokens(self.model.generation_config, tokenizer)
         self.chat = ChatFormat(tokenizer, ends, thinking)
+        tried = text_tokens(tokenizer)
+        self.batching = batching_of(self.model, tried, self.device, str(folder))
+        if self.batching in (Batching.ALONE, Batching.UNCACHED):
+            self.batch_size = 1
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
             self.dtype,
             "" if quantization == "none" else f" in {quantization}",
             self.device,
             self.model.get_memory_footprint() / 1e9,
-            batch_size,
+            self.batch_size,
         )
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -82,6 +89,9 @@ class LocalEngine:
         for row in too_long:
             yield Completion(row.request.key, "", "context", len(row.tokens), 0)
         waiting = deque(_longest_first(fitting))
+        if waiting and sampling.penalty_alpha:
+            tried = text_tokens(self.chat.tokenizer)
+            check_contrastive(self.model, tried, self.device, self.batching)
         while waiting:
             yield from self._generate(waiting, sampling)
 
@@ -127,7 +137,10 @@ class LocalEngine:
             yield rows[start : start + self.batch_size]
 
     def _prefilled(self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder) -> Decoder:
-        return kind(self.model, [row.tokens for row in batch], self.device)
+        tokens = [row.tokens for row in batch]
+        if self.batching is Batching.UNCACHED and kind is Decoder:
+            return UncachedDecoder(self.model, tokens, self.device)
+        return kind(self.model, tokens, self.device, self.batching)
 
     def _generate(
         self, waiting: deque[TokenizedRequest], sampling: Sampling

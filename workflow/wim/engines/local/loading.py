@@ -1,6 +1,7 @@
 """Opening a causal language model: its precision, its quantisation and its attention."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
+# The fields of configurations with the most positions, in the order of their precedence.
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_target_positions")
 # The fields of configurations with the number of a layer's experts.
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
 
@@ -27,30 +30,77 @@ def open_model(
     quantization: nf4 packs the weights of linear layers and of experts into 4 bits (QLoRA, Dettmers
     et al. 2023, arXiv 2305.14314), int8 those of linear layers into 8 (LLM.int8(), Dettmers et al.
     2022, arXiv 2208.07339); embeddings and head stay in `dtype`, in which nf4 is multiplied.
-    Raises UserError for attention that is not installed here, and for experts in int8.
+    Raises UserError for what is no causal language model, for attention that is not installed here,
+    and for experts in int8.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
+    config = _causal_config(folder)
     options: dict[str, Any] = {}
     if attention != "auto":
         _check_attention(attention, dtype)
         options["attn_implementation"] = attention
     if quantization != "none":
         options["quantization_config"] = bits_and_bytes(quantization, dtype)
-    packed = quantization != "none" and _has_experts(AutoConfig.from_pretrained(folder))
+    packed = quantization != "none" and _has_experts(config)
     if packed and quantization == "int8":
         raise UserError(
             "models: quantization: found int8 for a model of experts, which bitsandbytes would "
             "leave as they are; write nf4."
         )
     # Experts are packed one layer at a time: unpacked they may not all fit on the device.
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map="cpu" if packed else device, **options
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        device_map="cpu" if packed else device,
+        output_loading_info=True,
+        **options,
     )
+    check_whole(folder, loading, "a causal language model")
     if packed:
         _pack_experts(model, device)
         model.to(device)
     return model.eval()
+
+
+def _causal_config(folder: Path) -> Any:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    config = AutoConfig.from_pretrained(folder)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise UserError(
+            f"{folder}: {config.model_type} models write no text in this version of transformers; "
+            "write a causal language model."
+        )
+    return config
+
+
+def check_whole(folder: Path, loading: Mapping[str, Any], kind: str) -> None:
+    """Raise UserError where weights are missing, which would be random numbers.
+
+    Args:
+        folder: The model's folder.
+        loading: What from_pretrained reports of the weights.
+        kind: What the model should be.
+    """
+    if missing := sorted(loading["missing_keys"]):
+        raise UserError(
+            f"{folder}: its files lack {len(missing)} weights that {kind} has, such as "
+            f"{missing[0]}; write {kind}."
+        )
+
+
+def context_length(config: Any) -> int | None:
+    """The most tokens that a model reads, by its configuration; None where nothing limits them.
+
+    A configuration of several parts, as of a model that also reads images, has it in that of its
+    text. Models without positions, as recurrent ones and those of ALiBi (Press et al. 2022, arXiv
+    2108.12409), have no limit.
+    """
+    text = config.get_text_config(decoder=True)
+    found = (getattr(text, name, None) for name in POSITIONS)
+    return next((int(length) for length in found if length), None)
 
 
 def bits_and_bytes(quantization: Quantization, dtype: "torch.dtype") -> Any:
@@ -93,7 +143,8 @@ def _check_attention(attention: Attention, dtype: "torch.dtype") -> None:
 
 
 def _has_experts(config: Any) -> bool:
-    return any((getattr(config, name, None) or 0) > 1 for name in EXPERTS)
+    text = config.get_text_config(decoder=True)
+    return any((getattr(text, name, None) or 0) > 1 for name in EXPERTS)
 
 
 def _pack_experts(model: Any, device: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from trl import DPOTrainer
 
+from wim.engines.local.loading import context_length
 from wim.settings.losses import LOSSES, TAU
 from wim.settings.training import TrainingSettings
 from wim.training.dpo.batches import ByLength, padding
@@ -66,7 +67,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         self.settings = settings
         self.reference = reference
         self.own_head = False
-        self.context_of = trainer["model"].config.get_text_config()
+        self.context = context_length(trainer["model"].config)
         super().__init__(**trainer)
         self._score_completions_alone()
         self.own_losses = {
@@ -76,8 +77,7 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
 
     def trainable(self, tokens: Any, rows: int, name: str, max_length: int) -> Any:
         """The pairs of a split that have something to learn from."""
-        context = getattr(self.context_of, "max_position_embeddings", None)
-        return usable_pairs(tokens, rows, name, max_length, context)
+        return usable_pairs(tokens, rows, name, max_length, self.context)
 
     def _score_completions_alone(self) -> None:
         """Have the models' heads score completions alone, and adapters not convert bfloat16."""
