@@ -645,7 +645,7 @@ def _joins_counted() -> Iterator[list[int]]:
 
 def generation(report: Report, size: Size, folder: Path, part: int) -> None:
     """Tokens a second, launches, waits and memory of our engine and of plain `generate`."""
-    from wim.sizing.architecture import model_of_folder
+    from wim.sizing.folders import model_of_folder
     from wim.sizing.memory import generation_memory
 
     model = big_model(folder, size)
@@ -1207,7 +1207,7 @@ def checkpoints(report: Report, size: Size, folder: Path, part: int) -> None:
 
 def dpo(report: Report, size: Size, folder: Path, part: int) -> None:
     """Seconds a step and peak memory of DPO, TRL's and ours; the first loss in bfloat16."""
-    from wim.sizing.architecture import model_of_folder
+    from wim.sizing.folders import model_of_folder
     from wim.sizing.memory import adapter_parameters, training_memory
 
     model = big_model(folder, size)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wim.sizing.architecture import model_of_folder
+from wim.sizing.folders import model_of_folder
 from wim.sizing.memory import (
     CPU,
     adapter_parameters,

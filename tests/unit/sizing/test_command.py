@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from wim.cli import main
-from wim.sizing.architecture import KNOWN, model_of_folder
+from wim.sizing.architecture import KNOWN
+from wim.sizing.folders import model_of_folder
 from wim.sizing.memory import weights_bytes
 
 LLAMA = next(model for model in KNOWN if model.name == "Llama-3-8B-Instruct")

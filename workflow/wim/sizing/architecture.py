@@ -1,17 +1,10 @@
 """What of a model's shape decides its memory and its time."""
 
-import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from wim.errors import UserError
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-ENCODERS = ("bert", "mpnet", "roberta", "xlm-roberta", "electra", "camembert")
-NEEDED = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads")
 
 
 @dataclass(frozen=True)
@@ -166,77 +159,6 @@ def known_model(text: str) -> Architecture | None:
     plain = text.lower().replace("_", "-")
     found = [each for each in KNOWN if each.name.lower() in plain]
     return max(found, key=lambda each: len(each.name), default=None)
-
-
-def model_of_folder(folder: Path, name: str) -> Architecture:
-    """The architecture of a model folder: shape by its config.json, count by its safetensors.
-
-    Raises UserError for a folder without them, or of a shape that is not given there.
-    """
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not the config.json of a model ({error}).") from None
-    config = config.get("text_config", config)
-    missing = [key for key in NEEDED if not isinstance(config.get(key), int)]
-    if missing:
-        raise UserError(
-            f"{path}: found no {', '.join(missing)}; describe the model instead, with --parameters, "
-            "--layers and --hidden."
-        )
-    sizes = _sizes_of_tensors(folder)
-    if not sizes:
-        raise UserError(f"{folder}: found config.json and no safetensors weights; stage the model.")
-    return _of_config(config, name, sizes, _longest(folder, config))
-
-
-def _of_config(
-    config: Mapping[str, Any], name: str, sizes: Mapping[str, int], longest: int
-) -> Architecture:
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    experts = config.get("num_local_experts") or config.get("num_experts") or 1
-    encoder = config.get("model_type") in ENCODERS
-    dtype = config.get("dtype") or config.get("torch_dtype") or "float32"
-    return Architecture(
-        name=name,
-        parameters=sum(sizes.values()),
-        layers=config["num_hidden_layers"],
-        hidden=hidden,
-        intermediate=config.get("moe_intermediate_size") or config["intermediate_size"],
-        heads=heads,
-        kv_heads=config.get("num_key_value_heads") or heads,
-        head_dim=config.get("head_dim") or hidden // heads,
-        vocabulary=config["vocab_size"],
-        tied=encoder or not any("lm_head" in tensor for tensor in sizes),
-        experts=experts,
-        experts_used=config.get("num_experts_per_tok") or 1,
-        gated=any("gate" in tensor for tensor in sizes),
-        longest=longest,
-        file_dtype=dtype if dtype in BYTES else "float32",
-    )
-
-
-def _sizes_of_tensors(folder: Path) -> dict[str, int]:
-    """Numbers in each tensor of a folder's safetensors files, from their headers."""
-    from safetensors import SafetensorError, safe_open
-
-    sizes = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="np") as file:
-                for tensor in file.keys():  # noqa: SIM118, the file is no mapping
-                    sizes[tensor] = math.prod(file.get_slice(tensor).get_shape())
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: not a safetensors file ({error}); stage it again.") from None
-    return sizes
-
-
-def _longest(folder: Path, config: Mapping[str, Any]) -> int:
-    """Tokens that a sentence encoder reads of a text."""
-    path = folder / "sentence_bert_config.json"
-    given = json.loads(path.read_bytes()) if path.is_file() else {}
-    return int(given.get("max_seq_length") or config.get("max_position_embeddings") or 512)
 
 
 def described_model(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from wim import paths
 from wim.dag.inputs import Inputs
 from wim.errors import UserError
-from wim.sizing.architecture import KNOWN, Architecture, known_model, model_of_folder
+from wim.sizing.architecture import KNOWN, Architecture, known_model
+from wim.sizing.folders import is_model, model_of_folder
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
@@ -57,7 +58,7 @@ def _found(name: str, source: str) -> Architecture | None:
     kind, _, place = source.partition(":")
     folders = [STAGED / name, *([Path(place).expanduser()] if kind == "path" else [])]
     for folder in folders:
-        if (folder / "config.json").is_file():
+        if is_model(folder):
             return model_of_folder(folder, name)
     model = known_model(source)
     # Staging turns GGUF weights into float32.
@@ -74,7 +75,7 @@ def _how_to_tell(name: str, source: str) -> str:
 
 def model_named(text: str) -> Architecture:
     """A known model, or that of a folder with config.json and safetensors."""
-    if (Path(text) / "config.json").is_file():
+    if is_model(Path(text)):
         return model_of_folder(Path(text), Path(text).name)
     model = known_model(text)
     if model is None:
