@@ -274,9 +274,66 @@ def test_a_git_lfs_pointer_is_not_taken_for_weights(tmp_path: Path) -> None:
     assert "git lfs pull" in refusal(f"path:{source}", tmp_path / "refused")
 
 
-def test_an_adapter_is_refused_with_the_way_to_merge_it(tmp_path: Path) -> None:
-    source = model_folder(tmp_path / "source", "adapter_config.json", "adapter_model.safetensors")
-    assert "merge_and_unload" in refusal(f"path:{source}", tmp_path / "refused")
+@pytest.mark.parametrize("config", [False, True])
+def test_an_adapter_is_refused_with_its_base_and_the_setting(tmp_path: Path, config: bool) -> None:
+    source = model_folder(tmp_path / "source", "adapter_model.safetensors")
+    (source / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base-7b"}')
+    if not config:
+        (source / "config.json").unlink()
+    said = refusal(f"path:{source}", tmp_path / "refused")
+    assert "adapter: write its base model (org/base-7b) as the source" in said
+    assert "models.<name>.adapter" in said
+
+
+def test_a_type_that_transformers_does_not_know_is_refused(tmp_path: Path) -> None:
+    source = model_folder(tmp_path / "source", "model.safetensors")
+    (source / "config.json").write_text('{"model_type": "dream9", "auto_map": {}}')
+    said = refusal(f"path:{source}", tmp_path / "refused")
+    assert "has the model_type dream9, which transformers" in said
+    assert "write models.<name>.serve with a server that knows it" in said
+    served = ModelSource(source=f"path:{source}", serve="server {model} {port}")
+    stage_model(served, tmp_path / "served")
+
+
+@pytest.mark.parametrize("place", ["", "0_StaticEmbedding"])
+def test_an_encoder_without_a_transformer_is_staged_and_encodes(tmp_path: Path, place: str) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    from support.small_architectures import word_tokenizer
+    from wim.embedding.encoder import Encoder
+
+    words = word_tokenizer().backend_tokenizer
+    module = StaticEmbedding(words, embedding_dim=16)
+    SentenceTransformer(modules=[module], device="cpu").save(str(tmp_path / "source"))
+    if place:
+        (tmp_path / "source" / place).mkdir()
+        for name in ("model.safetensors", "tokenizer.json"):
+            (tmp_path / "source" / name).rename(tmp_path / "source" / place / name)
+        listed = json.loads((tmp_path / "source/modules.json").read_text())
+        listed[0]["path"] = place
+        (tmp_path / "source/modules.json").write_text(json.dumps(listed))
+    stage_model(ModelSource(source=f"path:{tmp_path / 'source'}"), tmp_path / "staged")
+    found = Encoder(tmp_path / "staged").encode(["w3 w4", "w5 " * 900])
+    assert found.vectors.shape == (2, 16) and found.truncated == [False, False]
+
+
+def test_an_encoder_that_cannot_encode_is_refused(tmp_path: Path) -> None:
+    source = model_folder(tmp_path / "source", "0_Static/model.safetensors")
+    (source / "config.json").unlink()
+    kind = "sentence_transformers.models.StaticEmbedding"
+    modules = [{"idx": 0, "name": "0", "path": "0_Static", "type": kind}]
+    (source / "modules.json").write_text(json.dumps(modules))
+    said = refusal(f"path:{source}", tmp_path / "refused")
+    assert "sentence-transformers cannot encode a text with it" in said
+
+
+def test_an_encoder_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    source = model_folder(tmp_path / "source", "model.safetensors")
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "custom_st.Transformer"}]
+    (source / "modules.json").write_text(json.dumps(modules))
+    said = refusal(f"path:{source}", tmp_path / "refused")
+    assert "modules.json names custom_st.Transformer, which is code of the model's own" in said
 
 
 def test_a_missing_gguf_file_is_refused_with_the_place_looked_at(tmp_path: Path) -> None:

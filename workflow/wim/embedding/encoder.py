@@ -1,5 +1,6 @@
 """A sentence encoder, and the store of its vectors."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,9 @@ class Encoder:
 
     def _truncated(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text has more tokens than the encoder reads."""
-        if not texts:
-            return []
+        # Encoders without a transformer read texts of any length.
+        if not texts or not math.isfinite(self.model.max_seq_length or math.inf):
+            return [False] * len(texts)
         lengths = self.model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > self.model.max_seq_length for tokens in lengths]
 

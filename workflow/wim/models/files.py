@@ -8,6 +8,8 @@ from wim.fetch.folders import file_names, is_inside
 
 KEPT_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".tiktoken")
 LICENCES = ("licen[sc]e*", "LICEN[SC]E*", "NOTICE*", "COPYING*", "USE_POLICY*")
+# How opening an encoder fails.
+UNUSABLE = (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -15,8 +17,8 @@ def loadable_files(folder: Path, source: str) -> list[str]:
     """Names of the folder's files that load the model, relative to it, POSIX, sorted.
 
     These are configuration, tokenizer, safetensors weights and licence, and the folders that
-    modules.json of sentence-transformers names. Pickles and Python code, which would run on
-    loading, and other frameworks' files are left out.
+    modules.json of sentence-transformers names, which alone makes an encoder without a transformer.
+    Pickles and Python code, which would run on loading, and other frameworks' files are left out.
 
     Args:
         folder: The model's folder.
@@ -24,20 +26,21 @@ def loadable_files(folder: Path, source: str) -> list[str]:
 
     Raises:
         UserError: There is no configuration or there are no safetensors weights, a shard is missing
-            or broken, or the only weights are pickles.
+            or broken, the only weights are pickles, or a module has code of its own.
     """
-    if not (folder / "config.json").is_file():
+    modules, transformer = _modules(folder, source), (folder / "config.json").is_file()
+    if not transformer and not modules:
         raise UserError(
             f"{source}: not a model directory, config.json is missing; found {_found(folder)}. "
             f"{_advice(folder)}"
         )
-    if not _weights(folder, source):
+    if not any(_weights(folder / name, source) for name in ([""] if transformer else modules)):
         raise UserError(
             f"{source}: a model directory without weights; found {_found(folder)}. "
             f"{_advice(folder)}"
         )
     names = _kept(folder, source)
-    for module in [*_modules(folder, source), "additional_chat_templates"]:
+    for module in [*(name for name in modules if name != "."), "additional_chat_templates"]:
         names += [f"{module}/{name}" for name in _kept(folder / module, source)]
     return sorted(set(names))
 
@@ -107,13 +110,15 @@ def _check_safetensors(path: Path, source: str) -> None:
 
 
 def _modules(folder: Path, source: str) -> list[str]:
-    """The folders of a sentence-transformers model's modules; the root itself is not named."""
+    """The folders of a sentence-transformers model's modules, "." for the model's own."""
     path = folder / "modules.json"
     if not path.is_file():
         return []
     try:
-        names = [str(module["path"]) for module in json.loads(path.read_bytes())]
-    except (ValueError, KeyError, TypeError) as error:
+        modules = json.loads(path.read_bytes())
+        names = [str(module["path"]) or "." for module in modules]
+        kinds = [str(module.get("type", "")) for module in modules]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{source}: modules.json is not a list of modules ({error!r}); expected "
             '[{"path": <folder>, ...}, ...]. Fetch the file again.'
@@ -124,7 +129,56 @@ def _modules(folder: Path, source: str) -> list[str]:
                 f"{source}: modules.json names the folder '{name}' outside of the model. "
                 "Do not use this model."
             )
-    return [name for name in names if name not in ("", ".")]
+    foreign = [kind for kind in kinds if kind and not kind.startswith("sentence_transformers.")]
+    if foreign:
+        raise UserError(
+            f"{source}: modules.json names {foreign[0]}, which is code of the model's own and is not "
+            "run; write an encoder of sentence-transformers' own modules."
+        )
+    return names
+
+
+def _base(folder: Path) -> str:
+    """The name of an adapter's base model in parentheses, where the adapter says it."""
+    try:
+        name = json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f" ({name})" if isinstance(name, str) and name else ""
+
+
+def check_opens(folder: Path, source: str) -> None:
+    """Raise UserError for a model that the installed libraries cannot open, as far as can be told.
+
+    A transformer's type must be known; an encoder without one, which is small, is tried.
+    """
+    if not (folder / "config.json").is_file():
+        _try_encoder(folder, source)
+        return
+    try:
+        model_type = json.loads((folder / "config.json").read_bytes()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return
+    from transformers import CONFIG_MAPPING, __version__
+
+    if isinstance(model_type, str) and model_type not in CONFIG_MAPPING:
+        raise UserError(
+            f"{source}: its config.json has the model_type {model_type}, which transformers "
+            f"{__version__} does not know, and code of a model's own is not run. Install a newer "
+            "transformers, or write models.<name>.serve with a server that knows it."
+        )
+
+
+def _try_encoder(folder: Path, source: str) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        SentenceTransformer(str(folder), device="cpu", local_files_only=True).encode(["A text."])
+    except UNUSABLE as error:
+        raise UserError(
+            f"{source}: sentence-transformers cannot encode a text with it ({error}); write "
+            "another encoder."
+        ) from None
 
 
 def _found(folder: Path) -> str:
@@ -141,8 +195,8 @@ def _advice(folder: Path) -> str:
         return f"For a GGUF model write the file itself: path:<folder>/{ggufs[0]}."
     if "adapter_config.json" in names:
         return (
-            "It is an adapter: merge it into its base model (peft: merge_and_unload, then "
-            "save_pretrained) and write path:<that folder>."
+            f"It is an adapter: write its base model{_base(folder)} as the source, and this one as "
+            "models.<name>.adapter, which is merged into it."
         )
     pickles = sorted(name for name in names if Path(name).suffix in PICKLES)
     if pickles:

@@ -9,7 +9,7 @@ from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.fetch.folders import file_names
 from wim.models.adapters import adapter_sha256, fetch_adapter, merge_adapter
-from wim.models.files import loadable_files
+from wim.models.files import check_opens, loadable_files
 from wim.models.gguf import convert_gguf
 from wim.models.manifest import write_manifest
 from wim.models.sources import Fetched, fetch
@@ -72,6 +72,8 @@ def _fill(staged: Path, fetched: Fetched, scratch: Path, settings: ModelSource) 
     for name in fetched.files if endpoint else loadable_files(fetched.path, settings.source):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         put(fetched.path / name, staged / name)
+    if settings.engine == "local":
+        check_opens(staged, settings.source)
 
 
 def _described(settings: ModelSource, scratch: Path) -> Fetched:
