@@ -28,9 +28,10 @@ include: "rules/comparisons.smk"
 include: "rules/embeddings.smk"
 include: "rules/rewards.smk"
 include: "rules/pairs.smk"
-include: "rules/evaluation.smk"
+include: "rules/gate.smk"
 include: "rules/training.smk"
 include: "rules/online.smk"
+include: "rules/evaluation.smk"
 include: "rules/report.smk"
 include: "rules/slurm.smk"
 
@@ -45,6 +46,7 @@ rule all:
         rules.summary.output,
         rules.rounds.output if rounds.repeated else [],
         rules.sweep.output if CONFIG.grid else [],
+        rules.evaluation.input,
     localrule: True
 
 

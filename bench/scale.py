@@ -24,6 +24,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from wim.paths import shard_names
 from wim.prompts.splits import shard_of
 from wim.provenance.digest import digest_of, row_id
 from wim.tables.files import write_table
@@ -91,7 +92,7 @@ def write_inputs(results: Path, rows: int, shards: int) -> None:
     for prompt_id in prompts:
         homes[shard_of(prompt_id, shards)].append(prompt_id)
     write_prompts(results / "prompts/prompts.parquet", prompts, list(prompts))
-    names = [f"{number:03d}.parquet" for number in range(shards)]
+    names = [f"{name}.parquet" for name in shard_names(shards)]
     for name, ids in zip(names, homes, strict=True):
         write_prompts(results / "prompts/shards" / name, prompts, ids)
     for model in ("smollm2", "minilm"):

@@ -9,7 +9,7 @@ from wim.dag.inputs import Inputs, one_of
 from wim.dag.resources import BATCH_SIZES, SAVE_SECONDS, threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
-from wim.dag.snakemake_internals import is_main_process
+from wim.dag.snakemake_internals import get_once, is_main_process
 from wim.dag.specs import Specs, code_of
 from wim.dag.training import Training
 from wim.dag.untracked import UntrackedOf
@@ -33,9 +33,9 @@ else:
 
 
 wildcard_constraints:
-    shard=r"\d{3}",
+    shard=inputs.shard_pattern,
     round=r"\d+",
-    policy=f"{gate.policy_pattern}|{inputs.policy_pattern}",
+    policy=f"{gate.policy_pattern}|{inputs.policy_pattern}|{inputs.written_pattern}",
     model=one_of(CONFIG.models),
     judge=one_of(CONFIG.judges),
     reward=one_of(CONFIG.rewards),
@@ -52,7 +52,7 @@ def after_sharding(files):
 
     def found(wildcards):
         if SHARDED:
-            checkpoints.shard_prompts.get()
+            get_once(checkpoints.shard_prompts)
         if isinstance(files, str):
             return files.format(**dict(wildcards.items()))
         return files(wildcards) if callable(files) else files

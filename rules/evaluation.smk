@@ -1,79 +1,150 @@
-"""The reward gate: every judge and reward on pairs that people have labelled.
+"""Evaluations: is the checkpoint better?
 
-Reads the file that the configuration names under gate.pairs. Its responses are dialogues of the
-policy `labelled`, which the rules of ratings, comparisons, embeddings and rewards take as any other,
-and some of them once more of the policy `retest`, judged by another seed.
-Writes results/evaluation/gate.json, gate.md and gate.svg, and a note for each reward that passed.
+The speakers of an evaluation are policies, `<evaluation>@<speaker>`: the rules of dialogues, ratings,
+embeddings, comparisons and rewards make their tables as those of any other policy. Reads the prompts
+that are held out, or files. Writes results/evaluation/prompts/<evaluation>/<shard>.parquet,
+results/evaluation/leaks/<evaluation>.jsonl, results/evaluation/<evaluation>.json, .md and .svg,
+results/evaluation/exports/<evaluation>/ for other tools, and results/evaluation/verdict.json.
 """
 
+from wim.dag.evaluations import Evaluations
 
-rule label_dialogues:
-    """Take labelled pairs in as dialogues."""
+evaluations = Evaluations(inputs)
+
+
+wildcard_constraints:
+    evaluation=one_of(CONFIG.evaluations),
+
+
+rule evaluation_prompts:
+    """Take the prompts of an evaluation in, in shards."""
     input:
-        pairs=gate.pairs,
+        files=after_sharding(evaluations.prompt_files),
     output:
-        dialogues=inputs.dialogues_of("{policy}"),
+        shards=evaluations.prompt_shards("{evaluation}"),
     log:
-        paths.log("label_dialogues/{policy}"),
-    wildcard_constraints:
-        policy=gate.policy_pattern,
+        paths.log("evaluation_prompts/{evaluation}"),
     localrule: True
     params:
-        spec=specs.labelled,
-        code=code_of("label_dialogues"),
+        spec=specs.evaluation_prompts,
+        code=code_of("evaluation_prompts"),
     script:
-        "../workflow/scripts/label_dialogues.py"
+        "../workflow/scripts/evaluation_prompts.py"
 
 
-rule reward_gate:
-    """Measure all rewards and judges of pairs on the labelled pairs."""
+rule read_answers:
+    """Take the answers of a speaker in that generated them elsewhere."""
     input:
-        pairs=gate.pairs,
-        rewards=rewards.tables("labelled"),
-        again=gate.retested,
-        comparisons=gate.labelled_comparisons,
+        prompts=evaluations.prompts_of_written,
+        answers=evaluations.answers_file,
+    output:
+        dialogues=paths.DIALOGUES,
+    log:
+        paths.log("read_answers/{policy}/{shard}"),
+    wildcard_constraints:
+        policy=inputs.written_pattern,
+    localrule: True
+    params:
+        spec=specs.written_answers,
+        code=code_of("read_answers"),
+    script:
+        "../workflow/scripts/read_answers.py"
+
+
+rule find_leaks:
+    """Find the prompts of an evaluation that stand in what was trained on."""
+    input:
+        prompts=evaluations.prompts,
+        trained=after_sharding(evaluations.trained_prompts),
+    output:
+        leaks=paths.LEAKS,
+    log:
+        paths.log("find_leaks/{evaluation}"),
+    localrule: True
+    params:
+        spec=specs.leaks,
+        code=code_of("find_leaks"),
+    script:
+        "../workflow/scripts/find_leaks.py"
+
+
+rule evaluate:
+    """Compare the answers of an evaluation's speakers."""
+    input:
+        prompts=evaluations.prompts,
+        leaks=paths.LEAKS,
+        answers=evaluations.answers,
+        comparisons=evaluations.comparisons,
+        rewards=evaluations.rewards,
+        length_control=evaluations.length_control,
     output:
         table=report(
-            paths.evaluation("gate.json"),
-            caption="../workflow/report/gate.rst",
-            category="Reward gate",
-            labels={"result": "numbers"},
+            paths.EVALUATION,
+            caption="../workflow/report/evaluation.rst",
+            category="Evaluation",
+            labels={"result": "{evaluation}: numbers"},
         ),
         text=report(
-            paths.evaluation("gate.md"),
-            caption="../workflow/report/gate.rst",
-            category="Reward gate",
-            labels={"result": "gate"},
+            paths.EVALUATION_TEXT,
+            caption="../workflow/report/evaluation.rst",
+            category="Evaluation",
+            labels={"result": "{evaluation}"},
         ),
         figure=report(
-            paths.evaluation("gate.svg"),
-            caption="../workflow/report/gate.rst",
-            category="Reward gate",
-            labels={"result": "figure"},
+            paths.EVALUATION_FIGURE,
+            caption="../workflow/report/evaluation.rst",
+            category="Evaluation",
+            labels={"result": "{evaluation}: figure"},
         ),
     log:
-        paths.log("reward_gate"),
+        paths.log("evaluate/{evaluation}"),
     localrule: True
     params:
-        spec=specs.gate,
-        code=code_of("reward_gate"),
+        spec=specs.evaluation,
+        code=code_of("evaluate"),
     script:
-        "../workflow/scripts/reward_gate.py"
+        "../workflow/scripts/evaluate.py"
 
 
-rule check_bar:
-    """Fail unless the accuracy of what labels an arm, on labelled pairs, is above gate.bar."""
+rule export_evaluation:
+    """Write the answers and what was said of them in the formats of other tools."""
     input:
-        table=rules.reward_gate.output.table,
+        prompts=evaluations.prompts,
+        answers=evaluations.answers,
+        comparisons=evaluations.comparisons,
+        rewards=evaluations.rewards,
     output:
-        passed=paths.PASSED,
+        folder=directory(paths.EVALUATION_EXPORTS),
     log:
-        paths.log("check_bar/{measured}"),
-    wildcard_constraints:
-        measured=gate.measured_pattern,
+        paths.log("export_evaluation/{evaluation}"),
     localrule: True
     params:
-        spec=specs.bar,
-        code=code_of("check_bar"),
+        spec=specs.evaluation,
+        code=code_of("export_evaluation"),
     script:
-        "../workflow/scripts/check_bar.py"
+        "../workflow/scripts/export_evaluation.py"
+
+
+rule verdict:
+    """Say of every arm whether it is better, worse, or not shown to be either."""
+    input:
+        evaluations=evaluations.tables,
+    output:
+        verdict=paths.VERDICT,
+    log:
+        paths.log("verdict"),
+    localrule: True
+    params:
+        spec=specs.verdict,
+        code=code_of("verdict"),
+    script:
+        "../workflow/scripts/verdict.py"
+
+
+rule evaluation:
+    """All evaluations."""
+    input:
+        tables=evaluations.tables,
+        exports=evaluations.exports,
+        verdict=evaluations.verdicts,
+    localrule: True

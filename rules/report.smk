@@ -45,6 +45,7 @@ rule summary:
             )
         ),
         audits=after_sharding(expand(paths.AUDIT, judge=inputs.critics)),
+        verdict=after_sharding(evaluations.verdicts),
     output:
         table=report(
             paths.report("summary.json"),

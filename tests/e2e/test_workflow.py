@@ -237,7 +237,7 @@ def test_a_failed_job_names_its_log_and_writes_nothing(
     ("settings", "prompts", "parts"),
     [
         ({"dialogs": {}}, "", ["dialogs", "did you mean 'dialogues'?"]),
-        ({"prompts": {"shards": 0}}, "", ["prompts.shards", "found 0", "1 to 999"]),
+        ({"prompts": {"shards": 0}}, "", ["prompts.shards", "found 0", "1 to 99999"]),
         (
             {"rewards": {"wim": {"judge": "smollm2", "zeta": 2}}},
             "",

@@ -64,12 +64,12 @@ def partial_path(path: Path) -> Path:
 
 def put_in_place(partial: Path, path: Path) -> None:
     """Rename a complete file to `path`, so that it survives a crash of the machine."""
-    _synchronise(partial)
+    synchronise(partial)
     partial.rename(path)
-    _synchronise(path.parent)
+    synchronise(path.parent)
 
 
-def _synchronise(path: Path) -> None:
+def synchronise(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wim.cluster.orphans import end_with_starter
 from wim.cluster.requeue import requeue_job
 from wim.errors import UserError
 
@@ -20,6 +21,7 @@ logger = logging.getLogger("wim")
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a rule's work, with its log file, its threads and its signals.
 
+    On this machine the job ends with the snakemake that started it, as if by SIGTERM.
     A UserError ends the job with its message, any other error with one line that names the log,
     which has the traceback. Libraries get the rule's threads and no access to the hub.
 
@@ -34,6 +36,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     _configure_environment(int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads)))
     log_to(log)
     _leave_orderly_on_signals()
+    end_with_starter()
     if slurm_job := os.environ.get("SLURM_JOB_ID"):
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
         logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", slurm_job, gpus)

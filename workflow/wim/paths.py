@@ -39,6 +39,14 @@ ONLINE_RATINGS = "results/online/{arm}/round{round}/ratings.parquet"
 ONLINE_REWARDS = "results/online/{arm}/round{round}/rewards.parquet"
 CONVERGENCE = "results/rounds/{arm}/round{round}.json"
 
+# `gate`, `verdict` and `passed` are no names of evaluations.
+EVALUATION_PROMPTS = "results/evaluation/prompts/{evaluation}/{shard}.parquet"
+LEAKS = "results/evaluation/leaks/{evaluation}.jsonl"
+EVALUATION = "results/evaluation/{evaluation}.json"
+EVALUATION_TEXT = "results/evaluation/{evaluation}.md"
+EVALUATION_FIGURE = "results/evaluation/{evaluation}.svg"
+EVALUATION_EXPORTS = "results/evaluation/exports/{evaluation}"
+VERDICT = "results/evaluation/verdict.json"
 PASSED = "results/evaluation/passed/{measured}.txt"
 AUDIT = "results/report/critiques/{judge}.json"
 
@@ -46,6 +54,12 @@ AUDIT = "results/report/critiques/{judge}.json"
 def at(pattern: str, **wildcards: object) -> str:
     """A file's path: a pattern of this module, with its wildcards filled in."""
     return pattern.format(**wildcards)
+
+
+def shard_names(shards: int) -> list[str]:
+    """The names of so many shards: their numbers, of one length, at least 3 digits."""
+    digits = max(3, len(str(shards - 1)))
+    return [f"{number:0{digits}d}" for number in range(shards)]
 
 
 def table(stage: str, job: str) -> str:

@@ -1,6 +1,7 @@
 """What a stage reads, and what it is identified by, by configuration and wildcards."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace as Wildcards
 from typing import Any
@@ -42,6 +43,27 @@ def compared() -> Inputs:
         comparisons={"versus": {"judge": "fine", "between": ["base", "teacher"]}},
         arms={"versus": {"comparison": "versus"}},
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last"),
+    [
+        (1, "000", "000"),
+        (999, "000", "998"),
+        (1000, "000", "999"),
+        (1001, "0000", "1000"),
+        (2000, "0000", "1999"),
+        (99_999, "00000", "99998"),
+    ],
+)
+def test_shards_are_numbered_with_the_digits_that_their_count_needs_and_at_least_three(
+    count: int, first: str, last: str
+) -> None:
+    found = inputs(prompts={"shards": count})
+    shards, pattern = found.shards, found.shard_pattern
+    assert (shards[0], shards[-1], len(set(shards))) == (first, last, count)
+    assert all(re.fullmatch(pattern, name) for name in shards)
+    assert not re.fullmatch(pattern, f"0{last}")
 
 
 def test_a_fine_tuned_model_is_known_by_its_checkpoint_and_run_as_what_it_was() -> None:

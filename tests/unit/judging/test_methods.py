@@ -511,6 +511,15 @@ def test_a_comparison_holds_the_log_probabilities_of_both_responses_in_both_plac
     assert row.preference_a == pytest.approx((ahead + behind) / 2)
 
 
+def test_equal_responses_are_a_tie_that_no_one_is_asked_about() -> None:
+    engine = Chooser({"alpha": 1.0, "omega": 0.0})
+    same = ResponsePair("same", user("Hi"), "alpha", "alpha")
+    row, other = compared(engine, same, pair())
+    assert (row.status, row.winner, row.preference_a, row.source) == ("ok", "tie", 0.5, None)
+    assert other.winner == "a"
+    assert {request.key.partition("/")[0] for request in engine.asked} == {"p"}
+
+
 @pytest.mark.parametrize("no_room", ["alpha", "omega"])
 def test_a_failed_comparison_is_neither_a_win_nor_a_tie(no_room) -> None:
     (row,) = compared(Chooser({"alpha": 9.0, "omega": 0.0}, no_room=no_room))

@@ -144,6 +144,7 @@ def run_of(
         "dialogues": [folder / "dialogues.parquet"],
         "ratings": [folder / "ratings.parquet"],
         "comparisons": [],
+        "verdict": [],
         "rewards": [folder / "rewards/base" / f"{reward}.parquet" for reward in rewards],
         "exclusions": exclusions,
         "metrics": metrics,

@@ -17,6 +17,7 @@ from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.settings import docs as reference
 from wim.settings.config import Config
+from wim.settings.evaluations import DEMO_EVALUATIONS
 from wim.settings.load import load_config
 from wim.settings.models import DEMO_MODELS
 from wim.settings.reading import expected_value, section_of
@@ -104,8 +105,9 @@ def test_required_keys_are_no_more_than_listed() -> None:
 
 
 def test_embedded_file_is_the_default_and_names_every_key() -> None:
-    assert load_config(EMBEDDED, "config.yaml") == Config()
-    for section, names in Config().model_dump().items():
+    embedded = Config(evaluations=DEMO_EVALUATIONS)
+    assert load_config(EMBEDDED, "config.yaml") == embedded
+    for section, names in embedded.model_dump().items():
         assert EMBEDDED[section] == names
 
 
@@ -134,7 +136,7 @@ def test_schema_accepts_the_embedded_file_and_refuses_other_keys() -> None:
 def test_schema_has_description_default_and_unit_apart() -> None:
     shards = SCHEMA["$defs"]["PromptSettings"]["properties"]["shards"]
     assert shards["description"].startswith("Number of hash buckets")
-    assert (shards["default"], shards["x-unit"], shards["maximum"]) == (2, "shards", 999)
+    assert (shards["default"], shards["x-unit"], shards["maximum"]) == (2, "shards", 99_999)
     assert "Unit: " not in json.dumps(SCHEMA)
 
 
@@ -142,7 +144,7 @@ def test_page_shows_every_key_and_its_examples_are_valid() -> None:
     page = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     for key in KEYS:
         assert f"| `{key.split('.')[-1]}` |" in page
-    assert "| `shards` | integer from 1 to 999 | `2` | shards |" in page
+    assert "| `shards` | integer from 1 to 99999 | `2` | shards |" in page
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert len(examples) == 3
     for example in examples:
@@ -254,7 +256,7 @@ FORMS = (
         ("seed: -1", ["seed: found -1; write an integer from 0"]),
         ("local_scratch: 3", ["local_scratch: found 3; write text, or null; put text in quotes"]),
         ("local_scratch: ''", ["local_scratch: found ''; write text, or null."]),
-        ("prompts: {shards: 0}", ["prompts.shards: found 0; write an integer from 1 to 999."]),
+        ("prompts: {shards: 0}", ["prompts.shards: found 0; write an integer from 1 to 99999."]),
         ("prompts: {limit: 0}", ["prompts.limit: found 0; write an integer, at least 1, or null."]),
         ("prompts: {fraction: .nan}", ["prompts.fraction: found nan; write a number, above 0 and"]),
         ("prompts: {files: a.jsonl}", ["prompts.files: found 'a.jsonl'; write a list of text"]),

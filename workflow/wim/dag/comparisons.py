@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wim import paths
 from wim.dag.inputs import Inputs, Wildcards
 from wim.paths import at
+from wim.settings.evaluated import Evaluated, evaluated_policy, speakers_of
 
 # The comparison of the pairs that people have labelled.
 LABELLED = "labelled"
@@ -19,7 +20,19 @@ class Comparisons:
     @property
     def names(self) -> list[str]:
         """All comparisons by name."""
-        return [*self.inputs.config.comparisons, LABELLED]
+        return [*self.inputs.config.comparisons, LABELLED, *self.of_evaluations]
+
+    @property
+    def of_evaluations(self) -> dict[str, str]:
+        """The judge of each comparison of a speaker with the reference of an evaluation."""
+        config = self.inputs.config
+        return {
+            evaluated_policy(name, speaker): settings.judge
+            for name, settings in config.evaluations.items()
+            if settings.judge is not None
+            for speaker in speakers_of(config, name)
+            if speaker != settings.reference
+        }
 
     @property
     def arms(self) -> list[str]:
@@ -30,6 +43,9 @@ class Comparisons:
         """The policies whose candidates are compared: one, or two."""
         if comparison == LABELLED:
             return [LABELLED]
+        if evaluated := Evaluated.of(comparison):
+            reference = self.inputs.config.evaluations[evaluated.evaluation].reference
+            return [comparison, evaluated_policy(evaluated.evaluation, reference)]
         return self.inputs.config.comparisons[comparison].between
 
     def dialogues(self, wildcards: Wildcards) -> list[str]:

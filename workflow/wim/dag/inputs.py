@@ -12,6 +12,7 @@ from wim.errors import UserError
 from wim.fetch.folders import file_names
 from wim.paths import at
 from wim.settings.config import Config
+from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
 from wim.settings.judging import JudgeSettings
 from wim.settings.prompts import staged_path
 
@@ -40,7 +41,12 @@ class Inputs:
     @property
     def shards(self) -> list[str]:
         """The names of the shards of prompts."""
-        return [f"{number:03d}" for number in range(self.config.prompts.shards)]
+        return paths.shard_names(self.config.prompts.shards)
+
+    @property
+    def shard_pattern(self) -> str:
+        """A regular expression of the shards' names."""
+        return rf"\d{{{len(self.shards[-1])}}}"
 
     @property
     def policies(self) -> list[str]:
@@ -50,7 +56,38 @@ class Inputs:
     @property
     def policy_pattern(self) -> str:
         """A regular expression of policies that generate: the actor, checkpoints, named ones."""
-        return "|".join([BASE, r".+-round\d+", *map(re.escape, self.config.policies)])
+        further = [*self.config.policies, *self.generating_speakers]
+        return "|".join([BASE, r"[^@]+-round\d+", *map(re.escape, further)])
+
+    @property
+    def speakers_of_evaluations(self) -> list[Evaluated]:
+        """Everyone who answers in an evaluation."""
+        return [
+            Evaluated(name, speaker)
+            for name in self.config.evaluations
+            for speaker in speakers_of(self.config, name)
+        ]
+
+    @property
+    def generating_speakers(self) -> list[str]:
+        """The policies of evaluations whose answers are generated."""
+        return [
+            each.policy
+            for each in self.speakers_of_evaluations
+            if not is_written(self.config, each)
+        ]
+
+    @property
+    def written_pattern(self) -> str:
+        """A regular expression of the policies whose answers are not generated here."""
+        return one_of(self.written_speakers)
+
+    @property
+    def written_speakers(self) -> list[str]:
+        """The policies of evaluations whose answers are in a file, or came with the prompts."""
+        return [
+            each.policy for each in self.speakers_of_evaluations if is_written(self.config, each)
+        ]
 
     @property
     def rating_judges(self) -> dict[str, JudgeSettings]:
@@ -149,7 +186,8 @@ class Inputs:
     @property
     def models_of_stages(self) -> list[str]:
         """The language models that stages run or train, as staged, in the order of the stages."""
-        speakers = [name for policy in self.policies for name in self.speakers(policy)]
+        policies = [*self.policies, *self.generating_speakers]
+        speakers = [name for policy in policies for name in self.speakers(policy)]
         judges = [judge.model for judge in self.config.judges.values()]
         starts = map(self.config.start_of, self.config.arms)
         names = [*speakers, *judges, *self.config.sft, *self.config.reward_models, *starts]
@@ -204,6 +242,11 @@ class Inputs:
     def manifest_of_policy(self, wildcards: Wildcards) -> str:
         """The manifest of the model that generates: the actor, another model, or a checkpoint."""
         policy = wildcards.policy
+        if evaluated := Evaluated.of(policy):
+            checkpoint = checkpoint_of(self.config, evaluated.speaker)
+            if checkpoint is None:
+                return self.manifest_of_model(self.speakers(policy)[0])
+            return at(paths.CHECKPOINT_MANIFEST, arm=checkpoint[0], round=checkpoint[1])
         if policy in self.policies:
             return self.manifest_of_model(self.speakers(policy)[0])
         arm, number = policy.rsplit("-round", 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from wim import paths
 from wim.dag.inputs import BASE, Inputs, Wildcards
 from wim.paths import at
+from wim.settings.evaluated import Evaluated
 
 
 def policy_of_round(arm: str, number: int) -> str:
@@ -85,6 +86,8 @@ class Rounds:
         The actor answers all, or one slice of them if all arms' first rounds take that alone.
         """
         config, policy, shard = self.inputs.config, wildcards.policy, wildcards.shard
+        if evaluated := Evaluated.of(policy):
+            return at(paths.EVALUATION_PROMPTS, evaluation=evaluated.evaluation, shard=shard)
         turn = config.round_of(policy)
         slices = {config.arm_rounds(arm).slices_of_prompts for arm in config.arms}
         if policy == BASE and len(slices) == 1 and None not in slices:

@@ -55,6 +55,33 @@ def planned_rules(workflow: Any) -> set[str]:
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
 
 
+# By checkpoint, how many outputs of checkpoints were there when it was asked, and what it raised.
+_answers: dict[Any, tuple[int, Any]] = {}
+
+
+def get_once(checkpoint: Any) -> None:
+    """Do as a checkpoint's `get`, for one without wildcards, but ask it once for all jobs.
+
+    Snakemake's own goes through all outputs each time, which for thousands of outputs and of jobs
+    takes longer than everything else in planning. Raises IncompleteCheckpointException, by which
+    Snakemake learns that a job waits for the checkpoint.
+    """
+    from snakemake.exceptions import (  # type: ignore[import-untyped]
+        IncompleteCheckpointException,
+    )
+
+    # Finished outputs are added to this set, and never taken out of it.
+    there = len(checkpoint.checkpoints.created_output)
+    if checkpoint not in _answers or _answers[checkpoint][0] != there:
+        try:
+            checkpoint.get()
+            _answers[checkpoint] = there, None
+        except IncompleteCheckpointException as incomplete:
+            _answers[checkpoint] = there, (incomplete.rule, incomplete.targetfile)
+    if raised := _answers[checkpoint][1]:
+        raise IncompleteCheckpointException(*raised)
+
+
 def has_wildcards(path: str) -> bool:
     """Whether Snakemake would read a path as a pattern."""
     from snakemake.io import contains_wildcard  # type: ignore[import-untyped]

@@ -11,12 +11,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from wim.dag.comparisons import LABELLED, Comparisons
+from wim.dag.evaluations import Evaluations
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.rounds import Rounds, policy_of_round
 from wim.dag.training import Training
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
 from wim.settings.config import Config
+from wim.settings.evaluated import speakers_of
 from wim.settings.gate import seed_of_policy
 from wim.settings.grid import axes_of_arms
 from wim.settings.section import Section
@@ -265,6 +267,44 @@ class Specs:
         settings = self.config.reward_models[wildcards.reward_model]
         upstream = card_settings(self.config.upstream_settings(settings.arm))
         return spec(reward_model=settings, seed=self.config.seed, behind=upstream)
+
+    # Evaluations.
+
+    def evaluation_prompts(self, wildcards: Wildcards) -> str:
+        """Which prompts an evaluation takes: held-out ones, or those of files."""
+        name = wildcards.evaluation
+        prompts = self.config.evaluations[name].own_prompts(name)
+        return spec(prompts=None if prompts is None else prompts.identity())
+
+    def leaks(self, wildcards: Wildcards) -> str:
+        """Nothing: its inputs decide."""
+        return spec()
+
+    def written_answers(self, wildcards: Wildcards) -> str:
+        """The system message that precedes the prompts, and who answers."""
+        return spec(
+            system=self.config.policy_dialogues(wildcards.policy).system,
+            speaker=wildcards.policy.partition("@")[2],
+        )
+
+    def evaluation(self, wildcards: Wildcards) -> str:
+        """What is compared, and how."""
+        name = wildcards.evaluation
+        settings = self.config.evaluations[name]
+        return spec(
+            name=name,
+            settings=settings.model_dump(
+                mode="json",
+                include={"kind", "reference", "judge", "reward", "leaks"},
+            ),
+            speakers=speakers_of(self.config, name),
+            rewards=Evaluations(self.inputs).rewards_of(name),
+            seed=self.config.seed,
+        )
+
+    def verdict(self, wildcards: Wildcards) -> str:
+        """The arms, by the names that they have as speakers."""
+        return spec(arms=list(self.config.arms))
 
     # Reports.
 

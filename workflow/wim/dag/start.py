@@ -1,10 +1,12 @@
 """What is checked as a run starts, before its first job."""
 
 import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.inputs import Inputs
 from wim.dag.snakemake_internals import (
@@ -24,6 +26,8 @@ _locks: list[TextIO] = []
 def check_start(workflow: Any, inputs: Inputs) -> None:
     """Take the working directory, and refuse a run that is bound to fail later.
 
+    Jobs that are processes of this machine will end with this one.
+
     Args:
         workflow: Snakemake's, with its jobs planned.
         inputs: What the rules read.
@@ -33,6 +37,7 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
             staged, or if rules would wait for a GPU that they do not request.
     """
     lock_directory()
+    os.environ.update(no_starter() if submits_jobs(workflow) else starter())
     if submits_jobs(workflow) and user_is_offline():
         check_models_are_staged(inputs)
     if executor(workflow) == "slurm":

@@ -20,9 +20,10 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def write_json_lines(path: str | Path, rows: Iterable[object]) -> None:
-    """Write one JSON value per line, its keys in the order given."""
+    """Write one JSON value per line, with sorted keys."""
+    lines = [json.dumps(row, sort_keys=True) + "\n" for row in rows]
     with whole_file(Path(path)) as partial:
-        partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        partial.write_text("".join(lines), encoding="utf-8")
 
 
 def rounded(value: Any) -> Any:

@@ -186,7 +186,8 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
     source, kind = model.source, "" if model.source.engine == "local" else REMOTE
     identity = {"model": model.digest, **source.answering}
-    with ExitStack() as opened, RowStore(model.store, answer_schema()) as rows:
+    store = RowStore(model.store, answer_schema(), waits=not model.unopened)
+    with ExitStack() as opened, store as rows:
 
         def open_model() -> Engine:
             if model.unopened:

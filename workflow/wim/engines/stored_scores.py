@@ -84,5 +84,5 @@ def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
             return UnopenedModel()
         return ScoringModel(model.folder, dtype, model.batch_size)
 
-    with RowStore(model.store, answer_schema()) as rows:
+    with RowStore(model.store, answer_schema(), waits=not model.unopened) as rows:
         yield StoredScores(open_model, rows, identity)

@@ -94,7 +94,9 @@ def of_scores(
 
 
 def of_comparison(row: Comparison) -> PairJudgement:
-    """The judgement of a comparison in both orders."""
+    """The judgement of a comparison in both orders; of equal responses, which no one is asked."""
+    if row.winner == "tie" and row.logprob_a_shown_first is None:
+        return PairJudgement(row.pair_id, "tie", "tie", (row.status,))
     return PairJudgement(
         row.pair_id,
         _chosen(row.logprob_a_shown_first, row.logprob_b_shown_second),

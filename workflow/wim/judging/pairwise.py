@@ -47,21 +47,42 @@ class PairwiseJudge:
         self.digest = digest_of({"model": model_digest, "templates": templates.digest})
 
     def compare(self, pairs: Sequence[ResponsePair]) -> list[Comparison]:
-        """A comparison of each pair, in the pairs' order.
+        """A comparison of each pair, in the pairs' order; equal responses are a tie, unasked.
 
         Raises ValueError if two pairs have the same id.
         """
         if len({pair.pair_id for pair in pairs}) < len(pairs):
             raise ValueError("two pairs have the same pair_id")
-        requests = [self._ask(pair, swapped) for pair in pairs for swapped in (False, True)]
+        unequal = [pair for pair in pairs if pair.response_a != pair.response_b]
+        requests = [self._ask(pair, swapped) for pair in unequal for swapped in (False, True)]
         answers = self.engine.choice_logprobs(requests, CHOICES)
         found = {
             answer.key: answer for answer in progress(answers, len(requests), "comparisons", "call")
         }
         return [
             self._comparison(pair, found[_key(pair, False)], found[_key(pair, True)])
+            if pair.response_a != pair.response_b
+            else self._equal(pair)
             for pair in pairs
         ]
+
+    def _equal(self, pair: ResponsePair) -> Comparison:
+        """The comparison of two equal responses."""
+        return Comparison(
+            pair_id=pair.pair_id,
+            judge=self.name,
+            status=Status.OK.value,
+            winner="tie",
+            preference_a=0.5,
+            logprob_a_shown_first=None,
+            logprob_b_shown_second=None,
+            logprob_b_shown_first=None,
+            logprob_a_shown_second=None,
+            judge_digest=self.digest,
+            prompt_id=pair.prompt_id,
+            a_id=pair.a_id,
+            b_id=pair.b_id,
+        )
 
     def _ask(self, pair: ResponsePair, swapped: bool) -> Request:
         first, second = pair.response_a, pair.response_b

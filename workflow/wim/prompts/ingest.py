@@ -122,9 +122,10 @@ def shard_prompts(prompts: Path, outputs: Sequence[Path]) -> None:
     """Write each prompt to the shard of its id; a shard without prompts is a table of no rows."""
     # In one piece, so that a shard's bytes do not depend on how the whole was stored.
     content = read_table(prompts, PROMPTS).combine_chunks()
-    shards = [shard_of(name, len(outputs)) for name in content.column("prompt_id").to_pylist()]
-    for shard, output in enumerate(outputs):
-        rows = [row for row, home in enumerate(shards) if home == shard]
+    homes: list[list[int]] = [[] for _ in outputs]
+    for row, name in enumerate(content.column("prompt_id").to_pylist()):
+        homes[shard_of(name, len(outputs))].append(row)
+    for rows, output in zip(homes, outputs, strict=True):
         write_table(output, PROMPTS, content.slice(0, 0) if not rows else content.take(rows))
 
 

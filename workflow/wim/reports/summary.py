@@ -24,6 +24,7 @@ from wim.reports.summary_figures import (
 )
 from wim.reports.summary_text import PUBLISHED, summary_text
 from wim.reports.trained import trained_figures, trained_text
+from wim.reports.verdicts import read_verdicts, verdict_text
 from wim.settings.rewards import RewardSettings
 from wim.tables.metrics import read_metrics
 
@@ -42,6 +43,7 @@ class SummaryInputs(Protocol):
         audits: <judge>.json of each judge that writes critiques.
         fine_tunings: <name>/metrics.jsonl of each fine-tuned model.
         reward_models: <name>/evaluation.json of each trained reward model.
+        verdict: What the evaluations have shown; none where there is no evaluation.
     """
 
     dialogues: Sequence[str]
@@ -53,6 +55,7 @@ class SummaryInputs(Protocol):
     audits: Sequence[str]
     fine_tunings: Sequence[str]
     reward_models: Sequence[str]
+    verdict: Sequence[str]
 
 
 class SummaryFiles(Protocol):
@@ -98,6 +101,7 @@ def summary(
         metrics=list(map(Path, inputs.fine_tunings)),
         evaluations=list(map(Path, inputs.reward_models)),
     )
+    verdicts = read_verdicts(next(map(Path, inputs.verdict), None))
     draw_rewards(distributions, Path(output.rewards))
     draw_critiques(audits, Path(output.critiques))
     draw_training(courses, Path(output.training))
@@ -116,6 +120,7 @@ def summary(
         "published": PUBLISHED,
         "statuses": statuses,
         **({"failed": failed} if failed else {}),
+        **({"verdicts": verdicts} if verdicts else {}),
         **others,
         "rewards": {name: asdict(one) for name, one in described.items()},
         "controls": {
@@ -127,7 +132,9 @@ def summary(
     }
     write_json(output.table, rounded(figures))
     Path(output.text).parent.mkdir(parents=True, exist_ok=True)
-    Path(output.text).write_text(text + trained_text(others), encoding="utf-8")
+    Path(output.text).write_text(
+        text + trained_text(others) + verdict_text(verdicts), encoding="utf-8"
+    )
     logger.info("summary: %d rewards, %d arms: %s", len(described), len(training), output.text)
 
 

@@ -9,6 +9,8 @@ from wim.settings.arms import Arm
 from wim.settings.comparisons import ComparisonSettings
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
+from wim.settings.evaluated import Evaluated, dialogues_of
+from wim.settings.evaluations import EvaluationSettings
 from wim.settings.gate import RETEST, GateSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
@@ -104,13 +106,20 @@ class Config(Section):
     value or a list of values. Every combination becomes an arm; docs/guide/rounds.md.
     Unit: none."""
 
+    evaluations: dict[Name, EvaluationSettings] = {}
+    """Comparisons of trained models and others, by a name of your choice; `snakemake evaluation`
+    runs them all. Unit: none."""
+
     @field_validator("models", mode="before")
     @classmethod
     def _with_embedded(cls, models: Any) -> Any:
         return {**DEMO_MODELS, **models} if isinstance(models, Mapping) else models
 
     def policy_dialogues(self, policy: str) -> DialogueSettings:
-        """The dialogue settings of the actor and its checkpoints, or of a named policy."""
+        """The dialogue settings of the actor and its checkpoints, of a named policy, or of a speaker
+        in an evaluation."""
+        if evaluated := Evaluated.of(policy):
+            return dialogues_of(self, evaluated)
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from wim.display.markdown import markdown_table
 from wim.settings.config import Config
 from wim.settings.docs_text import DOCS_HEAD, YAML_HEAD
+from wim.settings.evaluations import DEMO_EVALUATIONS
 from wim.settings.pairs import PairSettings
 from wim.settings.reading import expected_value, section_of
 from wim.settings.rounds import RoundSettings
@@ -61,8 +62,9 @@ def split_unit(text: str) -> tuple[str, str | None]:
 def config_yaml() -> str:
     """The text of config/config.yaml."""
     lines = YAML_HEAD.splitlines()
+    shown = Config(evaluations=DEMO_EVALUATIONS)
     for name, field in Config.model_fields.items():
-        lines += ["", *_yaml_key(name, field, getattr(Config(), name), 0, True)]
+        lines += ["", *_yaml_key(name, field, getattr(shown, name), 0, True)]
     return "\n".join(lines) + "\n"
 
 

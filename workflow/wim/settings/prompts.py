@@ -90,7 +90,7 @@ class PromptSettings(Section):
     """Share of the prompts to hold out from training, chosen by the hash of their content.
     Unit: share."""
 
-    shards: int = Field(default=2, ge=1, le=999)
+    shards: int = Field(default=2, ge=1, le=99_999)
     """Number of hash buckets; each is one job per stage, and an edited prompt reruns its bucket
     only. Unit: shards."""
 

@@ -1,11 +1,14 @@
 """The stages of a configuration that run a model and train none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.evaluated import Evaluated, is_written, speakers_of
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
+from wim.sizing.prompts import prompts_of
 from wim.sizing.stage import CHAT, Sizing, Stage, share, stage_of
 
 # Tokens of the judge's templates; of "Nothing is missing" and of a number.
@@ -28,9 +31,41 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
             yield rate(sizing, judge, model, rows)
     for comparison, of in config.comparisons.items():
         if compares := sizing.model(config.judges[of.judge].model):
-            yield _compare(sizing, comparison, compares)
+            counts = [config.policy_dialogues(policy).candidates for policy in of.between]
+            pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
+            rows = sizing.prompts.count * min(pairs, of.per_context or pairs)
+            yield _compare(sizing, comparison, of.judge, compares, rows)
     for judge in (name for name, each in rating.items() if each.template_paths):
         yield embed(sizing, judge, rows)
+    for name in config.evaluations:
+        yield from _evaluation(sizing, name)
+
+
+def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
+    """The answers of an evaluation's speakers, and what is said of them."""
+    config, settings = sizing.config, sizing.config.evaluations[name]
+    of_files = settings.own_prompts(name)
+    if of_files is None:
+        held_out = round(sizing.prompts.count * config.prompts.eval_fraction)
+        prompts = replace(sizing.prompts, count=max(1, held_out))
+    else:
+        prompts = prompts_of(of_files)
+    own = replace(sizing, prompts=prompts)
+    speakers = [Evaluated(name, speaker) for speaker in speakers_of(config, name)]
+    for each in speakers:
+        model = own.model(config.policy_dialogues(each.policy).actor)
+        if model and not is_written(config, each):
+            yield _generate(own, each.policy, model)
+    rewards = [settings.reward] if settings.reward else settings.rewards
+    if settings.kind == "reward":
+        rewards = settings.rewards or list(config.rewards)
+    rows = prompts.count * len(speakers)
+    for judge in {judge: None for reward in rewards for judge in config.judges_of(reward)}:
+        if model := own.model(config.judges[judge].model):
+            yield rate(own, judge, model, rows)
+    if settings.judge and (model := own.model(config.judges[settings.judge].model)):
+        pairs = prompts.count * (len(speakers) - 1)
+        yield _compare(own, name, settings.judge, model, pairs)
 
 
 def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
@@ -112,14 +147,12 @@ def _total(memory: Memory) -> float:
     return memory.total
 
 
-def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
+def _compare(sizing: Sizing, of: str, judge: str, model: Architecture, rows: int) -> Stage:
+    """A judge that compares N pairs, each in both orders."""
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
-    rule, settings = "compare_candidates", config.comparisons[comparison]
-    counts = [config.policy_dialogues(policy).candidates for policy in settings.between]
-    all_pairs = counts[0] * counts[1] if len(counts) > 1 else counts[0] * (counts[0] - 1) // 2
-    rows = prompts.count * min(all_pairs, settings.per_context or all_pairs)
-    judge, jobs = config.judges[settings.judge], config.prompts.shards
-    packed, dtype = sizing.quantization(judge.model), sizing.dtype(judge.model)
+    rule, jobs = "compare_candidates", config.prompts.shards
+    name = config.judges[judge].model
+    packed, dtype = sizing.quantization(name), sizing.dtype(name)
     around = CHAT + TEMPLATE + 2 * config.dialogues.sampling.max_new_tokens
 
     def memory(batch: int) -> Memory:
@@ -133,11 +166,10 @@ def _compare(sizing: Sizing, comparison: str, model: Architecture) -> Stage:
             lookahead=CHOICE,
         )
 
-    # Each pair is read in both orders.
     batch = min(assumed.batches[rule], share(2 * rows, jobs))
     seconds = reading_seconds(model, 2 * rows * (prompts.mean + around), dtype, assumed.speed)
     host = model.file_bytes
-    return stage_of(rule, comparison, model, batch, memory, host, rows, jobs, seconds, assumed)
+    return stage_of(rule, of, model, batch, memory, host, rows, jobs, seconds, assumed)
 
 
 def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:

@@ -3,13 +3,16 @@
 A stage keeps its rows in a folder of its own, as Parquet parts (`part-<uuid>.parquet`), under
 keys that the caller makes of everything that decides a row (see `wim.provenance.digest.digest_of`).
 Any number of jobs on any number of machines may read and write a folder at once, without locks.
+Those that want the same rows wait for each other, where the file system has locks.
 """
 
+import hashlib
 import logging
 import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +20,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from wim.cluster.locks import turn
 from wim.cluster.requeue import work_was_kept
 from wim.errors import UserError
 from wim.store.parts import (
@@ -53,10 +57,19 @@ class RowStore:
         schema: "pa.Schema",
         flush_rows: int = 64,
         flush_seconds: float = 30.0,
+        waits: bool = True,
     ) -> None:
         """Open a stage's folder, created if missing, for rows of a schema (without the key).
 
-        Raises UserError if the folder cannot be created or written.
+        Args:
+            folder: The folder.
+            schema: The columns of a row, without the key.
+            flush_rows: Rows that wait for a flush at most.
+            flush_seconds: The time between two flushes.
+            waits: Whether `alone` waits for other jobs; not if nothing is to be computed.
+
+        Raises:
+            UserError: The folder cannot be created or written.
         """
         if KEY.name in schema.names:
             raise ValueError(f"a column of a stored row cannot be named '{KEY.name}'")
@@ -64,6 +77,7 @@ class RowStore:
         self.schema = schema.remove_metadata().insert(0, KEY)
         self.flush_rows = flush_rows
         self.flush_seconds = flush_seconds
+        self.waits = waits
         self._waiting: list[pa.RecordBatch] = []
         self._flushed = time.monotonic()
         self._own_parts: list[Path] = []
@@ -73,13 +87,43 @@ class RowStore:
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(0, "no permission to write")
 
-    def find(self, keys: Collection[str]) -> dict[str, dict[str, object]]:
+    @contextmanager
+    def alone(self, keys: Collection[str]) -> Iterator[None]:
+        """Compute the rows of some keys while other jobs that want the same keys wait.
+
+        They then find what was computed here. Two jobs may still compute the same row if they want
+        it among different keys, or if the file system has no locks (see wim.cluster.locks).
+        """
+        if not self.waits:
+            yield
+            return
+        name = hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
+        what = f"is computing the same {len(keys)} rows ({self.folder.name})"
+        with turn(self.folder, name, what, lambda: list_files(self.folder)):
+            try:
+                yield
+            finally:
+                # The rows keep waiting if this fails, and the next flush says why.
+                with suppress(UserError):
+                    self.flush()
+
+    def listing(self) -> frozenset[Path]:
+        """The files of the folder as it is now."""
+        return frozenset(list_files(self.folder))
+
+    def find(
+        self, keys: Collection[str], since: frozenset[Path] | None = None
+    ) -> dict[str, dict[str, object]]:
         """The rows of those keys that are in the store, by key, in the keys' order.
 
         Vectors are lists; `find_table` keeps them in Arrow.
+
+        Args:
+            keys: The keys.
+            since: A former listing; only what other jobs have added to it is searched.
         """
         rows = {}
-        for table in self._found(keys):
+        for table in self._found(keys, since):
             for key, row in zip(
                 table.column("key"), table.drop_columns("key").to_pylist(), strict=True
             ):
@@ -151,7 +195,9 @@ class RowStore:
         except UserError as problem:
             logger.error("%s %d finished rows are lost.", problem, len(self._waiting))
 
-    def _found(self, keys: Collection[str]) -> Iterator["pa.Table"]:
+    def _found(
+        self, keys: Collection[str], since: frozenset[Path] | None = None
+    ) -> Iterator["pa.Table"]:
         """The rows of wanted keys, each once: of equal keys, that of the first part by name.
 
         The keys of every part are read, and the other columns only of row groups with a wanted
@@ -159,7 +205,7 @@ class RowStore:
         """
         self.flush()
         wanted = _Wanted(keys)
-        read: set[Path] = set()
+        read = set() if since is None else {*since, *self._own_parts}
         for _ in range(LISTINGS):
             fresh = [path for path in list_files(self.folder) if path not in read]
             read.update(fresh)

@@ -232,7 +232,8 @@ def test_the_length_free_rate_of_a_judge_of_length_is_recovered(monkeypatch) -> 
 @pytest.mark.parametrize(
     "judge", [SimulatedJudge(0.4, by_length=1.2), SimulatedJudge(-1.0, by_length=2.0)], ids=str
 )
-def test_the_interval_holds_the_length_free_rate_in_most_runs(judge) -> None:
-    held, mean = covered(judge, 150, 1000)
+def test_the_interval_holds_the_length_free_rate_in_most_runs(judge, monkeypatch) -> None:
+    monkeypatch.setattr(module, "RESAMPLES", 150)
+    held, mean = covered(judge, 120, 1000)
     assert held >= 0.9
     assert mean == pytest.approx(judge.length_free_rate(), abs=0.005)

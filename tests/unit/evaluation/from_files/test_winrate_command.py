@@ -279,6 +279,26 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_status_1(
     assert captured.out == ""
 
 
+def test_names_out_of_a_file_are_shown_on_one_line_without_control_characters(
+    tmp_path: Path, capsys
+) -> None:
+    name = "a\n| b |\x1b[31m \ud800" + "x" * 99
+    rows = annotations(10, model=name, preference=2)
+    assert main(["winrate", written(tmp_path / "annotations.json", rows)]) == 0
+    text = capsys.readouterr().out
+    assert r"| a?\| b \|?[31m ?xx" in text
+    assert "x" * 61 not in text
+    assert as_json(capsys, str(tmp_path / "annotations.json"))["win_rates"][0]["model"] == name
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '[{"preference": 1' + "0" * 400 + "}]"])
+def test_json_that_python_cannot_take_is_refused_without_a_traceback(
+    tmp_path, capsys, content
+) -> None:
+    assert main(["winrate", written(tmp_path / "annotations.json", content)]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, capsys) -> None:
     rows = written(tmp_path / "annotations.json", annotations(10))
     assert main(["winrate", rows, "--instructions", "all.json"]) == 1

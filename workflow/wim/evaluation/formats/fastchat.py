@@ -12,7 +12,7 @@ from typing import Any
 
 from wim.display.json_files import write_json_lines
 from wim.errors import UserError
-from wim.evaluation.formats.rows import FileRow, number, read_rows
+from wim.evaluation.formats.rows import FileRow, number, printable, read_rows
 from wim.provenance.digest import row_id
 
 QUESTIONS = "FastChat's question.jsonl: {question_id, category, turns}"
@@ -165,7 +165,7 @@ def _cause(raw: Sequence[object]) -> str | None:
     """Why a pair has no verdict: an error in one game or both, or a winner that is none."""
     unknown = sorted({str(value) for value in raw if value not in (*WINNERS, "error")})
     if unknown:
-        return f"winner is {' or '.join(unknown)}"
+        return f"winner is {printable(' or '.join(unknown))}"
     failed = sum(value == "error" for value in raw)
     return ("error in one game", "error in both games")[failed - 1] if failed else None
 

@@ -52,7 +52,7 @@ def read_rows(path: Path, form: str) -> FileRows:
         raise UserError(f"{path}: not UTF-8 ({error}); expected {form}.") from None
     try:
         found = _of_lines(text) if path.suffix == ".jsonl" else _of_value(json.loads(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("["):
             raise UserError(f"{path}: not JSON ({error}); expected {form}.") from None
         found = _of_lines(text)
@@ -103,7 +103,7 @@ def _of_lines(text: str) -> list[tuple[str, Any]]:
             continue
         try:
             found.append((f"line {number}", json.loads(line)))
-        except ValueError:
+        except (ValueError, RecursionError):
             found.append((f"line {number}", None))
     return found
 
@@ -122,7 +122,16 @@ def number(value: object) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def printable(name: str) -> str:
+    """A name out of a file as a line of text, without control characters and not overlong."""
+    shown = "".join(char if char.isprintable() else "?" for char in name)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
 def some(places: Sequence[str]) -> str:

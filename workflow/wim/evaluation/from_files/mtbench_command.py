@@ -9,7 +9,8 @@ from pathlib import Path
 from wim.display.markdown import markdown_table, shown
 from wim.errors import UserError
 from wim.evaluation.formats.fastchat import Judgements, read_judgements, read_questions
-from wim.evaluation.formats.rows import some
+from wim.evaluation.formats.rows import printable, some
+from wim.evaluation.from_files.arguments import add_common
 from wim.evaluation.mt_bench import Scores, Wins, pair_scores, single_scores
 from wim.statistics import Estimate
 
@@ -29,8 +30,7 @@ def add_arguments(mtbench: argparse.ArgumentParser) -> None:
         "--models", nargs="+", metavar="NAME", help="these alone; of pairs, those between them"
     )
     mtbench.add_argument("--baseline", metavar="NAME", help="of pairs, those with this model")
-    mtbench.add_argument("--seed", type=int, default=0, help="of the bootstraps (%(default)s)")
-    mtbench.add_argument("--json", action="store_true", help="every figure, as JSON")
+    add_common(mtbench)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -121,8 +121,8 @@ def _as_text(
 
 def _single_row(one: Scores, every: Sequence[Scores]) -> dict[str, str]:
     return {
-        "model": one.model,
-        "judge": one.judge,
+        "model": printable(one.model),
+        "judge": printable(one.judge),
         "n": str(one.mean.n),
         "score": _four_digits(one.mean),
         **_turns(one.by_turn, [each.by_turn for each in every]),
@@ -132,8 +132,8 @@ def _single_row(one: Scores, every: Sequence[Scores]) -> dict[str, str]:
 
 def _pair_row(one: Wins, every: Sequence[Wins]) -> dict[str, str]:
     return {
-        "model": one.model,
-        "judge": one.judge,
+        "model": printable(one.model),
+        "judge": printable(one.judge),
         "n": str(one.adjusted.n),
         "wins": str(one.wins),
         "ties": str(one.ties),
@@ -168,9 +168,9 @@ def _by_category(rows: Sequence[Scores] | Sequence[Wins]) -> str | None:
         return None
     return markdown_table(
         [
-            {"model": one.model, "judge": one.judge}
+            {"model": printable(one.model), "judge": printable(one.judge)}
             | {
-                name: shown(one.by_category[name].value, ".2f")
+                printable(name): shown(one.by_category[name].value, ".2f")
                 if name in one.by_category
                 else shown(None, "")
                 for name in names
@@ -189,15 +189,17 @@ def _notes(
         notes.append(f"not read, as they are no judgements: {some(found.unreadable)}")
     if unknown:
         notes.append(f"{unknown} judgements are of questions without a category")
-    failures = [(one.model, one.failures) for one in single]
-    failures += [(one.model, one.failures) for one in pairs]
+    failures = [(printable(one.model), one.failures) for one in single]
+    failures += [(printable(one.model), one.failures) for one in pairs]
     for model, causes in failures:
         notes += [f"{model}: {count} dropped: {cause}" for cause, count in causes.items()]
     for one in single:
         if one.outside:
-            notes.append(f"{one.model}: {one.outside} scores are not from 1 to 10; they count")
+            notes.append(
+                f"{printable(one.model)}: {one.outside} scores are not from 1 to 10; they count"
+            )
         if one.repeated:
             notes.append(
-                f"{one.model}: {one.repeated} judgements repeat a question's turn; they count"
+                f"{printable(one.model)}: {one.repeated} judgements repeat a question's turn; they count"
             )
     return notes

@@ -20,7 +20,8 @@ from wim.evaluation.formats.alpaca_eval import (
     read_instructions,
     read_model_outputs,
 )
-from wim.evaluation.formats.rows import some
+from wim.evaluation.formats.rows import printable, some
+from wim.evaluation.from_files.arguments import add_common
 from wim.evaluation.from_files.win_rates import FileWinRate, LengthControl, file_win_rates
 from wim.statistics import Estimate
 
@@ -63,8 +64,7 @@ def add_arguments(winrate: argparse.ArgumentParser) -> None:
         help="alpaca_eval.json or any outputs with every instruction in AlpacaEval's order, by which "
         "difficulties are joined",
     )
-    winrate.add_argument("--seed", type=int, default=0, help="of the bootstraps (%(default)s)")
-    winrate.add_argument("--json", action="store_true", help="every figure, as JSON")
+    add_common(winrate)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -197,7 +197,8 @@ def _as_text(path: Path, annotations: Annotations, found: Sequence[FileWinRate])
         ]
         if notes:
             listed = "\n".join(f"- {note}" for note in notes)
-            parts.append(f"{one.model} against {one.reference}:\n{listed}")
+            names = f"{printable(one.model)} against {printable(one.reference)}"
+            parts.append(f"{names}:\n{listed}")
     return "\n\n".join(parts)
 
 
@@ -210,9 +211,9 @@ def _row(one: FileWinRate) -> dict[str, str]:
         for name in ("minimal", "noreg", "v1")
     }
     return {
-        "model": one.model,
-        "reference": one.reference,
-        "judge": one.judge,
+        "model": printable(one.model),
+        "reference": printable(one.reference),
+        "judge": printable(one.judge),
         "n": f"{figures.judged} of {figures.compared}",
         "win rate": _percentage(figures.win_rate),
         "s.e.": shown(_times_100(one.standard_error), ".2f"),

@@ -150,4 +150,4 @@ class DpoTraining(Training):
         if kl:
             row = {"step": trainer.state.global_step, "epoch": trainer.state.epoch, **kl}
             with (folder / "metrics.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(row) + "\n")
+                log.write(json.dumps(row, sort_keys=True) + "\n")

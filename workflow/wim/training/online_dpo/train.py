@@ -185,7 +185,7 @@ class OnlineDpoTraining(Training):
             settings=self.inputs.pairing,
             contexts=dict(zip(rows["prompt_id"], rows["context"], strict=True)),
             seed=self.run.seed,
-            folder=Path(parts.arguments["output_dir"]) / SAMPLED,
+            folder=parts.working / SAMPLED,
             rank=rank(),
         )
         # What was judged is in the store before the tables are written from it.
@@ -218,7 +218,7 @@ class OnlineDpoTraining(Training):
         from wim.tables.schemas import DIALOGUES
 
         inputs, reward, tables = self.inputs, self.inputs.reward, self.tables
-        sampled = Path(trainer.args.output_dir) / SAMPLED
+        sampled = trainer.labeller.folder
         parts = [
             read_table(path, DIALOGUES)
             for path in sorted(sampled.glob("*.parquet"))

@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from wim.cluster.requeue import work_was_kept
 from wim.settings.optimization import OptimizationSettings
 from wim.training.run.trl_internals import restore_counters
-from wim.training.saved_states import COMPLETE
+from wim.training.saved_states import PREFIX, put_state_in_place
 from wim.training.steps import not_finite
 
 logger = logging.getLogger("wim.training")
@@ -101,32 +101,41 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
     """Saves the trainer every few seconds, and once more when the job is signalled to stop.
 
     SIGTERM and SIGUSR1 end training after the current step; `stopped_by` is then the signal's
-    number. A state saved at the end of an epoch includes that epoch's evaluation. A saved state
-    that is complete has a file `complete`.
+    number. A state saved at the end of an epoch includes that epoch's evaluation. The trainer
+    writes states into its output folder; those that are whole are moved to the working folder.
 
     Args:
         seconds: The time between two saves.
+        working: The training's working folder.
+        is_awaited: Whether another job waits to do the same training: the last step is then saved
+            too, from which that job makes its checkpoint.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, working: Path, is_awaited: Callable[[], bool]) -> None:
         self.seconds = seconds
+        self.working = working
+        self.is_awaited = is_awaited
         self.saved = time.monotonic()
         self.stopped_by = 0
         self.saves_epoch = False
+        self.began = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Handle the signals while training runs."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGUSR1, self._stop)
         self.saved = time.monotonic()
+        self.began = True
 
     def _stop(self, number: int, _frame: object) -> None:
         self.stopped_by = number
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Request a save when one is due, and for the end when the job must stop."""
-        self.stopped_by, due = agreed(self.stopped_by or 0, self._due())
-        wanted = bool(self.stopped_by) or (due and state.global_step < state.max_steps)
+        last = state.global_step >= state.max_steps
+        due = self.is_awaited() if last else time.monotonic() - self.saved >= self.seconds
+        self.stopped_by, due = agreed(self.stopped_by or 0, due)
+        wanted = bool(self.stopped_by) or due
         self.saves_epoch = wanted and _ends_epoch(state)
         control.should_training_stop |= bool(self.stopped_by)
         control.should_save |= wanted and not self.saves_epoch
@@ -137,13 +146,12 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
         if self.stopped_by and not _ends_epoch(state):
             control.should_evaluate = False
 
-    def _due(self) -> bool:
-        return time.monotonic() - self.saved >= self.seconds
-
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the saved state as complete, once every process has written its part of it."""
+        """Put the saved state in place, once every process has written its part of it."""
         agreed(0, False)
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        if state.is_world_process_zero:
+            written = Path(args.output_dir) / f"{PREFIX}{state.global_step}"
+            put_state_in_place(written, self.working)
         self.saved = time.monotonic()
         work_was_kept()
         logger.debug("step %d of %d: trainer saved", state.global_step, state.max_steps)

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +23,8 @@ from typing import Any
 from pydantic import validate_call
 from pydantic_core import to_json
 
+from wim.cluster.locks import parent_has_turn
+from wim.cluster.orphans import end_with_starter, starter
 from wim.cluster.requeue import work_was_kept
 from wim.errors import UserError
 from wim.job import log_to, scratch_folder, store_folder
@@ -79,6 +83,15 @@ def write_checkpoint_on(
             os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
         write(**arguments)
         return
+    run = arguments["run"]
+    launch = partial(_launch, write, processes, log, arguments)
+    write(**{**arguments, "run": replace(run, launch=launch)})
+
+
+def _launch(
+    write: Callable[..., None], processes: int, log: Path, arguments: Mapping[str, Any]
+) -> None:
+    """Call a training's function in several processes."""
     with TemporaryDirectory() as folder:
         job = Path(folder, "job.json")
         place = [write.__module__, write.__name__]
@@ -136,7 +149,7 @@ def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int |
         for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
-    process = subprocess.Popen(command, env=os.environ | environment, preexec_fn=ignore)
+    process = subprocess.Popen(command, env=os.environ | environment | starter(), preexec_fn=ignore)
 
     def forward(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)
@@ -160,6 +173,8 @@ def _one_process(job: Path) -> None:
     module, name = call["write"]
     write: Callable[..., None] = getattr(import_module(module), name)
     first = is_first_process()
+    end_with_starter()
+    parent_has_turn()
     log_to(Path(call["log"]) if first else Path(os.devnull), mode="a", quiet=not first)
     try:
         validate_call(write)(**call["arguments"])

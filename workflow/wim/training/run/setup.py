@@ -1,7 +1,9 @@
 """Where a training starts from and goes to, and what the trainer of any method is made with."""
 
 import logging
-from collections.abc import Mapping
+import os
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,7 @@ class Run:
         quantization: How the weights below adapters are held (QLoRA); the merged weights are those
             of the unquantized model.
         parallel: How several GPUs share a training.
+        launch: Trains in several processes in place of this one.
     """
 
     manifest: Path
@@ -53,11 +56,12 @@ class Run:
     tracking: tuple[str, ...] = ()
     quantization: Quantization = "none"
     parallel: Parallel = "ddp"
+    launch: Callable[[], None] | None = None
 
     @property
     def sharded(self) -> bool:
         """Whether each of several processes holds a share of the weights."""
-        return self.parallel == "fsdp" and world_size() > 1
+        return self.parallel == "fsdp" and (self.launch is not None or world_size() > 1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class TrainerParts:
 
     Attributes:
         name: The method, for messages.
+        working: The training's working folder.
         micro_batch: Rows of a forward pass.
         arguments: Those of TRL's configuration that all methods have.
         model: The opened model.
@@ -76,6 +81,7 @@ class TrainerParts:
     """
 
     name: str
+    working: Path
     micro_batch: int
     arguments: Mapping[str, Any]
     model: Any
@@ -149,6 +155,8 @@ def trainer_parts(
     base: Path,
     open_model: OpenModel,
     working: Path,
+    first_step: int,
+    is_awaited: Callable[[], bool],
 ) -> TrainerParts:
     """Open the model and its tokenizer, and choose the arguments that all methods share.
 
@@ -159,6 +167,8 @@ def trainer_parts(
         base: The folder to open the model from.
         open_model: Opens it.
         working: The folder in which the trainer saves itself.
+        first_step: The steps that were made before.
+        is_awaited: Whether another job waits to do the same training.
 
     Raises:
         UserError: The model has no chat template, or a tracker is not installed.
@@ -168,16 +178,13 @@ def trainer_parts(
 
     from wim.training.records.tracking import trackers
     from wim.training.run.callbacks import ProgressLog, Resumable, StopOnNonFinite
-    from wim.training.saved_states import last_saved
 
-    saved = last_saved(working)
-    step = int(saved.name.rpartition("-")[2]) if saved else 0
-    tracked = trackers(run.logs, run.tracking, step) if run.logs else []
+    tracked = trackers(run.logs, run.tracking, first_step) if run.logs else []
     half = autocast_bf16(settings.precision)
     # Frozen weights need no more than the precision they are multiplied in; adapters stay float32.
     dtype = torch.bfloat16 if half and settings.lora else torch.float32
     micro, accumulation = accumulation_steps(settings.batch_size, run.per_device, world_size())
-    resumable = Resumable(run.save_seconds)
+    resumable = Resumable(run.save_seconds, working, is_awaited)
     # The weights of a new head are random.
     set_seed(run.seed)
     quantized = {}
@@ -193,7 +200,7 @@ def trainer_parts(
             "take a chat or instruct model, or add chat_template.jinja to its folder."
         )
     arguments = {
-        "output_dir": str(working),
+        "output_dir": str(_saving_folder(working)),
         "seed": run.seed,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": settings.scheduler,
@@ -211,7 +218,6 @@ def trainer_parts(
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",
-        "save_total_limit": 2,
         "report_to": "none",
         "run_name": "-".join(run.logs.parts[-2:]) if run.logs else None,
         "disable_tqdm": True,
@@ -222,6 +228,7 @@ def trainer_parts(
         arguments |= sharding_arguments()
     return TrainerParts(
         name=name,
+        working=working,
         micro_batch=micro,
         arguments=arguments,
         model=model,
@@ -230,3 +237,10 @@ def trainer_parts(
         callbacks=[StopOnNonFinite(settings), ProgressLog(), resumable, *tracked],
         resumable=resumable,
     )
+
+
+def _saving_folder(working: Path) -> Path:
+    """Where the processes of this training write states before they are whole."""
+    # The processes of a training have one parent, their launcher.
+    number = os.getppid() if world_size() > 1 else os.getpid()
+    return working / f".saving-{socket.gethostname()}-{number}"

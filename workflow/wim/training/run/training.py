@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wim.atomic import whole_folder
+from wim.cluster.locks import Turn, turn
 from wim.display.json_files import write_json, write_json_lines
 from wim.models.manifest import write_manifest
 from wim.settings.optimization import OptimizationSettings
+from wim.training.processes import is_first_process
 from wim.training.run.metrics import unclocked
 from wim.training.run.setup import Run, TrainerParts, trainer_parts
 from wim.training.run.sharding import whole_weights
@@ -70,19 +72,33 @@ class Training(ABC):
         provenance.json and manifest.json. It appears whole or not at all.
 
         Of several processes (wim.training.run.launch) all train, and the first one writes. The
-        trainer saves itself in the working folder, from which a killed job resumes.
+        trainer saves itself in the working folder, from which a killed job resumes. A job that
+        finds another one at the same training waits for it, and makes its own checkpoint of what
+        that one has trained.
 
         Raises:
             UserError: The model or the data cannot be trained on, a loss is not finite, or memory
                 or disk space ran out.
             SystemExit: With 128 + signal, after SIGTERM or SIGUSR1, when the trainer is saved.
         """
-        from wim.models.node_copy import local_copy
-        from wim.training.records.resource_errors import explain_out_of_memory
-
         provenance = self.provenance()
         working = self.working_folder(provenance)
+        what = f"is at the same training ({working})"
+        with turn(working.parent, working.name, what, lambda: set(working.glob("*"))) as mine:
+            if self.run.launch is not None:
+                self.run.launch()
+            else:
+                self._train_and_write(provenance, working, mine)
+            if mine.alone and not mine.is_awaited():
+                shutil.rmtree(working, ignore_errors=True)
+
+    def _train_and_write(self, provenance: Mapping[str, Any], working: Path, mine: Turn) -> None:
+        from wim.models.node_copy import local_copy
+        from wim.training.records.resource_errors import explain_out_of_memory
+        from wim.training.saved_states import last_saved, step_of
+
         base = local_copy(self.run.manifest, self.run.scratch).parent
+        saved = last_saved(working) if is_first_process() else None
         with explain_out_of_memory(self.settings, self.run.per_device, working):
             parts = trainer_parts(
                 self.run,
@@ -91,9 +107,11 @@ class Training(ABC):
                 base=base,
                 open_model=self.open_model,
                 working=working,
+                first_step=step_of(saved) if saved else 0,
+                is_awaited=mine.is_awaited,
             )
             trainer = self.make_trainer(parts)
-            self.train(trainer, parts, working)
+            self.train(trainer, parts, saved)
             weights = whole_weights(trainer)
         if not trainer.is_world_process_zero():
             return
@@ -102,7 +120,6 @@ class Training(ABC):
             whole_folder(self.run.folder) as folder,
         ):
             self.write(trainer, weights, base, provenance, folder)
-        shutil.rmtree(working, ignore_errors=True)
 
     def provenance(self) -> dict[str, Any]:
         """Everything that made the checkpoint, as in its provenance.json."""
@@ -160,19 +177,31 @@ class Training(ABC):
     def make_trainer(self, parts: TrainerParts) -> Any:
         """TRL's trainer of this method, on its data."""
 
-    def train(self, trainer: Any, parts: TrainerParts, working: Path) -> None:
-        """Train from the last saved state to the end, or until a signal."""
+    def train(self, trainer: Any, parts: TrainerParts, saved: Path | None) -> None:
+        """Train to the end, or until a signal.
+
+        Args:
+            trainer: The trainer.
+            parts: What it was made with.
+            saved: The state to resume from, as the first process sees it; None for none.
+        """
         from transformers import PrinterCallback
 
-        from wim.training.run.callbacks import RestoreCounters
-        from wim.training.saved_states import last_saved
+        from wim.training.run.callbacks import RestoreCounters, agreed
+        from wim.training.saved_states import PREFIX, step_of
 
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(RestoreCounters(trainer))
-        saved = last_saved(working)
-        if saved:
-            logger.info("%s: resuming from %s", self.kind, saved.name)
-        trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+        step, _ = agreed(step_of(saved) if saved else 0, False)
+        state = parts.working / f"{PREFIX}{step}" if step else None
+        if state:
+            logger.info("%s: resuming from %s", self.kind, state.name)
+        try:
+            trainer.train(resume_from_checkpoint=str(state) if state else None)
+        except Exception:
+            if state and not parts.resumable.began:
+                logger.error("error: the training cannot be resumed from %s; delete it", state)
+            raise
         if parts.resumable.stopped_by:
             logger.warning("%s: stopped by a signal and saved; run again to resume", self.kind)
             sys.exit(128 + parts.resumable.stopped_by)

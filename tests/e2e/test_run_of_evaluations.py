@@ -1,0 +1,107 @@
+"""Evaluations: who is better, on prompts that were held out or on files, by a reward or a judge."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from support.workflow_runs import Project, tiny_config
+from wim.evaluation.formats.alpaca_eval import read_annotations, read_model_outputs
+from wim.evaluation.from_files.win_rates import LengthControl, file_win_rates
+
+PROMPTS = [f"Name {number} rivers and say where they end." for number in range(2, 18)]
+LONGER = {"kind": "length", "judge": "tiny"}
+TRAINING = {"epochs": 1, "batch_size": 4, "lora": None, "learning_rate": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
+    """A run of one arm, and three evaluations of it."""
+    config = tiny_config(
+        *(tiny_model, minilm),
+        rewards={"length": LONGER},
+        arms={"short": {"reward": "length"}},
+        training=TRAINING,
+        evaluations={
+            "held_out": {"reward": "length"},
+            "files": {
+                "judge": "pairs",
+                "prompts": {"files": ["set.json"], "column": "instruction"},
+                "speakers": ["short", "others"],
+                "answers": {"others": "answers.json"},
+            },
+            "means": {"kind": "reward"},
+        },
+    )
+    config["judges"]["pairs"] = {"model": "tiny", "method": "pairwise"}  # type: ignore[index]
+    config["prompts"]["eval_fraction"] = 0.4  # type: ignore[index]
+    made = Project.copied(tmp_path_factory.mktemp("evaluations") / "project", config, PROMPTS)
+    rows = [{"instruction": text, "output": f"Answer {n}."} for n, text in enumerate(PROMPTS[:4])]
+    (made.folder / "set.json").write_text(json.dumps(rows))
+    (made.folder / "answers.json").write_text(json.dumps(rows[:3]))
+    made.run("--", "evaluation")
+    return made
+
+
+def figures(project: Project, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (project.folder / f"results/evaluation/{name}.json").read_text()
+    )
+    return found
+
+
+def test_an_arm_is_compared_with_the_actor_on_held_out_prompts(project: Project) -> None:
+    found = figures(project, "held_out")
+    prompts = pd.read_parquet(project.folder / "results/prompts/prompts.parquet")
+    held_out = int((prompts["split"] == "eval").sum())
+    assert found["prompts"] == held_out > 2
+    one = found["speakers"]["short"]
+    assert one["wins"] + one["ties"] + one["losses"] == held_out
+    assert one["win_rate"]["value"] == pytest.approx((one["wins"] + one["ties"] / 2) / held_out)
+    said = json.loads((project.folder / "results/evaluation/verdict.json").read_text())
+    assert said["held_out"]["short"]["verdict"] in ("better", "worse", "not shown")
+
+
+def test_the_answers_of_the_actor_come_from_the_row_store(project: Project) -> None:
+    base = pd.read_parquet(project.folder / "results/dialogues/base")
+    own = pd.read_parquet(project.folder / "results/dialogues/held_out@base")
+    assert set(own["candidate_id"]) <= set(base["candidate_id"])
+
+
+def test_a_file_of_answers_is_a_speaker_and_its_missing_answers_are_counted(
+    project: Project,
+) -> None:
+    found = figures(project, "files")
+    assert set(found["speakers"]) == {"others", "short"}
+    assert found["unanswered"] == {"base": 0, "others": 1, "short": 0}
+    assert found["speakers"]["others"]["compared"] == 3
+    assert list(found["between"]) == ["short - others"]
+    assert found["between"]["short - others"]["common"] == 3
+    text = (project.folder / "results/evaluation/files.md").read_text()
+    assert "every speaker against `base`, by `pairs`" in text
+
+
+def test_what_is_exported_is_read_back_by_the_commands_on_files(project: Project) -> None:
+    folder = project.folder / "results/evaluation/exports/files/alpaca_eval/others"
+    rows = file_win_rates(read_annotations(folder / "annotations.json").rows, 0, LengthControl())
+    own = figures(project, "files")["speakers"]["others"]
+    assert rows[0].figures.win_rate.value == pytest.approx(own["win_rate"]["value"], rel=1e-5)
+    outputs = read_model_outputs(folder / "model_outputs.json")
+    assert [one.output for one in outputs] and {one.generator for one in outputs} == {"others"}
+
+
+def test_the_mean_of_a_reward_is_that_of_its_table(project: Project) -> None:
+    found = figures(project, "means")["rewards"]["length"]
+    table = pd.read_parquet(project.folder / "results/rewards/means@short/length.parquet")
+    assert found["short"]["mean"]["value"] == pytest.approx(table["reward"].mean(), rel=1e-5)
+    assert "difference" not in found["base"]
+
+
+def test_another_evaluation_leaves_the_arm_and_the_others_alone(project: Project) -> None:
+    project.set("evaluations.again", {"reward": "length", "speakers": ["short"]})
+    planned = project.run("-n", "--", "evaluation")
+    for rule in ("train_dpo", "pair_candidates"):
+        assert rule not in planned
+    assert "results/evaluation/again.json" in planned

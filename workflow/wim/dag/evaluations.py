@@ -1,0 +1,123 @@
+"""What evaluations read: their prompts, the answers of each speaker, and what was said of them."""
+
+from dataclasses import dataclass
+
+from wim import paths
+from wim.dag.comparisons import Comparisons
+from wim.dag.inputs import Inputs, Wildcards
+from wim.paths import at
+from wim.settings.evaluated import checkpoint_of, evaluated_policy, speakers_of
+from wim.settings.evaluations import EvaluationSettings
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """The evaluations of the configuration."""
+
+    inputs: Inputs
+
+    def settings(self, name: str) -> EvaluationSettings:
+        """Those of an evaluation."""
+        return self.inputs.config.evaluations[name]
+
+    def prompt_files(self, wildcards: Wildcards) -> list[str]:
+        """The files of an evaluation's prompts; of held-out prompts all shards of the run's."""
+        prompts = self.settings(wildcards.evaluation).own_prompts(wildcards.evaluation)
+        if prompts is None:
+            return self.inputs.prompt_shards()
+        key = f"evaluations.{wildcards.evaluation}.prompts.files"
+        return [self.inputs.file_at(path, key) for path in prompts.files]
+
+    def prompt_shards(self, evaluation: str) -> list[str]:
+        """The prompts of an evaluation, all shards: as many as the run's own prompts have."""
+        return [
+            at(paths.EVALUATION_PROMPTS, evaluation=evaluation, shard=shard)
+            for shard in self.inputs.shards
+        ]
+
+    def prompts(self, wildcards: Wildcards) -> list[str]:
+        """The prompts of a job's evaluation, all shards."""
+        return self.prompt_shards(wildcards.evaluation)
+
+    def trained_prompts(self, wildcards: Wildcards) -> list[str]:
+        """The run's prompts, all shards, where a speaker was trained on them."""
+        config, name = self.inputs.config, wildcards.evaluation
+        trained = any(
+            speaker in config.sft or checkpoint_of(config, speaker)
+            for speaker in speakers_of(config, name)
+        )
+        return self.inputs.prompt_shards() if trained else []
+
+    def prompts_of_written(self, wildcards: Wildcards) -> str:
+        """The shard of prompts that a file of answers answers."""
+        evaluation = wildcards.policy.partition("@")[0]
+        return at(paths.EVALUATION_PROMPTS, evaluation=evaluation, shard=wildcards.shard)
+
+    def answers_file(self, wildcards: Wildcards) -> list[str]:
+        """The file of a speaker's answers; none for those that came with the prompts."""
+        evaluation, _, speaker = wildcards.policy.partition("@")
+        path = self.settings(evaluation).answers.get(speaker)
+        key = f"evaluations.{evaluation}.answers.{speaker}"
+        return [] if path is None else [self.inputs.file_at(path, key)]
+
+    def answers(self, wildcards: Wildcards) -> list[str]:
+        """The answers of all speakers, speaker by speaker, the reference's first."""
+        name = wildcards.evaluation
+        return [
+            path
+            for speaker in speakers_of(self.inputs.config, name)
+            for path in self.inputs.dialogues_of(evaluated_policy(name, speaker))
+        ]
+
+    def length_control(self, wildcards: Wildcards) -> list[str]:
+        """The files of length-controlled win rates: instructions, difficulties, gamed rows."""
+        settings = self.settings(wildcards.evaluation)
+        return [
+            self.inputs.file_at(path, f"evaluations.{wildcards.evaluation}.{key}")
+            for key in ("instructions", "difficulties", "gamed")
+            if (path := getattr(settings, key)) is not None
+        ]
+
+    def comparisons(self, wildcards: Wildcards) -> list[str]:
+        """What the judge said of each speaker and the reference, speaker by speaker."""
+        name, of = wildcards.evaluation, Comparisons(self.inputs)
+        judge = self.settings(name).judge
+        return [
+            path
+            for comparison in of.of_evaluations
+            if judge is not None and comparison.startswith(f"{name}@")
+            for path in of.shards(comparison, judge)
+        ]
+
+    def rewards_of(self, name: str) -> list[str]:
+        """The rewards that an evaluation reads."""
+        settings = self.settings(name)
+        if settings.kind == "reward":
+            return settings.rewards or list(self.inputs.config.rewards)
+        return [settings.reward] if settings.reward else []
+
+    def rewards(self, wildcards: Wildcards) -> list[str]:
+        """The rewards tables of each speaker's answers, reward by reward."""
+        name = wildcards.evaluation
+        return [
+            at(paths.REWARDS, policy=evaluated_policy(name, speaker), reward=reward)
+            for reward in self.rewards_of(name)
+            for speaker in speakers_of(self.inputs.config, name)
+        ]
+
+    @property
+    def exports(self) -> list[str]:
+        """What every evaluation exports for other tools."""
+        return [
+            at(paths.EVALUATION_EXPORTS, evaluation=name) for name in self.inputs.config.evaluations
+        ]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The file of all verdicts; none where nothing is evaluated."""
+        return [paths.VERDICT] if self.inputs.config.evaluations else []
+
+    @property
+    def tables(self) -> list[str]:
+        """The figures of every evaluation."""
+        return [at(paths.EVALUATION, evaluation=name) for name in self.inputs.config.evaluations]

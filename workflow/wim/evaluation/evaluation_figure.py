@@ -1,0 +1,37 @@
+"""The figure of an evaluation: each speaker's win rate, or difference of rewards, with its interval."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wim.display.plotting import GREY, PALETTE, figure_at
+
+ROW = 0.42
+
+
+def draw_evaluation(figures: Mapping[str, Any], path: Path) -> None:
+    """Draw a row for each speaker; of rewards a row for each reward and speaker."""
+    if figures["kind"] == "win_rate":
+        rows = {name: one["win_rate"] for name, one in figures["speakers"].items()}
+        neutral, label = 0.5, f"win rate against {figures['reference']}"
+    else:
+        rows = {
+            f"{name}: {reward}": one["difference"]["difference"]
+            for reward, speakers in figures["rewards"].items()
+            for name, one in speakers.items()
+            if "difference" in one
+        }
+        neutral, label = 0.0, f"reward minus that of {figures['reference']}"
+    with figure_at(path, 7.5, 1.4 + ROW * len(rows)) as figure:
+        axes = figure.add_subplot()
+        axes.axvline(neutral, color=GREY, linestyle="--", linewidth=1)
+        for place, one in enumerate(rows.values()):
+            if one["value"] is None:
+                continue
+            error = [[one["value"] - one["low"]], [one["high"] - one["value"]]]
+            axes.errorbar(one["value"], place, xerr=error, fmt="o", capsize=3, color=PALETTE[0])
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.invert_yaxis()
+        if neutral:
+            axes.set_xlim(0, 1)
+        axes.set_xlabel(f"{label}, 95 % interval; dashed: equal")

@@ -1,0 +1,130 @@
+"""The page of an evaluation: verdicts first, then the figures that they follow from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wim.display.markdown import estimate_with_interval, markdown_table, shown
+from wim.evaluation.leaks import KINDS
+from wim.statistics import Estimate
+
+NO_SCORE = "0"
+
+
+def evaluation_text(figures: Mapping[str, Any]) -> str:
+    """The page in Markdown."""
+    by = f", by `{figures['by']}`" if figures["by"] else ""
+    parts = [
+        f"# Evaluation: {figures['evaluation']}",
+        f"{figures['prompts']} prompts; every speaker against `{figures['reference']}`{by}. "
+        "Intervals are of 95 %, over prompts.",
+    ]
+    parts += _leaks(figures["leaks"])
+    parts += _win_rates(figures) if figures["kind"] == "win_rate" else _rewards(figures)
+    parts += ["## Answers", markdown_table(list(_answer_rows(figures)))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _leaks(leaks: Mapping[str, Any]) -> Iterator[str]:
+    counts = {kind: leaks[kind] for kind in KINDS if kind in leaks}
+    if not counts:
+        return
+    done = {"report": "are in these figures", "drop": "are left out of them"}[leaks["what"]]
+    named = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    yield (
+        f"> **{sum(counts.values())} prompts stand in what was trained on** ({named}) and {done}: "
+        f"`{leaks['file']}`."
+    )
+
+
+def _win_rates(figures: Mapping[str, Any]) -> Iterator[str]:
+    speakers = figures["speakers"]
+    yield _sentences(speakers)
+    yield markdown_table([_win_row(name, one) for name, one in speakers.items()])
+    yield (
+        "A tie counts half. Consistency: the share of comparisons with the same outcome in both "
+        "orders; position bias: how much more often the answer shown first wins. Length-controlled "
+        "(`minimal`): the win rate that answers of equal length would have."
+    )
+    if figures["between"]:
+        yield "## Speakers against each other"
+        yield markdown_table([_between_row(pair, one) for pair, one in figures["between"].items()])
+    strengths = figures["strengths"]
+    if strengths and "undecided" in strengths:
+        yield f"Bradley-Terry strengths are not decided: {strengths['undecided']}"
+    elif strengths:
+        yield "Bradley-Terry strengths, in log-odds:"
+        yield markdown_table(
+            [
+                {"speaker": f"`{name}`", "strength": estimate_with_interval(Estimate(**one))}
+                for name, one in strengths["strengths"].items()
+            ]
+        )
+
+
+def _rewards(figures: Mapping[str, Any]) -> Iterator[str]:
+    for reward, speakers in figures["rewards"].items():
+        yield f"## Reward: {reward}"
+        yield _sentences(speakers)
+        yield markdown_table([_reward_row(name, one) for name, one in speakers.items()])
+
+
+def _sentences(speakers: Mapping[str, Any]) -> str:
+    said = [f"- **{one['verdict']['words']}**" for one in speakers.values() if "verdict" in one]
+    return "\n".join(said)
+
+
+def _win_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
+    controlled = {
+        f"length-controlled, {variant}": estimate_with_interval(Estimate(**each["win_rate"]))
+        for variant, each in one["length_controlled"].items()
+    }
+    failures = ", ".join(f"{count} {cause}" for cause, count in one["failures"].items())
+    return {
+        "speaker": f"`{name}`",
+        "win rate": estimate_with_interval(Estimate(**one["win_rate"])),
+        **controlled,
+        "wins / ties / losses": f"{one['wins']} / {one['ties']} / {one['losses']}",
+        "equal answers": str(one["identical"]),
+        "consistency": estimate_with_interval(Estimate(**one["consistency"])),
+        "position bias": estimate_with_interval(Estimate(**one["position_bias"])),
+        "with length": estimate_with_interval(Estimate(**one["length_correlation"])),
+        "characters": f"{shown(one['length'], '.0f')} / {shown(one['reference_length'], '.0f')}",
+        "failed": failures or NO_SCORE,
+        **(
+            {"without leaks": estimate_with_interval(Estimate(**one["without_leaks"]))}
+            if "without_leaks" in one
+            else {}
+        ),
+    }
+
+
+def _between_row(pair: str, one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "pair": f"`{pair}`",
+        "difference of win rates": estimate_with_interval(Estimate(**one["difference"])),
+        "prompts": str(one["common"]),
+        "p, Holm": shown(one["verdict"]["p_holm"], ".2g"),
+        "verdict": one["verdict"]["verdict"],
+    }
+
+
+def _reward_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
+    nothing = {"difference": {"value": None, "low": None, "high": None, "n": 0}}
+    return {
+        "speaker": f"`{name}`",
+        "mean": estimate_with_interval(Estimate(**one["mean"])),
+        "minus the reference": estimate_with_interval(
+            Estimate(**one.get("difference", nothing)["difference"])
+        ),
+        "n": str(one["mean"]["n"]),
+        "failed": str(one["failed"]),
+    }
+
+
+def _answer_rows(figures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for speaker, missing in figures["unanswered"].items():
+        yield {
+            "speaker": f"`{speaker}`",
+            "tokens": estimate_with_interval(Estimate(**figures["tokens"][speaker])),
+            "without an answer": str(missing),
+        }

@@ -1,0 +1,42 @@
+"""The verdict on every arm, from the figures of all evaluations, for a check in a pipeline."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wim.display.json_files import write_json
+
+logger = logging.getLogger(__name__)
+
+
+def verdict(evaluations: Sequence[Path], arms: Sequence[str], output: Path) -> None:
+    """Write what every evaluation has shown of every speaker.
+
+    Args:
+        evaluations: The figures of the evaluations.
+        arms: The names of the arms.
+        output: JSON, by evaluation and speaker, of rewards by reward too: `verdict` (better, worse
+            or not shown), the `arm` that the speaker is of, and the figures behind it.
+    """
+    found: dict[str, Any] = {}
+    for path in evaluations:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        by_reward = figures.get("rewards", {"": figures.get("speakers", {})})
+        for reward, speakers in by_reward.items():
+            name = " ".join([figures["evaluation"], *([reward] if reward else [])])
+            said = {
+                speaker: {**one["verdict"], "arm": _arm(speaker, arms)}
+                for speaker, one in speakers.items()
+                if "verdict" in one
+            }
+            found[name] = said
+            for one in said.values():
+                logger.info("%s: %s", name, one["words"])
+    write_json(output, found)
+
+
+def _arm(speaker: str, arms: Sequence[str]) -> str | None:
+    arm = speaker if speaker in arms else speaker.rpartition("-round")[0]
+    return arm if arm in arms else None

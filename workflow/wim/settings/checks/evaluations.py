@@ -1,0 +1,77 @@
+"""Evaluations: who answers is defined, and whoever compares can compare."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from wim.errors import UserError
+from wim.settings.evaluated import checkpoint_of, speakers_of
+from wim.settings.evaluations import BASE, REFERENCES
+
+if TYPE_CHECKING:
+    from wim.settings.config import Config
+
+# Files of the reports beside the evaluations' own.
+TAKEN = ("gate", "passed", "verdict", "prompts", "leaks", "exports")
+
+
+def problems(config: "Config") -> Iterator[str]:
+    """One line for each evaluation that names what is not there, or cannot compare."""
+    for name, settings in config.evaluations.items():
+        key = f"evaluations.{name}"
+        if name in TAKEN:
+            yield f"{key}: the workflow itself uses this name; write another one."
+        try:
+            own = settings.own_prompts(name)
+        except UserError as error:
+            yield from str(error).splitlines()
+        else:
+            if own and (own.topics or any(path.startswith("hf:") for path in own.files)):
+                yield f"{key}.prompts: write files that are on this machine."
+        yield from _speakers(config, name)
+        if settings.judge is not None:
+            if settings.judge not in config.judges:
+                yield f"{key}.judge: found '{settings.judge}'; {_near(settings.judge, config.judges)}"
+            elif config.judges[settings.judge].rates:
+                yield (
+                    f"{key}.judge: found '{settings.judge}', which rates answers one by one; write "
+                    "a judge of the method pairwise, or reward: <name>."
+                )
+        for reward in [*settings.rewards, *([settings.reward] if settings.reward else [])]:
+            if reward not in config.rewards:
+                yield f"{key}.reward: found '{reward}'; {_near(reward, config.rewards)}"
+        if settings.kind == "win_rate" and len(speakers_of(config, name)) < 2:
+            yield f"{key}.speakers: found the reference alone; write who is compared with it."
+
+
+def _speakers(config: "Config", name: str) -> Iterator[str]:
+    settings = config.evaluations[name]
+    kinds: dict[str, Iterable[str]] = {
+        "policies": config.policies,
+        "sft": config.sft,
+        "arms": config.arms,
+        "answers": settings.answers,
+        "the workflow's own": (BASE, REFERENCES),
+    }
+    known = [each for names in kinds.values() for each in names]
+    for speaker in speakers_of(config, name):
+        homes = [kind for kind, names in kinds.items() if speaker in names]
+        checkpoint = checkpoint_of(config, speaker)
+        if not homes and checkpoint is None and speaker not in config.models:
+            yield f"evaluations.{name}: found the speaker '{speaker}'; {_near(speaker, known)}"
+        elif len(homes) > 1:
+            yield (
+                f"evaluations.{name}: the speaker '{speaker}' is defined under {' and '.join(homes)}"
+                "; write another name for one of them."
+            )
+        elif checkpoint and not 1 <= checkpoint[1] <= config.arm_rounds(checkpoint[0]).count:
+            yield (
+                f"evaluations.{name}: found the speaker '{speaker}', and the arm has "
+                f"{config.arm_rounds(checkpoint[0]).count} rounds; write one of them."
+            )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"write one of: {', '.join(names)}."
