@@ -105,3 +105,36 @@ def test_another_evaluation_leaves_the_arm_and_the_others_alone(project: Project
     for rule in ("train_dpo", "pair_candidates"):
         assert rule not in planned
     assert "results/evaluation/again.json" in planned
+
+
+def test_models_that_one_has_are_compared_without_any_training(
+    tmp_path: Path, tiny_model: Path, thinking_model: Path
+) -> None:
+    config: dict[str, object] = {
+        "models": {
+            "mine": {"source": f"path:{tiny_model}", "dtype": "float32"},
+            "yours": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": "on"},
+        },
+        "dialogues": {"actor": "mine", "sampling": {"max_new_tokens": 16}},
+        "judges": {"pairs": {"model": "mine", "method": "pairwise"}},
+        "prompts": {"shards": 1},
+        "evaluations": {
+            "ours": {
+                "judge": "pairs",
+                "speakers": ["yours"],
+                "prompts": {"files": ["prompts.jsonl"]},
+            }
+        },
+    }
+    project = Project.copied(tmp_path / "project", config, PROMPTS[:4])
+    project.run()
+    found = figures(project, "ours")
+    assert found["speakers"]["yours"]["compared"] == 4
+    made = {
+        path.parts[1]
+        for path in (project.folder / "results").rglob("*.parquet")
+        for path in [path.relative_to(project.folder)]
+    }
+    assert made == {"dialogues", "comparisons", "evaluation"}
+    text = pd.read_parquet(project.folder / "results/dialogues/ours@yours")
+    assert not text["completion"].str.contains("think>").any()

@@ -108,7 +108,8 @@ class Config(Section):
 
     evaluations: dict[Name, EvaluationSettings] = {}
     """Comparisons of trained models and others, by a name of your choice; `snakemake evaluation`
-    runs them all. Unit: none."""
+    runs them all. A configuration that writes evaluations and nothing of training or rewards trains
+    nothing. Unit: none."""
 
     @field_validator("models", mode="before")
     @classmethod

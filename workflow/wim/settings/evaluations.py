@@ -1,5 +1,6 @@
 """Settings of an evaluation: who answers which prompts, and who compares the answers."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -98,6 +99,27 @@ class EvaluationSettings(Section):
         if self.kind == "win_rate" and self.rewards:
             raise ValueError("rewards belong to the kind reward; write reward: <name>")
         return self
+
+
+# What a configuration writes that trains something, or labels what is trained on.
+OF_TRAINING = (
+    "arms",
+    "grid",
+    "rewards",
+    "sft",
+    "reward_models",
+    "gate",
+    "pairs",
+    "training",
+    "rounds",
+)
+
+
+def without_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration as written, without the default arm and rewards where it only evaluates."""
+    if not values.get("evaluations") or any(key in values for key in OF_TRAINING):
+        return values
+    return {**values, "arms": {}, "rewards": {}}
 
 
 # What config/config.yaml evaluates; the default is to evaluate nothing.

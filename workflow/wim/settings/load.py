@@ -6,6 +6,7 @@ from typing import Any
 from wim.errors import UserError
 from wim.settings.checks.all import check
 from wim.settings.config import Config
+from wim.settings.evaluations import without_training
 from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
 from wim.settings.reading import check_keys, validated, with_defaults
 from wim.settings.rounds import with_counts_of_rounds
@@ -23,6 +24,7 @@ def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
     """
     try:
         check_keys(values)
+        values = without_training(values)
         written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
         try:
             filled = with_defaults(Config, with_counts_of_rounds(written))

@@ -40,6 +40,8 @@ def problems(config: "Config") -> Iterator[str]:
         for reward in [*settings.rewards, *([settings.reward] if settings.reward else [])]:
             if reward not in config.rewards:
                 yield f"{key}.reward: found '{reward}'; {_near(reward, config.rewards)}"
+        if settings.kind == "reward" and not config.rewards:
+            yield f"{key}: compares rewards, and there are none; write rewards."
         if settings.kind == "win_rate" and len(speakers_of(config, name)) < 2:
             yield f"{key}.speakers: found the reference alone; write who is compared with it."
 
