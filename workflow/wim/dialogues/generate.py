@@ -133,7 +133,7 @@ def generate_dialogues(
         output: The table.
 
     Raises:
-        UserError: A server answered none of the requests.
+        UserError: A server answered none of the requests, or all were cut while the model thought.
     """
     from wim.engines.stored import open_engines
     from wim.tables.files import as_arrow, write_table
@@ -147,6 +147,7 @@ def generate_dialogues(
     reasons = [why for engine in dict.fromkeys(engines) for why in engine.unanswered.values()]
     # A dialogue of two ends early where a turn has no answer, so what else is missing is not known.
     check_answers("completions", len(candidates) + len(reasons), reasons)
+    _check_thinking(candidates)
     computed = {key for engine in engines for key in engine.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
@@ -157,6 +158,20 @@ def generate_dialogues(
         sum(row.completion_tokens for row in new),
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates), failed=len(reasons))
+
+
+def _check_thinking(candidates: Sequence[Candidate]) -> None:
+    """Warn of completions that never came to an answer. Raises UserError if none did."""
+    thinking = sum(row.reasoning is not None and not row.completion for row in candidates)
+    if not thinking:
+        return
+    problem = (
+        f"completions: {thinking} of {len(candidates)} were cut while the model was still thinking, "
+        "and are not judged; give it room in `models.<name>.thinking`, or write `off`."
+    )
+    if thinking == len(candidates):
+        raise UserError(problem)
+    logger.warning("%s", problem)
 
 
 def rows_wanted(

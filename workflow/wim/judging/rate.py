@@ -95,6 +95,8 @@ def rate_candidates(
         if row.status == Status.ERROR
     ]
     check_answers(f"ratings by {judge}", len(ratings), reasons)
+    if ratings and not any(Status(row.status).usable for row in ratings):
+        logger.warning("ratings by %s: none of %d is usable: %s", judge, len(ratings), found)
     write_table(output, RATINGS, as_arrow(RATINGS, ratings), failed=len(reasons))
 
 

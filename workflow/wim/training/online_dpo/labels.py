@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.dialogues.candidates import ACTOR, candidate_of
 from wim.engines.base import Completion
+from wim.engines.failures import in_words
 from wim.errors import UserError
 from wim.pairs.by_reward import Scored, candidate_pairs
 from wim.provenance.digest import row_id
@@ -76,7 +77,7 @@ class RewardLabeller:
                 f"online_dpo: the completions of {self.without_label} prompts in a row gave no "
                 f"pair: {len(scores)} of the last {len(candidates)} completions have a reward. "
                 "Try the judge on dialogues first (snakemake rewards), and read the judge's raw "
-                "answers there."
+                f"answers there.{self._failures()}"
             )
         return labels
 
@@ -91,6 +92,10 @@ class RewardLabeller:
         for chosen, rejected in candidate_pairs(scored, self.settings, self.seed, Counter()):
             return Label(chosen.sample, chosen.reward, rejected.reward)
         return None
+
+    def _failures(self) -> str:
+        reasons = list(self.rewards.unanswered.values())
+        return f" Of all judgements, these have no answer: {in_words(reasons)}." if reasons else ""
 
     def _candidate(self, row: "SampledCompletion") -> Candidate:
         place = [self.folder.parent.name, row.step, self.rank, row.prompt_id]

@@ -1,11 +1,13 @@
 """Rewards of completions while a model is training: the arm's own judge, encoder and reward."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.failures import in_words
 from wim.engines.staged import StagedModel
 from wim.job import scratch_folder, store_folder
 from wim.judging.base import Judge
@@ -16,6 +18,8 @@ from wim.tables.schemas import Candidate, Rating
 
 if TYPE_CHECKING:
     from wim.embedding.encoder import StoredEncoder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,16 @@ class Rewards:
     """Computes the rewards of completions, through the row stores of judging and embedding."""
 
     def __init__(
-        self, judge: Judge, encoder: "StoredEncoder | None", settings: RewardSettings, seed: int
+        self,
+        judge: Judge,
+        encoder: "StoredEncoder | None",
+        settings: RewardSettings,
+        seed: int,
+        unanswered: Mapping[str, str],
     ) -> None:
+        """unanswered: why candidates so far have no judgement, where a server does not answer."""
         self.judge = judge
+        self.unanswered = unanswered
         self.encoder = encoder
         self.settings = settings
         self.seed = seed
@@ -149,4 +160,7 @@ def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
                 vectors,
                 read_manifest(manifest).digest,
             )
-        yield Rewards(judge, encoder, pipeline.reward, pipeline.seed)
+        yield Rewards(judge, encoder, pipeline.reward, pipeline.seed, engine.unanswered)
+        if engine.unanswered:
+            reasons = list(engine.unanswered.values())
+            logger.warning("judgements without an answer: %s", in_words(reasons))
