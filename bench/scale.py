@@ -205,6 +205,8 @@ def embed_critiques(
         "wim_embedding": vectors(missing),
         "response_truncated": [False] * number,
         "wim_truncated": [False] * number,
+        "response_unknown": [0.0] * number,
+        "wim_unknown": pa.array(np.zeros(number), mask=missing),
         "encoder_digest": [digest_of("encoder")] * number,
     }
     write_columns(path, embeddings_table(DIMENSION), columns)

@@ -32,6 +32,7 @@ rule reward_gate:
         rewards=rewards.tables("labelled"),
         again=gate.retested,
         comparisons=gate.labelled_comparisons,
+        embeddings=rewards.embeddings_of("labelled"),
     output:
         table=report(
             paths.evaluation("gate.json"),

@@ -1,8 +1,11 @@
 """Rows of the tables: what a test does not name has a default."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wim.tables.schemas import Candidate, Message, Prompt, Rating
+import pyarrow as pa
+
+from wim.tables.schemas import Candidate, Message, Prompt, Rating, embeddings_table
 
 QUESTION = "What did the press change?"
 RESPONSE = (
@@ -58,3 +61,18 @@ def rating(candidate_id: str = "c", **columns: Any) -> Rating:
         "judge_digest": "j",
     }
     return Rating(**{"candidate_id": candidate_id, **defaults, **columns})
+
+
+def embeddings(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Embeddings by the judge `j`, of two components: response and critique are one vector."""
+    defaults = {
+        "judge": "j",
+        "response_embedding": [1.0, 0.0],
+        "wim_embedding": [1.0, 0.0],
+        "response_truncated": False,
+        "wim_truncated": False,
+        "response_unknown": 0.0,
+        "wim_unknown": 0.0,
+        "encoder_digest": "e",
+    }
+    return pa.Table.from_pylist([defaults | row for row in rows], schema=embeddings_table(2).schema)

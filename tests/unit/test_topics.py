@@ -47,7 +47,8 @@ class Voice:
 def encode(texts: Sequence[str]) -> SimpleNamespace:
     """A vector for each distinct text, at right angles to all others."""
     places = [PLACES.setdefault(text, len(PLACES)) for text in texts]
-    return SimpleNamespace(vectors=np.eye(1024, dtype=np.float32)[places])
+    vectors = np.eye(1024, dtype=np.float32)[places]
+    return SimpleNamespace(vectors=vectors, unknown=[0.0] * len(texts))
 
 
 def chosen(number: int, engines: Sequence[Voice], **settings: object) -> list[str]:
@@ -95,6 +96,22 @@ def test_proposals_of_like_meaning_are_taken_once(minilm: Path) -> None:
     )
     assert [topic.prompt for topic in topics] == [said[0], said[2]]
     assert left_out == {"like an earlier one": BLOCK - 2}
+
+
+def test_proposals_that_the_encoder_cannot_compare_are_left_out_for_that_cause(
+    minilm: Path,
+) -> None:
+    from wim.embedding.encoder import Encoder
+
+    voice = Voice()
+    said = ["🚢 🌊 🌊 🚢", "🐝 🌸 🏠 🐝"]
+    voice.say = lambda number: said[number % 2]  # type: ignore[method-assign]
+    asked = TopicSettings(number=2, proposals=4)
+    topics, left_out = choose_topics(
+        [voice], ["d"], Encoder(minilm).encode, TEMPLATES, asked, seed=0
+    )
+    assert topics == []
+    assert left_out == {"unknown to the encoder": BLOCK}
 
 
 def test_proposals_are_bounded() -> None:

@@ -16,4 +16,5 @@ with job(snakemake) as spec:
         scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.embeddings),
         conversations=spec.get("judged") == "conversations",
+        long=spec.get("long", "cut"),
     )

@@ -24,6 +24,7 @@ from wim.errors import UserError
 from wim.progress import progress
 from wim.provenance.digest import seed_of
 from wim.settings.topics import TopicSettings
+from wim.tables.schemas import WHOLLY_UNKNOWN
 from wim.templates import Templates, read_templates
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ def choose_topics(
     vectors: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
     known: set[str] = set()
     left_out: Counter[str] = Counter()
-    for number, answer, vector in _proposals(engines, encode, templates, settings, seed):
+    for number, answer, vector, unknown in _proposals(engines, encode, templates, settings, seed):
         text, cause = read_topic(answer, settings)
+        if cause is None and unknown >= WHOLLY_UNKNOWN:
+            cause = "unknown to the encoder"
         likeness = max((float(vector @ other) for other in vectors), default=-1.0)
         if cause is None and (text in known or likeness > settings.max_similarity):
             cause = "like an earlier one"
@@ -104,8 +107,8 @@ def _proposals(
     templates: Templates,
     settings: TopicSettings,
     seed: int,
-) -> "Iterator[tuple[int, Completion, np.ndarray[tuple[int], np.dtype[np.float32]]]]":
-    """Numbered answers with the vectors of their texts, block by block."""
+) -> "Iterator[tuple[int, Completion, np.ndarray[tuple[int], np.dtype[np.float32]], float]]":
+    """Numbered answers, with the vectors of their texts and the shares of tokens that are unknown."""
     content = templates.render("topic", min_words=settings.min_words, max_words=settings.max_words)
     blocks = math.ceil(settings.number * settings.proposals / BLOCK)
     for start in range(0, blocks * BLOCK, BLOCK):
@@ -120,8 +123,9 @@ def _proposals(
             for answer in progress(found, len(requests), "topics", "row"):
                 answers[int(answer.key)] = answer
         texts = {number: read_topic(answer, settings)[0] for number, answer in answers.items()}
-        vectors = encode([texts[number] for number in sorted(answers)]).vectors
-        yield from ((n, answers[n], vectors[row]) for row, n in enumerate(sorted(answers)))
+        encoded = encode([texts[number] for number in sorted(answers)])
+        for row, number in enumerate(sorted(answers)):
+            yield number, answers[number], encoded.vectors[row], encoded.unknown[row]
 
 
 def create_topics(
@@ -175,7 +179,8 @@ def create_topics(
         problem = (
             f"topics: {settings.number - len(topics)} of {settings.number} are missing after "
             f"{read} proposals; left out: {causes}. Raise prompts.topics.proposals, "
-            "max_similarity or sampling.temperature, widen min_words and max_words, or name other models."
+            "max_similarity or sampling.temperature, widen min_words and max_words, or name other "
+            "models, or an encoder that knows their language."
         )
         reasons = [why for engine in dict.fromkeys(engines) for why in engine.unanswered.values()]
         if reasons:

@@ -152,6 +152,12 @@ def test_rewards_read_embeddings_only_if_they_are_made_of_them() -> None:
     assert len(found.embeddings(of["wim"])) == 3
     assert found.embeddings(of["long"]) == []
     assert len(found.ratings(of["long"])) == 3
+    shards = [
+        f"results/embeddings/labelled/smollm2/{shard}.parquet" for shard in ("000", "001", "002")
+    ]
+    assert found.embeddings_of("labelled") == shards
+    only_long = Rewards(inputs(rewards={"long": rewards["long"]}, arms={"a": {"reward": "long"}}))
+    assert only_long.embeddings_of("labelled") == []
 
 
 def test_a_bar_asks_for_proof_of_what_labels_an_arm() -> None:

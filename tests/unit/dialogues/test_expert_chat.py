@@ -219,7 +219,8 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
 
     def encode(texts: Sequence[str]) -> Encoded:
         encoded.extend(texts)
-        return Encoded(np.ones((len(texts), 4), np.float32) / 2, [False] * len(texts))
+        count = len(texts)
+        return Encoded(np.ones((count, 4), np.float32) / 2, [False] * count, [0.0] * count)
 
     monkeypatch.setattr(embeddings, "Encoder", lambda *_: SimpleNamespace(encode=encode))
     monkeypatch.setattr(

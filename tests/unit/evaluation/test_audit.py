@@ -36,6 +36,8 @@ class Judged:
     critique_axis: int = 0
     tokens: int = 9
     cut: bool = False
+    response_unknown: float = 0.0
+    unknown: float = 0.0
 
 
 def audit_of(
@@ -62,6 +64,8 @@ def audit_of(
                 "wim_embedding": np.eye(DIMENSION)[row.critique_axis].tolist()
                 if row.status == "ok" else None,
                 "response_truncated": row.cut, "wim_truncated": False,
+                "response_unknown": row.response_unknown,
+                "wim_unknown": row.unknown if row.status == "ok" else None,
             }
             for n, row in own
         ]  # fmt: skip
@@ -126,13 +130,24 @@ def test_a_cosine_that_follows_length_shows_and_cut_texts_are_counted(tmp_path: 
     assert audit.by_response_length.low is not None
     assert 0.6 < audit.by_response_length.low < 0.8671
     assert audit.by_critique_length.value is None  # all are equally long
-    assert (audit.responses_cut.share, audit.critiques_cut.share) == (0.25, 0.0)
+    assert (audit.read_responses.cut.share, audit.read_critiques.cut.share) == (0.25, 0.0)
+
+
+def test_texts_that_the_encoder_hardly_knows_are_counted_and_have_no_cosine_if_it_knows_none(
+    tmp_path: Path,
+) -> None:
+    rows = [Judged(unknown=share) for share in (0.0, 0.1, 0.5, 1.0)]
+    audit = audit_of(tmp_path, [*rows, Judged(response_unknown=1.0)])
+    assert (audit.read_critiques.hard.count, audit.read_critiques.unreadable.count) == (2, 1)
+    assert (audit.read_responses.hard.count, audit.read_responses.unreadable.count) == (1, 1)
+    assert audit.read_critiques.hard.n == 5
+    assert audit.own.n == 3
 
 
 def test_without_embeddings_nothing_is_said_of_cosines(tmp_path: Path) -> None:
     audit = audit_of(tmp_path, [Judged(), Judged()], vectors=False)
     assert audit.own.value is audit.specificity.value is audit.by_response_length.value is None
-    assert (audit.own.n, audit.responses_cut.n, sum(audit.own_counts)) == (0, 0, 0)
+    assert (audit.own.n, audit.read_responses.cut.n, sum(audit.own_counts)) == (0, 0, 0)
     assert audit.critiques == 2
     draw_critiques({"j": audit}, tmp_path / "critiques.svg")
     assert (tmp_path / "critiques.svg").stat().st_size > 1000

@@ -1,18 +1,20 @@
 """What the reward gate makes of its tables: which pairs, which judge, what passes."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
+from support.builders import embeddings
 from wim.errors import UserError
 from wim.evaluation.gate import check_bar, label_dialogues, retested, reward_gate
 from wim.evaluation.llmbar import read_labelled_pairs
 from wim.judging.compare import pair_id_of
 from wim.tables.files import as_arrow, read_table, write_table
-from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
+from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison, embeddings_table
 
 COUNT = 40
 
@@ -76,7 +78,7 @@ def comparisons_of(labelled: Path, biased: int) -> Path:
     return path
 
 
-def gate_of(labelled: Path, again: bool = False) -> Path:
+def gate_of(labelled: Path, again: bool = False, embeddings: Sequence[Path] = ()) -> Path:
     """The gate of a reward that is right on 36 of 40 pairs, and of a judge of pairs."""
     rewards = [rewards_of(labelled, "good", 36), rewards_of(labelled, "poor", 20)]
     repeated = [rewards_of(labelled, "good2", 18, 20), rewards_of(labelled, "poor2", 20, 20)]
@@ -87,6 +89,7 @@ def gate_of(labelled: Path, again: bool = False) -> Path:
             rewards=rewards,
             again=repeated if again else [],
             comparisons=[comparisons_of(labelled, biased=10)],
+            embeddings=embeddings,
         ),
         rewards=["good", "poor"],
         judges=["two"],
@@ -138,6 +141,27 @@ def test_a_reward_that_was_judged_again_is_compared_with_itself(labelled: Path) 
     assert good["correlation"]["value"] < 1
     assert "retest" not in figures["pairs/two"]
     assert "| good | 20 | 0.90 [" in labelled.with_name("gate.md").read_text()
+
+
+def test_what_the_encoder_does_not_read_is_a_warning(labelled: Path) -> None:
+    shards = [labelled.with_name("cut") / f"{shard}.parquet" for shard in ("000", "001")]
+    shards.append(labelled.with_name("whole") / "000.parquet")
+    for path in shards:
+        cut = path.parent.name == "cut"
+        rows = [
+            {"candidate_id": f"{n}", "response_truncated": cut and n > 0, "wim_unknown": 0.2 * cut}
+            for n in range(4)
+        ]
+        write_table(path, embeddings_table(2), embeddings(rows))
+    figures = json.loads(gate_of(labelled, embeddings=shards).read_text())
+    encoder = figures["(encoder)"]
+    assert encoder["cut"]["responses"]["cut"]["share"] == 0.75
+    assert encoder["whole"]["critiques"]["hard"]["count"] == 0
+    text = labelled.with_name("gate.md").read_text()
+    assert "- `cut`: 75 % of responses are longer than the encoder reads" in text
+    assert "- `cut`: 100 % of critiques have more than 10 % of tokens" in text
+    assert "`whole`" not in text
+    assert "encoder" not in gate_of(labelled).with_name("gate.md").read_text()
 
 
 def test_a_pair_without_a_reward_in_one_run_says_nothing_of_stability(labelled: Path) -> None:

@@ -80,6 +80,7 @@ def write_shard(folder: Path, rows: Sequence[tuple[object, ...]], first: int = 0
             {
                 "candidate_id": key, "judge": "tiny", "response_embedding": [1.0, 0.0],
                 "wim_embedding": vector, "response_truncated": False, "wim_truncated": False,
+                "response_unknown": 0.0, "wim_unknown": None if vector is None else 0.0,
                 "encoder_digest": "e",
             }
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.builders import candidate, rating
+from support.builders import candidate, embeddings, rating
 from wim.errors import UserError
+from wim.evaluation.audit import audit_critiques
 from wim.reports.summary import summary
 from wim.reports.summary_figures import training_course
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS
+from wim.tables.schemas import DIALOGUES, RATINGS, REWARDS, embeddings_table
 
 STEPS = [
     {"loss": 0.75, "rewards/margins": 0.0, "rewards/accuracies": 0.0, "step": 1},
@@ -274,6 +276,58 @@ def test_statuses_are_counted_for_each_judge(tmp_path: Path) -> None:
         1,
         0,
     )
+
+
+def test_critiques_are_counted_by_their_script(tmp_path: Path) -> None:
+    wims = {
+        "It gives no date.": "Latin",
+        "Es fehlt das Datum.": "Latin",
+        "缺少年份。": "Han",
+        "年が書かれていません。": "Japanese",
+        "Год не указан (year).": "Cyrillic",
+        "उत्तर में वर्ष नहीं है।": "Devanagari",
+        "لا يذكر السنة.": "Arabic",
+        "연도가 빠져 있습니다.": "Hangul",
+        "ไม่ได้ระบุปี": "Thai",
+    }
+    run = run_of(tmp_path, {"wim": [Judged("A", 7, 0.5)] * len(wims)})
+    ratings = [rating(f"{n:032x}", judge="judge", wim=wim) for n, wim in enumerate(wims)]
+    ratings.append(rating("f" * 32, judge="judge", status="nothing_missing", wim="无"))
+    write_table(run.inputs["ratings"][0], RATINGS, as_arrow(RATINGS, ratings))
+    run.write()
+    assert run.table["scripts"] == {"judge": dict(Counter(sorted(wims.values())))}
+    assert "### Critiques by script\n\n| judge | Latin | Arabic |" in run.text
+
+
+def test_what_the_encoder_does_not_read_is_a_warning_on_top(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"wim": BY_HAND})
+    embedded = tmp_path / "embeddings.parquet"
+    rows = [
+        {"candidate_id": f"{n:032x}", "response_truncated": n < 2, "wim_unknown": float(n == 0)}
+        for n in range(len(BY_HAND))
+    ]
+    write_table(embedded, embeddings_table(2), embeddings(rows))
+    (tmp_path / "critique.jinja").write_text("What is missing?")
+    audit = tmp_path / "judge.json"
+    ratings = [
+        rating(f"{n:032x}", judge="judge", status=row.status) for n, row in enumerate(BY_HAND)
+    ]
+    write_table(run.inputs["ratings"][0], RATINGS, as_arrow(RATINGS, ratings))
+    audit_critiques(
+        run.inputs["dialogues"],
+        run.inputs["ratings"],
+        [embedded],
+        tmp_path / "critique.jinja",
+        0,
+        audit,
+    )
+    run.write("before")
+    assert "does not read" not in run.output("before").text.read_text(encoding="utf-8")
+    run.inputs["audits"] = [audit]
+    run.write()
+    warning = run.text.split("## Rewards")[0]
+    assert "> - `judge`: 40 % of responses are longer than the encoder reads" in warning
+    assert "> - `judge`: 1 of 5 critiques consist of tokens" in warning
 
 
 def test_training_is_reported_from_first_to_last_step_and_on_held_out_pairs(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ FAILED = ("echo", "truncated", "unparsable", "refused", "error")
 
 @dataclass(frozen=True)
 class Row:
-    """A judged candidate. critique: the cosine of its response with its critique."""
+    """A judged candidate. critique: the cosine of its response with its critique.
+
+    unknown, response_unknown: the shares of unknown tokens of the two.
+    """
 
     status: str = "ok"
     rating: int | None = 7
@@ -36,6 +39,8 @@ class Row:
     prompt: str = "p"
     tokens: int = 2
     logprob: float | None = -1.5
+    unknown: float = 0.0
+    response_unknown: float = 0.0
 
 
 def write_shard(folder: Path, rows: Sequence[Row], first: int = 0) -> tuple[Path, Path, Path]:
@@ -60,7 +65,10 @@ def write_shard(folder: Path, rows: Sequence[Row], first: int = 0) -> tuple[Path
         {
             "candidate_id": name, "judge": "j", "response_embedding": vector(1.0),
             "wim_embedding": None if row.critique is None else vector(row.critique),
-            "response_truncated": False, "wim_truncated": False, "encoder_digest": "e",
+            "response_truncated": False, "wim_truncated": False,
+            "response_unknown": row.response_unknown,
+            "wim_unknown": None if row.critique is None else row.unknown,
+            "encoder_digest": "e",
         }
         for name, row in zip(names, rows, strict=True)
     ]  # fmt: skip
@@ -260,3 +268,46 @@ def test_the_seed_is_part_of_the_identity_only_if_something_is_sampled() -> None
         settings = RewardSettings(judge="j", kind=kind, zeta=zeta)
         assert settings.identity(3)["seed"] == 3
         assert RewardSettings.model_validate(settings.identity(3)["reward"]) == settings
+
+
+# Texts that the encoder cannot read.
+
+
+UNREAD = [
+    Row(critique=0.5),
+    Row(critique=1.0, unknown=1.0),
+    Row(critique=1.0, response_unknown=1.0),
+    Row(critique=0.25, unknown=0.9),
+    Row("nothing_missing", 9, None, response_unknown=1.0),
+]
+
+
+def test_a_text_that_is_wholly_unknown_to_the_encoder_has_no_cosine_and_no_reward(tmp_path) -> None:
+    for kind in ("mixture", "negated"):
+        rows = scored(tmp_path, UNREAD, zeta=0.5, kind=kind)
+        assert [row["cosine"] for row in rows] == [0.5, None, None, 0.25, 1.0]
+        assert [row["reward"] is None for row in rows] == [False, True, True, False, False]
+        assert [row["status"] for row in rows] == [
+            *("ok", "unreadable", "unreadable", "ok", "nothing_missing")
+        ]
+
+
+def test_a_reward_as_published_does_not_fall_back_on_the_number_for_an_unreadable_text(
+    tmp_path,
+) -> None:
+    rows = [*UNREAD[:2], Row("unparsable", 7, None)]
+    assert values(tmp_path, rows, kind="published", zeta=1) == [0.5, None, 0.4]
+
+
+def test_a_reward_that_needs_no_cosine_needs_no_readable_text(tmp_path) -> None:
+    rows = scored(tmp_path, UNREAD, zeta=0)
+    assert None not in [row["reward"] for row in rows]
+    assert {row["status"] for row in rows} == {"ok", "nothing_missing"}
+
+
+def test_unreadable_texts_are_not_shuffled_among_the_others(tmp_path) -> None:
+    readable = [Row(critique=number / 20, prompt=f"p{number}") for number in range(8)]
+    unread = [Row(critique=1.0, unknown=1.0, prompt="x"), Row(response_unknown=1.0, prompt="y")]
+    found = values(tmp_path, [*readable, *unread], kind="shuffled_wim", zeta=1)
+    assert sorted(found[:8]) == pytest.approx([number / 20 for number in range(8)])
+    assert found[8:] == [None, None]

@@ -80,6 +80,8 @@ def embeddings() -> pa.Table:
             "wim_embedding": draw.normal(size=DIMENSION).tolist() if n % 3 else None,
             "response_truncated": n % 2 == 0,
             "wim_truncated": False,
+            "response_unknown": n / 8,
+            "wim_unknown": 0.5 if n % 3 else None,
             "encoder_digest": "e" * 64,
         }
         for n, text in enumerate(TEXTS)

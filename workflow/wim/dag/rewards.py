@@ -68,10 +68,23 @@ class Rewards:
         """The ratings whose critiques a judge's audit reads."""
         return self.base_ratings([wildcards.judge])
 
+    @property
+    def embedded_judges(self) -> list[str]:
+        """The judges whose critiques some reward compares with the response, by their vectors."""
+        judges = [each.judge for each in self._settings.values() if "embeddings" in each.reads]
+        return [judge for judge in dict.fromkeys(judges) if judge is not None]
+
+    def embeddings_of(self, policy: str) -> list[str]:
+        """The embeddings of these judges, all shards, judge by judge."""
+        return [
+            at(paths.EMBEDDINGS, policy=policy, judge=judge, shard=shard)
+            for judge in self.embedded_judges
+            for shard in self.inputs.shards
+        ]
+
     def audited_embeddings(self, wildcards: Wildcards) -> list[str]:
         """The embeddings that a judge's audit reads; none where no reward is made of them."""
-        embedded = [each.judge for each in self._settings.values() if "embeddings" in each.reads]
-        shards = self.inputs.shards if wildcards.judge in embedded else []
+        shards = self.inputs.shards if wildcards.judge in self.embedded_judges else []
         return [
             at(paths.EMBEDDINGS, policy=BASE, judge=wildcards.judge, shard=shard)
             for shard in shards

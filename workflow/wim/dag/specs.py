@@ -112,8 +112,8 @@ class Specs:
         )
 
     def embeddings(self, wildcards: Wildcards) -> str:
-        """What was judged; the encoder and the texts are inputs."""
-        return spec(**self._judged(wildcards.policy))
+        """What was judged, and how long texts are read; the encoder and the texts are inputs."""
+        return spec(**self._judged(wildcards.policy), **self.config.embeddings.identity())
 
     def _judged(self, policy: str) -> dict[str, str]:
         """What candidates are judged by, where that is more than themselves."""
@@ -245,6 +245,7 @@ class Specs:
             judging_seed=self.config.seed,
             names=names,
             **self._prompts_of_sft(arm),
+            **(self.config.embeddings.identity() if "embeddings" in reward.reads else {}),
             behind=card_settings(self.config.upstream_settings(arm)),
             **self.config.source_of(self.config.start_of(arm)).below(training.lora),
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wim.embedding.encoder import Encoded, Encoder, StoredEncoder, vector_schema
+from wim.embedding.reading import reading_warnings, texts_read
+from wim.settings.embeddings import Long
 from wim.tables.files import read_table, write_table
 from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS, embeddings_table
@@ -26,6 +28,7 @@ def embed_critiques(
     output: Path,
     scratch: str | None = None,
     conversations: bool = False,
+    long: Long = "cut",
 ) -> None:
     """Write the embeddings table of one shard: each rated candidate's response and critique.
 
@@ -42,6 +45,7 @@ def embed_critiques(
         output: The table.
         scratch: The folder on the node's own disk to copy the encoder to, if any.
         conversations: Whether the response is everything its speaker said from the candidate on.
+        long: What becomes of a text that is longer than the encoder reads; see `Encoder`.
     """
     from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
@@ -52,7 +56,10 @@ def embed_critiques(
     wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(
-            lambda: Encoder(local_copy(manifest, scratch).parent, batch_size), vectors, digest
+            lambda: Encoder(local_copy(manifest, scratch).parent, batch_size, long),
+            vectors,
+            digest,
+            long,
         )
         encoded = encoder.encode(wanted)
     distinct = len(set(wanted))
@@ -65,19 +72,33 @@ def embed_critiques(
         encoder.computed,
         sum(encoded.truncated),
     )
+    read = {
+        texts: texts_read(encoded.truncated[part], encoded.unknown[part])
+        for texts, part in (
+            ("responses", slice(len(rows))),
+            ("critiques", slice(len(rows), None)),
+        )
+    }
+    for warning in reading_warnings(read):
+        logger.warning("embeddings: %s", warning)
     content = _columns(rows, [row["candidate_id"] for row in named], encoded, judge, digest)
     write_table(output, embeddings_table(encoded.vectors.shape[1]), content)
 
 
 def rows_wanted(
-    dialogues: Path, ratings: Path, manifest: Path, store: Path, conversations: bool = False
+    dialogues: Path,
+    ratings: Path,
+    manifest: Path,
+    store: Path,
+    conversations: bool = False,
+    long: Long = "cut",
 ) -> tuple[int, int]:
     """The number of distinct texts that embed_critiques would encode, and of those unknown.
 
     No encoder is opened.
 
     Args:
-        dialogues, ratings, manifest, store, conversations: As in embed_critiques.
+        dialogues, ratings, manifest, store, conversations, long: As in embed_critiques.
     """
     from wim.models.manifest import read_manifest
     from wim.store.rows import RowStore
@@ -87,7 +108,7 @@ def rows_wanted(
 
     texts = set(_texts(_judged(dialogues, ratings, conversations)))
     with RowStore(store, vector_schema()) as vectors:
-        encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest)
+        encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest, long)
         return len(texts), len(texts) - encoder.known(texts)
 
 
@@ -133,17 +154,19 @@ def _columns(
 
     count = len(rows)
     critique = {
-        name: (encoded.vectors[count + place], encoded.truncated[count + place])
-        for place, name in enumerate(named)
+        name: (encoded.vectors[place], encoded.truncated[place], encoded.unknown[place])
+        for place, name in enumerate(named, start=count)
     }
-    found = [critique.get(row["candidate_id"], (None, False)) for row in rows]
+    found = [critique.get(row["candidate_id"], (None, False, None)) for row in rows]
     columns = [
         [row["candidate_id"] for row in rows],
         [judge] * count,
         list(encoded.vectors[:count]),
-        [vector for vector, _ in found],
+        [vector for vector, _, _ in found],
         encoded.truncated[:count],
-        [truncated for _, truncated in found],
+        [truncated for _, truncated, _ in found],
+        encoded.unknown[:count],
+        [unknown for _, _, unknown in found],
         [digest] * count,
     ]
     schema = embeddings_table(encoded.vectors.shape[1]).schema

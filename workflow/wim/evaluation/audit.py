@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.display.json_files import write_json
+from wim.embedding.reading import READING, TextsRead, texts_read
 from wim.errors import UserError
 from wim.judging.overlap import overlap
 from wim.judging.parse import placeholders
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 BINS = 40
 OF_DIALOGUES = ["candidate_id", "prompt_id", "completion", "completion_tokens"]
 OF_RATINGS = ["candidate_id", "status", "wim"]
-CUT = ["response_truncated", "wim_truncated"]
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
@@ -54,7 +54,7 @@ class Audit:
             template spells out.
         by_response_length, by_critique_length: Spearman's correlation of the own cosine with the
             response's tokens, and with the critique's words.
-        responses_cut, critiques_cut: Texts longer than the encoder reads.
+        read_responses, read_critiques: How much of them the encoder reads.
         own_counts, shuffled_counts: The cosines in BINS equal bins of -1 to 1.
     """
 
@@ -70,8 +70,8 @@ class Audit:
     from_examples: Estimate
     by_response_length: Estimate
     by_critique_length: Estimate
-    responses_cut: Share
-    critiques_cut: Share
+    read_responses: TextsRead
+    read_critiques: TextsRead
     own_counts: tuple[int, ...]
     shuffled_counts: tuple[int, ...]
 
@@ -142,9 +142,9 @@ def audited(
         for name, shuffled_by in (("own", None), ("shuffled", seed)):
             cosine = cosine_by_candidate(embeddings, named, shuffled_by)
             of_named[name] = cosine.reindex(named["candidate_id"]).tolist()
-        cut = read_embeddings(embeddings, ["candidate_id", *CUT]).to_pandas()
-        of_named |= cut.set_index("candidate_id").reindex(named["candidate_id"]).to_dict("list")
-    for name in ("from_examples", "own", "shuffled", *CUT, *of_named):
+        read = read_embeddings(embeddings, ["candidate_id", *READING]).to_pandas()
+        of_named |= read.set_index("candidate_id").reindex(named["candidate_id"]).to_dict("list")
+    for name in ("from_examples", "own", "shuffled", *READING, *of_named):
         found[name] = float("nan")
         if name in of_named:
             values = [float(value) for value in of_named[name]]
@@ -162,8 +162,9 @@ def described(rows: "pd.DataFrame") -> Audit:
     def mean(name: str) -> Estimate:
         return mean_over_groups(named[name].to_numpy(float), prompts)
 
-    def counted(values: "pd.Series[float]") -> Share:
-        return Share.of(int(values.sum()), int(values.count()))
+    def read(truncated: str, unknown: str) -> TextsRead:
+        embedded = named[named[unknown].notna()]
+        return texts_read(embedded[truncated].astype(bool).tolist(), embedded[unknown].tolist())
 
     with_cosine = named[named["own"].notna()]
     cosine = with_cosine["own"].tolist()
@@ -180,8 +181,8 @@ def described(rows: "pd.DataFrame") -> Audit:
         from_examples=mean("from_examples"),
         by_response_length=rank_correlation(cosine, with_cosine["tokens"].tolist()),
         by_critique_length=rank_correlation(cosine, with_cosine["words"].tolist()),
-        responses_cut=counted(named[CUT[0]]),
-        critiques_cut=counted(named[CUT[1]]),
+        read_responses=read("response_truncated", "response_unknown"),
+        read_critiques=read("wim_truncated", "wim_unknown"),
         own_counts=_histogram(named["own"].to_numpy(float)),
         shuffled_counts=_histogram(named["shuffled"].to_numpy(float)),
     )

@@ -23,6 +23,6 @@ def audit_row(judge: str, audit: "Audit") -> dict[str, str]:
         "copied: examples": percent(audit.from_examples.value, 1),
         "cosine by response length": estimate_with_interval(audit.by_response_length),
         "cosine by critique length": estimate_with_interval(audit.by_critique_length),
-        "cut: responses": percent(audit.responses_cut.share, 1),
-        "cut: critiques": percent(audit.critiques_cut.share, 1),
+        "cut: responses": percent(audit.read_responses.cut.share, 1),
+        "cut: critiques": percent(audit.read_critiques.cut.share, 1),
     }

@@ -6,15 +6,16 @@ Labelled pairs pass through the same stages as dialogues, as those of a policy n
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
 from wim.display.json_files import write_json
 from wim.display.markdown import estimate_with_interval
+from wim.embedding.reading import TextsRead, embeddings_read
 from wim.errors import UserError
-from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_text
+from wim.evaluation.gate_text import ENCODER, LONGER, PAIRS_BY, Retest, gate_text
 from wim.evaluation.judged_pairs import (
     LabelledPair,
     PairJudgement,
@@ -41,12 +42,14 @@ class GateInputs(Protocol):
         rewards: The table of each reward.
         again: The same rewards' tables of the pairs that were judged again; empty if none were.
         comparisons: The shards of each judge of pairs, judge by judge.
+        embeddings: <judge>/<shard>.parquet, of the judges whose rewards are made of them.
     """
 
     pairs: str
     rewards: Sequence[str]
     again: Sequence[str]
     comparisons: Sequence[str]
+    embeddings: Sequence[str]
 
 
 class GateFiles(Protocol):
@@ -161,12 +164,23 @@ def reward_gate(
     figures = {name: asdict(statistics) for name, statistics in measured.items()}
     for name, one in repeated.items():
         figures[name]["retest"] = asdict(one)
-    text = gate_text(pairs.name, measured, repeated)
+    encoded = _encoded(map(Path, inputs.embeddings))
+    for judge, read in encoded.items():
+        figures.setdefault(ENCODER, {})[judge] = {name: asdict(one) for name, one in read.items()}
+    text = gate_text(pairs.name, measured, repeated, encoded)
     write_json(output.table, figures)
     Path(output.text).write_text(text, encoding="utf-8")
     draw_accuracies({name: each.accuracy for name, each in measured.items()}, Path(output.figure))
     for line in text.splitlines():
         logger.info("%s", line)
+
+
+def _encoded(embeddings: Iterable[Path]) -> dict[str, dict[str, TextsRead]]:
+    """How the encoder reads the responses and critiques of each judge, by its shards' folder."""
+    shards: dict[str, list[Path]] = {}
+    for path in embeddings:
+        shards.setdefault(path.parent.name, []).append(path)
+    return {judge: embeddings_read(paths) for judge, paths in shards.items()}
 
 
 def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:

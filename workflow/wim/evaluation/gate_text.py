@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wim.display.markdown import estimate_with_interval, markdown_table, shown
+from wim.embedding.reading import TextsRead, reading_warnings
 from wim.evaluation.pair_statistics import PairStatistics
 from wim.statistics import Estimate
 
 LONGER = "(longer response)"
+# In the figures, what the encoder reads of each judge's texts.
+ENCODER = "(encoder)"
 # In front of the name of a judge of pairs; no reward's name has a slash.
 PAIRS_BY = "pairs/"
 
@@ -26,7 +29,10 @@ class Retest:
 
 
 def gate_text(
-    name: str, measured: Mapping[str, PairStatistics], repeated: Mapping[str, Retest]
+    name: str,
+    measured: Mapping[str, PairStatistics],
+    repeated: Mapping[str, Retest],
+    encoded: Mapping[str, Mapping[str, TextsRead]],
 ) -> str:
     """The gate's page.
 
@@ -34,6 +40,7 @@ def gate_text(
         name: The file of labelled pairs.
         measured: Statistics by reward or judge of pairs.
         repeated: Retests by reward; empty where no pair was judged again.
+        encoded: How the encoder reads responses and critiques, by judge; too little is a warning.
     """
     any_of = next(iter(measured.values()))
     chance = any_of.chance
@@ -44,6 +51,13 @@ def gate_text(
         markdown_table([_reward_row(*item) for item in measured.items()], left=None),
     ]
     in_pairs = {key: one for key, one in measured.items() if key.startswith(PAIRS_BY)}
+    warnings = [
+        f"- `{judge}`: {warning}"
+        for judge, read in encoded.items()
+        for warning in reading_warnings(read)
+    ]
+    if warnings:
+        parts.insert(2, "**The encoder does not read all of the texts:**\n\n" + "\n".join(warnings))
     if in_pairs:
         parts.append("Judges of pairs, queried in both orders:")
         parts.append(markdown_table([_pairs_row(*item) for item in in_pairs.items()], left=None))

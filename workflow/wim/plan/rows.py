@@ -84,6 +84,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         manifest=_inputs(job, ".json")[0],
         store=store,
         conversations=config.judges_conversations(job.wildcards["policy"]),
+        long=config.embeddings.long,
     )
 
 

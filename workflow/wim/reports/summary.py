@@ -23,6 +23,7 @@ from wim.reports.summary_figures import (
     training_course,
 )
 from wim.reports.summary_text import PUBLISHED, summary_text
+from wim.reports.texts import count_scripts, reading_text, scripts_table
 from wim.reports.trained import trained_figures, trained_text
 from wim.reports.verdicts import read_verdicts, verdict_text
 from wim.settings.rewards import RewardSettings
@@ -95,6 +96,7 @@ def summary(
         described[path.stem], distributions[path.stem] = describe_reward(path, candidates, settings)
     courses, training = _describe_trainings(inputs.exclusions, inputs.metrics, arms)
     statuses = count_statuses(inputs.ratings)
+    scripts = count_scripts(inputs.ratings)
     failed = failed_figures(inputs.dialogues, inputs.ratings, inputs.comparisons)
     others = trained_figures(
         trained,
@@ -109,7 +111,8 @@ def summary(
         rewards=described,
         controls=controls,
         statuses=statuses,
-        warnings=failed_text(failed),
+        warnings=failed_text(failed) + reading_text(audits),
+        scripts=scripts_table(scripts),
         audits=audits,
         training=training,
         rewards_figure=Path(output.rewards).name,
@@ -119,6 +122,7 @@ def summary(
     figures = {
         "published": PUBLISHED,
         "statuses": statuses,
+        "scripts": scripts,
         **({"failed": failed} if failed else {}),
         **({"verdicts": verdicts} if verdicts else {}),
         **others,

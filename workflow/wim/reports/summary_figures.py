@@ -126,7 +126,8 @@ def count_statuses(ratings: Iterable[str | Path]) -> dict[str, dict[str, int]]:
     """For each judge, how many of its judgements have each status."""
     table = read_tables(ratings, RATINGS, ["judge", "status"])
     groups = table.group_by(["judge", "status"]).aggregate([([], "count_all")]).to_pylist()
-    counts = {group["judge"]: dict.fromkeys(map(str, Status), 0) for group in groups}
+    statuses = [str(status) for status in Status if status is not Status.UNREADABLE]
+    counts = {group["judge"]: dict.fromkeys(statuses, 0) for group in groups}
     for group in groups:
         counts[group["judge"]][group["status"]] = group["count_all"]
     return dict(sorted(counts.items()))

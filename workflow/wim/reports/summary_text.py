@@ -80,6 +80,10 @@ measure the answer.
 
 ![Cosines of critiques with their own response and with another one]({critiques_figure})
 
+### Critiques by script
+
+{scripts}
+
 ## Judgements by status
 
 Only `ok` and `nothing_missing` carry a reward, except for rewards of the kind `published`.
@@ -117,6 +121,7 @@ def summary_text(
     controls: Mapping[str, Mapping[str, "Share"]],
     statuses: Mapping[str, Mapping[str, int]],
     warnings: str,
+    scripts: str,
     audits: "Mapping[str, Audit]",
     training: Mapping[str, "TrainingSummary"],
     rewards_figure: str,
@@ -127,6 +132,7 @@ def summary_text(
     return TEXT.format(
         undefined=UNDEFINED,
         warnings=warnings,
+        scripts=scripts,
         rewards=markdown_table(
             [*(_reward_row(name, one) for name, one in rewards.items()), *_published_rows()]
         ),

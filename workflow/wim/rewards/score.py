@@ -11,7 +11,7 @@ from wim.rewards.kinds import KINDS, derangement, published_rating, scaled_ratin
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import read_candidates, read_embeddings_in_pieces, read_table, write_table
 from wim.tables.ratings import Status
-from wim.tables.schemas import RATINGS, REWARDS
+from wim.tables.schemas import RATINGS, REWARDS, WHOLLY_UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PIECE = 2**13
+# The only judgements without a reward as published: it has no such cases.
+_WITHOUT_REWARD = [Status.ERROR.value, Status.UNREADABLE.value]
 USABLE = [status.value for status in Status if status.usable]
 OF_DIALOGUES = ["candidate_id", "prompt_id", "turn", "completion_tokens"]
 OF_RATINGS = [
@@ -31,6 +33,7 @@ OF_RATINGS = [
     "nothing_missing_logprob",
 ]
 VECTORS = ["response_embedding", "wim_embedding"]
+UNKNOWN = ["response_unknown", "wim_unknown"]
 
 
 def score_candidates(
@@ -90,11 +93,13 @@ def shard_rewards(
     """The rewards of a shard's candidates, in the columns of the rewards table.
 
     Only the statuses ok and nothing_missing carry a reward, also of the controls, so that all
-    rewards are of the same candidates; only `published` has rules of its own.
+    rewards are of the same candidates; only `published` has rules of its own. Where a cosine is
+    needed and the encoder knows nothing of a text, the status is `unreadable`.
 
     Args:
         frame: The candidates, from `judged_candidates`; columns are added to it.
-        cosine: By candidate_id, NaN where there is none; None for a kind that does not use it.
+        cosine: By candidate_id, NaN where there is none; None for a kind that does not use it. The
+            only critiques of status ok without one are those that the encoder cannot read.
         settings: The reward.
         seed: The run's, for a kind that samples.
     """
@@ -106,8 +111,12 @@ def shard_rewards(
     frame["rating_scaled"] = (published_rating if published else scaled_rating)(
         frame["rating" if published else settings.rating].astype("float64")
     )
-    carries = frame["status"] != Status.ERROR.value if published else frame["status"].isin(USABLE)
-    frame["reward"] = KINDS[settings.kind](frame, settings, seed).where(carries)
+    if cosine is not None and settings.zeta and settings.kind != "shuffled_wim":
+        unread = (frame["status"] == Status.OK.value) & frame["cosine"].isna()
+        frame["status"] = frame["status"].mask(unread, Status.UNREADABLE.value)
+    frame["reward"] = KINDS[settings.kind](frame, settings, seed).where(
+        ~frame["status"].isin(_WITHOUT_REWARD) if published else frame["status"].isin(USABLE)
+    )
     rewards: pd.DataFrame = frame[REWARDS.schema.names]
     return rewards
 
@@ -116,6 +125,8 @@ def cosine_by_candidate(
     embeddings: Path, frame: "pd.DataFrame", shuffled_by: int | None = None
 ) -> "pd.Series[float]":
     """The cosines of a shard's responses and critiques; NaN where there is no critique.
+
+    NaN too where the encoder knows none of the tokens of one of them, as all such texts are alike.
 
     Where nothing is missing the cosine is 1, as published. Vectors are by far the largest input of
     a reward, so they are read, and shuffled, a piece at a time.
@@ -132,12 +143,12 @@ def cosine_by_candidate(
     ids: list[str] = []
     found: list[np.ndarray[Any, Any]] = []
     judged = frame.set_index("candidate_id")[["status", "prompt_id"]]
-    for piece in read_embeddings_in_pieces(embeddings, ["candidate_id", *VECTORS], PIECE):
+    for piece in read_embeddings_in_pieces(embeddings, ["candidate_id", *VECTORS, *UNKNOWN], PIECE):
         names = piece["candidate_id"].to_pylist()
         rows = judged.reindex(names)
         receivers = givers = np.arange(len(names))
         if shuffled_by is not None:
-            usable = np.flatnonzero(rows["status"].isin(USABLE))
+            usable = np.flatnonzero(rows["status"].isin(USABLE) & ~np.logical_or(*_unread(piece)))
             prompts = rows["prompt_id"].to_numpy(object)[usable].astype(str)
             given = derangement(prompts, seed_of(shuffled_by, "shuffled_wim", names[:1]))
             receivers, givers = usable[given >= 0], usable[given[given >= 0]]
@@ -163,10 +174,21 @@ def _piece_cosines(
         for name in VECTORS
     )
     values = np.full(len(piece), np.nan)
-    real = valid[givers]
+    response_read, critique_read = (~unread for unread in _unread(piece))
+    real = (valid & critique_read)[givers] & response_read[receivers]
     values[receivers[real]] = cosines(response[receivers[real]], critique[places[givers[real]]])
     values[receivers[status[givers] == Status.NOTHING_MISSING.value]] = 1.0
     return values
+
+
+def _unread(piece: "pa.Table") -> "list[np.ndarray[Any, Any]]":
+    """Of which responses (rows,), and of which critiques, the encoder knows nothing."""
+    import numpy as np
+
+    return [
+        np.asarray(piece[name].fill_null(0.0)).astype(np.float64) >= WHOLLY_UNKNOWN
+        for name in UNKNOWN
+    ]
 
 
 def cosines(

@@ -6,7 +6,11 @@ LOWEST, HIGHEST = 1, 10
 
 
 class Status(StrEnum):
-    """The outcome of a judgement. Only OK and NOTHING_MISSING give a reward."""
+    """The outcome of a judgement. Only OK and NOTHING_MISSING give a reward.
+
+    UNREADABLE is not a judgement's but a reward's: it needs a cosine, and the encoder knows nothing
+    of the response or of the critique.
+    """
 
     OK = "ok"
     NOTHING_MISSING = "nothing_missing"
@@ -15,6 +19,7 @@ class Status(StrEnum):
     UNPARSABLE = "unparsable"
     REFUSED = "refused"
     ERROR = "error"
+    UNREADABLE = "unreadable"
 
     @property
     def usable(self) -> bool:

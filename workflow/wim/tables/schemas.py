@@ -166,9 +166,17 @@ class Pair:
     reward: str
 
 
+# The share of unknown tokens of a text of which the encoder knows nothing: its vector says nothing.
+WHOLLY_UNKNOWN = 1.0
+
+
 @dataclass(frozen=True)
 class Embedding:
-    """A candidate and one judge's critique of it as vectors of unit length."""
+    """A candidate and one judge's critique of it as vectors of unit length.
+
+    `response_unknown` and `wim_unknown` are the shares (0..1) of their tokens, as far as they were
+    read and punctuation aside, that the encoder does not know.
+    """
 
     candidate_id: str
     judge: str
@@ -176,6 +184,8 @@ class Embedding:
     wim_embedding: Vector | None
     response_truncated: bool
     wim_truncated: bool
+    response_unknown: float
+    wim_unknown: float | None
     encoder_digest: str
 
 

@@ -11,10 +11,11 @@ from wim.engines.failures import in_words
 from wim.engines.staged import StagedModel
 from wim.job import scratch_folder, store_folder
 from wim.judging.base import Judge
+from wim.settings.embeddings import Long
 from wim.settings.judging import JudgeSettings
 from wim.settings.rewards import RewardSettings
 from wim.tables.ratings import Status
-from wim.tables.schemas import Candidate, Rating
+from wim.tables.schemas import WHOLLY_UNKNOWN, Candidate, Rating
 
 if TYPE_CHECKING:
     from wim.embedding.encoder import StoredEncoder
@@ -35,6 +36,7 @@ class RewardPipeline:
         encoder_store: The row store of embeddings.
         reward: The reward's settings.
         seed: The seed of the judge's answers.
+        long: How the encoder reads long texts.
     """
 
     judge: str
@@ -45,6 +47,7 @@ class RewardPipeline:
     encoder_store: Path
     reward: RewardSettings
     seed: int
+    long: Long = "cut"
 
 
 def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
@@ -68,6 +71,7 @@ def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
         encoder_store=store / "embed_critiques",
         reward=RewardSettings.model_validate(spec["reward"]),
         seed=spec["judging_seed"],
+        long=spec.get("long", "cut"),
     )
 
 
@@ -116,6 +120,8 @@ def _cosines(
 
     As in wim.rewards.score.
     """
+    import numpy as np
+
     from wim.rewards.score import cosines
 
     responses = {row.candidate_id: row.completion for row in candidates}
@@ -126,8 +132,10 @@ def _cosines(
     named = [row for row in ratings if row.status == Status.OK]
     texts = [responses[row.candidate_id] for row in named] + [str(row.wim) for row in named]
     if texts:
-        vectors = encoder.encode(texts).vectors
-        values = cosines(vectors[: len(named)], vectors[len(named) :])
+        encoded, count = encoder.encode(texts), len(named)
+        values = cosines(encoded.vectors[:count], encoded.vectors[count:])
+        unread = np.asarray(encoded.unknown).reshape(2, count).max(axis=0) >= WHOLLY_UNKNOWN
+        values[unread] = np.nan
         found |= {row.candidate_id: float(value) for row, value in zip(named, values, strict=True)}
     return found
 
@@ -155,10 +163,13 @@ def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
             vectors = opened.enter_context(RowStore(pipeline.encoder_store, vector_schema()))
             encoder = StoredEncoder(
                 lambda: Encoder(
-                    local_copy(manifest, pipeline.model.scratch).parent, pipeline.model.batch_size
+                    local_copy(manifest, pipeline.model.scratch).parent,
+                    pipeline.model.batch_size,
+                    pipeline.long,
                 ),
                 vectors,
                 read_manifest(manifest).digest,
+                pipeline.long,
             )
         yield Rewards(judge, encoder, pipeline.reward, pipeline.seed, engine.unanswered)
         if engine.unanswered:

@@ -245,6 +245,7 @@ class OnlineDpoTraining(Training):
                 store=reward.encoder_store,
                 output=path,
                 scratch=reward.model.scratch,
+                long=reward.long,
             )
         score_candidates(
             dialogues=[tables.dialogues],
