@@ -32,6 +32,7 @@ def test_a_text_that_is_wholly_unknown_to_the_encoder_gives_no_reward(settings, 
     ]
     judge = SimpleNamespace(rate=lambda _: ratings)
     reward = RewardSettings.model_validate({"judge": "j", **settings})
-    rewards = Rewards(judge, SimpleNamespace(encode=encode), reward, seed=0)  # type: ignore[arg-type]
+    encoder = SimpleNamespace(encode=encode)
+    rewards = Rewards(judge, encoder, reward, seed=0, unanswered={})  # type: ignore[arg-type]
     candidates = [candidate(name, completion=text) for name, text in RESPONSES.items()]
     assert "".join(sorted(rewards.of(candidates))) == rewarded
