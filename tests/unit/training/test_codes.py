@@ -42,7 +42,7 @@ ALL = {"dpo", "online", "sft", "reward model"}
         ("training/run/callbacks.py", ALL),
         ("training/run/trl_internals.py", {*ALL, "reference"}),
         ("settings/optimization.py", ALL),
-        ("dialogues/generate.py", {"online"}),
+        ("dialogues/context.py", {"online"}),
         ("prompts/splits.py", {"online"}),
         ("templates.py", {"online"}),
         ("tables/ratings.py", {"online"}),
