@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from wim.engines.answers import ReadChoices
 from wim.engines.base import Request
-from wim.engines.remote.answers import ReadChoices
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine

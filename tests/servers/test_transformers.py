@@ -9,9 +9,9 @@ import pytest
 
 from support.tiny_model import SENTENCES
 from support.workflow_runs import Project, rows_computed
+from wim.engines.answers import ReadChoices
 from wim.engines.base import Completion, Request
 from wim.engines.local.engine import LocalEngine
-from wim.engines.remote.answers import ReadChoices
 from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.structured import NUMBERS

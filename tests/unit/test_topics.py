@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from support.workflow_runs import REPOSITORY
+from wim.engines.answers import unanswered
 from wim.engines.base import Completion, Request
-from wim.engines.remote.answers import unanswered
 from wim.errors import UserError
 from wim.settings.load import load_config
 from wim.settings.sampling import Sampling

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.atomic import whole_file
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.failures import in_words
-from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.progress import progress

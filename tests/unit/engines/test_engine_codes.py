@@ -48,7 +48,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("remote/endings", {"remote"}),
         ("remote/content", {"remote"}),
         ("failures", set()),
-        ("remote/answers", {"remote"}),
+        ("answers", {"remote"}),
         ("special_tokens", {"", "remote"}),
         ("base", {"", "remote"}),
         ("transport/calls", set()),

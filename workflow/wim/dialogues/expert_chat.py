@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine, Request
-from wim.engines.remote.answers import Unanswered
 from wim.provenance.digest import row_id, seed_of
 from wim.settings.dialogues import DialogueSettings
 from wim.tables.schemas import Candidate, Message, Prompt

@@ -8,9 +8,9 @@ from pathlib import Path
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
 from wim.dialogues.context import conversation
 from wim.dialogues.expert_chat import Speaker, hold_dialogues
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.failures import check_answers
-from wim.engines.remote.answers import Unanswered
 from wim.engines.staged import StagedModel, unopened
 from wim.errors import UserError
 from wim.progress import progress

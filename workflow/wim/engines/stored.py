@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
-from wim.engines.remote.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.staged import StagedModel
 from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import code_digest, digest_of
@@ -30,7 +30,7 @@ ANSWERING = (
     "wim.engines.special_tokens",
 )
 LOCAL = (*ANSWERING, "wim.engines.local")
-REMOTE_ONLY = (*ANSWERING, "wim.engines.remote")
+REMOTE_ONLY = (*ANSWERING, "wim.engines.answers", "wim.engines.remote")
 COMPLETION = (
     "text",
     "finish_reason",

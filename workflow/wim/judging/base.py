@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine
-from wim.engines.remote.answers import Unanswered
 from wim.judging.phrases.match import KnownPhrases
 from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wim.engines.answers import ReadChoices
 from wim.engines.base import ChoiceLogprobs, Engine, Request
-from wim.engines.remote.answers import ReadChoices
 from wim.progress import progress
 from wim.provenance.digest import digest_of
 from wim.tables.ratings import Status

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wim.engines.answers import ReadChoices
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.remote.answers import ReadChoices
 from wim.judging.base import Judge, failed_to_answer, reason_for_no_answer
 from wim.judging.parse import Reading, read_critique
 from wim.judging.retry import Judgement, ask_until_usable

@@ -9,8 +9,8 @@ import pytest
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said, several
 from support.builders import candidate
 from support.workflow_runs import REPOSITORY
+from wim.engines.answers import ReadChoices
 from wim.engines.base import Request
-from wim.engines.remote.answers import ReadChoices
 from wim.engines.remote.chat import AnswerToken, TopToken
 from wim.engines.remote.choice_parsing import read_sample, sample_logprobs, token_logprobs
 from wim.engines.remote.engine import EndpointEngine

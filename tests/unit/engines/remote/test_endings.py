@@ -3,8 +3,8 @@
 import pytest
 
 from support.api_server import ApiServer, Reply, said
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Request
-from wim.engines.remote.answers import Unanswered
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.transport.calls import Calls
 from wim.settings.models import ApiSettings

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Request
-from wim.engines.remote.answers import Unanswered
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.transport import calls
 from wim.engines.transport import concurrency as results

@@ -9,9 +9,9 @@ import pytest
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said
 from support.builders import candidate
 from support.workflow_runs import REPOSITORY
+from wim.engines.answers import ReadChoices
 from wim.engines.base import Completion, Request
 from wim.engines.reasoning import MARKERS, Markers
-from wim.engines.remote.answers import ReadChoices
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.transport.calls import Calls
 from wim.judging.rate import judge_of

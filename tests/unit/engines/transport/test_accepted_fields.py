@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from support.api_server import ApiServer, Fields, Reply, last_message, said
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Request
-from wim.engines.remote.answers import Unanswered
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.transport.calls import Calls
 from wim.settings.models import ApiSettings

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from wim.engines.answers import NumberSource, ReadChoices
 from wim.engines.base import Request
-from wim.engines.remote.answers import NumberSource, ReadChoices
 from wim.engines.remote.chat import (
     SEEDS,
     AnswerToken,

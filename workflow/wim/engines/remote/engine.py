@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from wim.engines.answers import ReadChoices, unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.reasoning import Markers
-from wim.engines.remote.answers import ReadChoices, unanswered
 from wim.engines.remote.chat import read_completion, request_fields
 from wim.engines.remote.choosing import Chooser
 from wim.engines.remote.text_completions import PromptRenderer, ask

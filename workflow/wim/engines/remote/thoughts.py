@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from wim.engines.answers import Unanswered
 from wim.engines.base import Completion
 from wim.engines.reasoning import MARKERS, Markers, Written, split_reasoning
-from wim.engines.remote.answers import Unanswered
 from wim.settings.models import THINKING_ROOM, Thinking, thinking_room
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The answers of servers, beyond those of every engine.
+"""That there is no answer, and why; and where the probabilities of a server's choices are from.
 
 Kept apart from base.py, whose text is part of what decides the rows of local models.
 """
