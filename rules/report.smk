@@ -32,7 +32,7 @@ rule summary:
     """Compare the rewards, and show the course of training."""
     input:
         dialogues=after_sharding(inputs.dialogue_shards),
-        ratings=after_sharding(rules.ratings.input),
+        ratings=after_sharding(rewards.wanted_ratings),
         comparisons=after_sharding(comparisons.shards_of_arms),
         rewards=after_sharding(rules.rewards.input),
         exclusions=after_sharding(rounds.files(paths.EXCLUSIONS, rounds.all)),
@@ -44,7 +44,7 @@ rule summary:
                 reward_model=CONFIG.reward_models,
             )
         ),
-        audits=after_sharding(expand(paths.AUDIT, judge=inputs.critics)),
+        audits=after_sharding(rewards.audits),
         verdict=after_sharding(evaluations.verdicts),
     output:
         table=report(

@@ -1,6 +1,6 @@
 """Rewards: each candidate's score, by name. No model is loaded.
 
-Reads dialogues and ratings of all shards, and the embeddings where the reward is made of them; a
+Reads dialogues of all shards, and the ratings and embeddings where the reward is made of them; a
 panel reads its members' rewards.
 Writes results/rewards/<policy>/<reward>.parquet.
 """

@@ -160,6 +160,44 @@ def test_rewards_read_embeddings_only_if_they_are_made_of_them() -> None:
     assert only_long.embeddings_of("labelled") == []
 
 
+def unjudged(**sections: Any) -> Inputs:
+    """Rewards that read no judge, beside a judge that nothing reads."""
+    rewards = {"brief": {"kind": "brevity"}, "lot": {"kind": "random"}}
+    return inputs(rewards=rewards, arms={"brief": {"reward": "brief"}}, **sections)
+
+
+def test_where_no_reward_reads_a_judge_nothing_is_rated_and_no_judge_is_staged() -> None:
+    judges = {"large": {"model": "large"}}
+    found = unjudged(models={"large": {"source": "path:large"}}, judges=judges)
+    rewards = Rewards(found)
+    assert rewards.ratings(Wildcards(policy="base", reward="brief")) == []
+    assert rewards.embeddings(Wildcards(policy="base", reward="brief")) == []
+    assert rewards.wanted_ratings == rewards.audits == []
+    assert found.used_models == ["smollm2"]
+    one = inputs(rewards={"wim": {"judge": "smollm2", "zeta": 1.0}, "lot": {"kind": "random"}})
+    assert Rewards(one).wanted_ratings == Rewards(one).base_ratings(["smollm2"])
+    assert Rewards(one).audits == ["results/report/critiques/smollm2.json"]
+    assert one.used_models == ["minilm", "smollm2"]
+
+
+def test_an_arm_of_a_reward_without_a_judge_carries_no_judges_name() -> None:
+    found = unjudged()
+    spec = json.loads(Specs(found).pairs(Wildcards(arm="brief", round="1")))
+    assert spec["names"] == {"policy": "base", "judge": "", "reward": "brief"}
+    assert found.config.upstream_settings("brief").keys() == {"dialogues", "pairs", "reward"}
+
+
+def test_online_training_by_a_reward_without_a_judge_opens_none() -> None:
+    arms = {"online": {"reward": "lot", "method": "online_dpo"}}
+    found = inputs(rewards={"lot": {"kind": "random"}}, arms=arms)
+    wildcards, of = Wildcards(arm="online", round="1"), Training(found)
+    assert of.manifest_of_online_judge(wildcards) == of.templates_of_online_judge(wildcards) == []
+    assert of.encoder(wildcards) == []
+    assert UntrackedOf(found).online_judge(wildcards).models == ()
+    spec = json.loads(Specs(found).online_training(wildcards))
+    assert spec["judge"] is spec["answering"] is spec["names"]["judge"] is None
+
+
 def test_a_bar_asks_for_proof_of_what_labels_an_arm() -> None:
     assert Gate(compared()).proof(Wildcards(arm="versus")) == []
     gated = compared().config.model_dump(mode="json")

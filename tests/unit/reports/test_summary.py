@@ -248,6 +248,17 @@ def test_a_reward_that_is_no_mixture_is_called_what_it_is(tmp_path: Path) -> Non
     assert "**`wim`** (random) is a control: it prefers at random." in run.text
 
 
+def test_a_reward_that_reads_no_judge_has_a_dash_and_is_said_so(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"brief": [Judged("A", None, -5.0), Judged("A", None, -7.0)]})
+    run.rewards = {"brief": {"kind": "brevity"}}
+    run.inputs |= {"ratings": []}
+    run.write()
+    assert run.table["rewards"]["brief"]["judge"] is None
+    assert "| `brief` | \N{EN DASH} |" in run.text
+    assert "**`brief`** reads no judge, so there is no number to agree with." in run.text
+    assert "judge `None`" not in run.text
+
+
 def test_a_number_that_always_ties_is_said_so_plainly(tmp_path: Path) -> None:
     run = summary_of(tmp_path, [Judged("A", 7, 0.5), Judged("A", 7, 0.25)])
     assert "the number of judge `judge` ties on every comparison** (1): no agreement" in run.text

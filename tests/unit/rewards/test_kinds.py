@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import wim.rewards.score
 from support.builders import candidate, rating
@@ -131,6 +132,7 @@ def test_by_every_other_kind_a_failed_judgement_has_no_reward(tmp_path) -> None:
         {"kind": "shuffled_wim", "zeta": 1},
         {"kind": "nothing_missing"},
         {"kind": "length"},
+        {"kind": "brevity"},
         {"kind": "random"},
     ):
         found = values(tmp_path, rows, **settings)
@@ -149,6 +151,11 @@ def test_nothing_missing_is_the_judges_log_probability(tmp_path) -> None:
 def test_length_is_in_tokens(tmp_path) -> None:
     rows = [Row(tokens=7), Row("nothing_missing", 9, None, tokens=48)]
     assert values(tmp_path, rows, kind="length") == [7.0, 48.0]
+
+
+def test_brevity_is_minus_the_tokens(tmp_path) -> None:
+    rows = [Row(tokens=7), Row("nothing_missing", 9, None, tokens=48), Row("echo", tokens=3)]
+    assert values(tmp_path, rows, kind="brevity") == [-7.0, -48.0, None]
 
 
 @pytest.mark.parametrize("zeta", [0, 0.4, 1])
@@ -236,7 +243,7 @@ def test_each_row_gives_at_most_once_and_never_to_its_own_prompt(prompts, seed) 
     assert derangement(of, seed).tolist() == found.tolist()
 
 
-@pytest.mark.parametrize("kind", ["nothing_missing", "length", "random"])
+@pytest.mark.parametrize("kind", ["nothing_missing", "length", "brevity", "random"])
 def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
     dialogues, ratings, embeddings = write_shard(tmp_path, ROWS)
     embeddings.unlink()
@@ -246,6 +253,47 @@ def test_a_kind_that_is_not_made_of_vectors_reads_none(tmp_path, kind) -> None:
     table = read_table(tmp_path / "rewards", REWARDS)
     assert table["cosine"].null_count == len(table) == 60
     assert table["reward"].null_count == sum(row.status == "unparsable" for row in ROWS)
+
+
+# Without a judge.
+
+
+def unjudged(folder: Path, rows: Sequence[Row], **settings: object) -> list[dict[str, Any]]:
+    """The rewards of candidates whose ratings and embeddings are not there."""
+    dialogues, ratings, embeddings = write_shard(folder, rows)
+    ratings.unlink()
+    embeddings.unlink()
+    reward = RewardSettings.model_validate(settings)
+    assert reward.reads == ()
+    score_candidates([dialogues], [], [], reward, folder / "rewards", 3)
+    return list(read_table(folder / "rewards", REWARDS).to_pylist())
+
+
+@pytest.mark.parametrize("kind", ["length", "brevity", "random"])
+def test_without_a_judge_every_candidate_has_a_reward(tmp_path, kind) -> None:
+    found = unjudged(tmp_path / "without", ROWS, kind=kind)
+    assert {(row["judge"], row["status"]) for row in found} == {("", "ok")}
+    assert all(row["cosine"] is None and row["rating_scaled"] is None for row in found)
+    judged = values(tmp_path / "with", ROWS, kind=kind)
+    assert None in judged
+    for row, reward in zip(found, judged, strict=True):
+        assert row["reward"] is not None
+        assert reward in (None, row["reward"]), "a judge decides who has a reward, not its value"
+
+
+def test_without_a_judge_what_no_judge_rates_has_no_reward(tmp_path) -> None:
+    rows = [candidate("a"), candidate("b", judged=False)]
+    write_table(tmp_path / "dialogues", DIALOGUES, as_arrow(DIALOGUES, rows))
+    reward = RewardSettings(kind="length")
+    score_candidates([tmp_path / "dialogues"], [], [], reward, tmp_path / "rewards")
+    assert read_table(tmp_path / "rewards", REWARDS)["candidate_id"].to_pylist() == ["a"]
+
+
+def test_a_kind_that_reads_a_judge_needs_one() -> None:
+    with pytest.raises(ValidationError, match="judge is missing"):
+        RewardSettings(kind="nothing_missing")
+    with pytest.raises(ValidationError, match="judge is missing"):
+        RewardSettings(zeta=1)
 
 
 # Settings.

@@ -47,6 +47,19 @@ def test_a_panel_is_the_mean_or_the_median_of_the_members_that_have_a_reward(
     assert combined(tmp_path, members, by="median")[0]["reward"] == pytest.approx(0.2)
 
 
+def test_a_member_that_reads_no_judge_adds_no_name_to_the_panels_judges(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.parquet" for name in ("a", "b", "c")]
+    for path, judge in zip(paths, ("j", "", "j"), strict=True):
+        row = {
+            "candidate_id": "c", "prompt_id": "p", "turn": 1, "judge": judge, "status": "ok",
+            "cosine": None, "rating_scaled": None, "reward": 1.0,
+        }  # fmt: skip
+        write_table(path, REWARDS, pa.Table.from_pylist([row], schema=REWARDS.schema))
+    panel = RewardSettings(kind="panel", of=["a", "b", "c"])
+    combine_rewards(paths, panel, tmp_path / "panel.parquet")
+    assert read_table(tmp_path / "panel.parquet", PANELS)["judge"].to_pylist() == ["j"]
+
+
 def test_with_fewer_members_than_required_there_is_no_reward_and_the_status_says_why(
     tmp_path: Path,
 ) -> None:

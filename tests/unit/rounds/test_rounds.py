@@ -78,6 +78,12 @@ def test_an_arm_that_a_comparison_labels_has_one_round() -> None:
     assert "arms.a.rounds: an arm that a comparison labels" in said
 
 
+def test_a_checkpoint_cannot_replace_a_judge_that_its_reward_does_not_read() -> None:
+    arms = {"a": {"reward": "lot", "rounds": {"count": 2, "judge": "self"}}}
+    with pytest.raises(UserError, match=r"arms\.a\.rounds\.judge: found self.*reads no judge"):
+        load_config({"rewards": {"lot": {"kind": "random"}}, "arms": arms})
+
+
 def test_a_checkpoint_that_judges_itself_runs_as_the_actor_does() -> None:
     arms = {"a": {"reward": "wim", "rounds": {"count": 2, "judge": "self"}}}
     config = load_config(

@@ -152,6 +152,21 @@ def test_every_way_of_training_is_sized(project: Path, capsys: pytest.CaptureFix
     assert live["memory"]["cache"] >= judge["memory"]["cache"] > 0
 
 
+def test_rewards_without_a_judge_are_sized_without_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["rewards"] = {"brief": {"kind": "brevity"}}
+    live = {"reward": "brief", "method": "online_dpo"}
+    config["arms"] = {"brief": {"reward": "brief"}, "live": live}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    stages = sized(capsys)
+    assert list(stages) == ["generate_dialogues", "train_dpo", "train_online_dpo"]
+    weights = [stages[rule]["memory"]["weights"] for rule in ("train_dpo", "train_online_dpo")]
+    assert weights[0] == weights[1]
+
+
 def test_the_speakers_of_a_dialogue_share_a_card_and_every_turn_adds_to_the_context(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,7 +188,8 @@ class Inputs:
         """The language models that stages run or train, as staged, in the order of the stages."""
         policies = [*self.policies, *self.generating_speakers]
         speakers = [name for policy in policies for name in self.speakers(policy)]
-        judges = [judge.model for judge in self.config.judges.values()]
+        judging = [*self.config.consulted_judges, *self.pair_judges]
+        judges = [each.model for name, each in self.config.judges.items() if name in judging]
         starts = map(self.config.start_of, self.config.arms)
         names = [*speakers, *judges, *self.config.sft, *self.config.reward_models, *starts]
         return list(dict.fromkeys(map(self.config.origin_of, names)))
@@ -196,8 +197,10 @@ class Inputs:
     @property
     def used_models(self) -> list[str]:
         """All staged models that the workflow runs or trains, in alphabetical order."""
-        proposers = map(self.config.origin_of, self.proposers)
-        return sorted({self.config.embeddings.encoder, *self.models_of_stages, *proposers})
+        proposers = list(map(self.config.origin_of, self.proposers))
+        embeds = any("embeddings" in reward.reads for reward in self.config.rewards.values())
+        encoders = [self.config.embeddings.encoder] if embeds or proposers else []
+        return sorted({*encoders, *self.models_of_stages, *proposers})
 
     def manifest_of_model(self, name: str) -> str:
         """The manifest of a staged or trained model: its identity for every rule that uses it."""

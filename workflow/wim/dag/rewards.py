@@ -36,7 +36,7 @@ class Rewards:
         return [at(paths.REWARDS, policy=policy, reward=name) for name in self._settings]
 
     def ratings(self, wildcards: Wildcards) -> list[str]:
-        """The ratings that a reward is made of, all shards."""
+        """The ratings that a reward is made of, all shards; none if it reads no judge."""
         return self._read(wildcards, "ratings", paths.RATINGS)
 
     def embeddings(self, wildcards: Wildcards) -> list[str]:
@@ -63,6 +63,17 @@ class Rewards:
             for judge in judges
             for shard in self.inputs.shards
         ]
+
+    @property
+    def wanted_ratings(self) -> list[str]:
+        """The ratings of the actor's dialogues, all judges and shards; none if no reward reads any."""
+        return self.base_ratings(self.inputs.config.consulted_judges)
+
+    @property
+    def audits(self) -> list[str]:
+        """The audit of each judge that rates and says in words what is missing."""
+        rating = self.inputs.config.consulted_judges
+        return [at(paths.AUDIT, judge=judge) for judge in self.inputs.critics if judge in rating]
 
     def audited_ratings(self, wildcards: Wildcards) -> list[str]:
         """The ratings whose critiques a judge's audit reads."""

@@ -223,24 +223,23 @@ class Specs:
     def online_training(self, wildcards: Wildcards) -> str:
         """The arm's training and all that generates and labels its pairs, without the templates."""
         arm = wildcards.arm
-        of_training = Training(self.inputs)
-        name, reward = of_training.online_judge(arm), of_training.online_reward(arm)
-        judge = self.config.judges[name]
-        model = self.config.source_of(judge.model)
+        reward = Training(self.inputs).online_reward(arm)
+        judge = self.config.judges[reward.judge] if reward.judge else None
+        model = self.config.source_of(judge.model) if judge else None
         training = self.config.arm_training(arm)
         names = {
             "arm": arm,
             "round": int(wildcards.round),
             "reward": self.config.arms[arm].reward,
-            "judge": name,
+            "judge": reward.judge,
         }
         return spec(
             training=training,
             pairs=self.config.arm_pairs(arm),
             dialogues=self.config.dialogues.identity(),
-            judge=judge.identity(),
+            judge=judge and judge.identity(),
             reward=reward.identity(self.config.seed)["reward"],
-            answering=model.answering | model.choosing,
+            answering=model and model.answering | model.choosing,
             seed=self.config.arm_seed(arm),
             judging_seed=self.config.seed,
             names=names,

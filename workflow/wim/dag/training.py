@@ -41,20 +41,17 @@ class Training:
         assert reward is not None
         return self.inputs.config.rewards[reward]
 
-    def online_judge(self, arm: str) -> str:
-        """The judge that the reward of an arm that trains online is made of."""
-        judge = self.online_reward(arm).judge
-        assert judge is not None
-        return judge
-
-    def manifest_of_online_judge(self, wildcards: Wildcards) -> str:
-        """The manifest of that judge's model."""
-        judge = self.inputs.config.judges[self.online_judge(wildcards.arm)]
-        return self.inputs.manifest_of_model(judge.model)
+    def manifest_of_online_judge(self, wildcards: Wildcards) -> list[str]:
+        """The manifest of the model of the judge that the arm's reward reads, if it reads one."""
+        judge = self.online_reward(wildcards.arm).judge
+        if judge is None:
+            return []
+        return [self.inputs.manifest_of_model(self.inputs.config.judges[judge].model)]
 
     def templates_of_online_judge(self, wildcards: Wildcards) -> list[str]:
         """The template files of that judge's method."""
-        return self.inputs.judge_templates(self.online_judge(wildcards.arm))
+        judge = self.online_reward(wildcards.arm).judge
+        return [] if judge is None else self.inputs.judge_templates(judge)
 
     def encoder(self, wildcards: Wildcards) -> list[str]:
         """The encoder's manifest, if the arm's reward is made of vectors."""

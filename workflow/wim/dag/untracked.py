@@ -71,9 +71,9 @@ class UntrackedOf:
         return self._with([self.inputs.config.judges[wildcards.judge].model])
 
     def online_judge(self, wildcards: Wildcards) -> Untracked:
-        """With the model of the judge of an arm that trains online."""
-        judge = Training(self.inputs).online_judge(wildcards.arm)
-        return self._with([self.inputs.config.judges[judge].model])
+        """With the model of the judge of an arm that trains online, if its reward reads one."""
+        judge = Training(self.inputs).online_reward(wildcards.arm).judge
+        return self._with([] if judge is None else [self.inputs.config.judges[judge].model])
 
     def _with(self, models: Iterable[str]) -> Untracked:
         config = self.inputs.config

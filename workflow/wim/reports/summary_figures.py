@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RewardSummary:
-    """A reward's figures; mean, sd (n - 1) and mean_delta are in points of the scale 0 to 10."""
+    """A reward's figures; mean, sd (n - 1) and mean_delta are in points of the scale 0 to 10.
 
-    judge: str
+    `judge` is null where the reward reads no judge.
+    """
+
+    judge: str | None
     kind: str
     zeta: float | None
     rating: str
@@ -104,7 +107,7 @@ def describe_reward(
     mean = float(points.mean()) if len(points) else None
     mean_delta = total / compared if compared else None
     return RewardSummary(
-        judge=settings.judge or " + ".join(settings.of),
+        judge=settings.judge or " + ".join(settings.of) or None,
         kind=settings.kind,
         zeta=settings.zeta,
         rating=settings.rating,

@@ -111,6 +111,7 @@ KINDS = {
     "negated": "is a control: it prefers what the same reward with the other sign rejects.",
     "shuffled_wim": "is a control: each response has the critique of another prompt's response.",
     "length": "is a control: it prefers the longer completion. It counts tokens, not points.",
+    "brevity": "prefers the shorter completion. It is minus its tokens, not points.",
     "random": "is a control: it prefers at random.",
 }
 PUBLISHED_SOURCE = "[arXiv 2603.04429](https://arxiv.org/abs/2603.04429), authors' notebooks"
@@ -176,6 +177,8 @@ def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
                 f"**`{name}`: nothing can be compared.** {one.with_reward:,} of {one.candidates:,} "
                 "candidates have the reward, no two of them in one context."
             )
+        elif one.judge is None:
+            yield f"**`{name}`** reads no judge, so there is no number to agree with."
         elif not one.number_ties.n:
             yield (
                 f"**`{name}`: judge `{one.judge}` gave no number to compare with**: no agreement "
@@ -193,7 +196,7 @@ def remarks(rewards: Mapping[str, "RewardSummary"]) -> Iterator[str]:
 def _reward_row(name: str, one: "RewardSummary") -> dict[str, str]:
     return {
         "reward": f"`{name}`",
-        "judge": f"`{one.judge}`",
+        "judge": UNDEFINED if one.judge is None else f"`{one.judge}`",
         "zeta": shown(one.zeta, "g"),
         "number": f"`{one.rating}`",
         "with reward / candidates": f"{one.with_reward:,} / {one.candidates:,}",

@@ -76,6 +76,10 @@ def _length(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.S
     return frame["completion_tokens"].astype("float64")
 
 
+def _brevity(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.Series[float]":
+    return -_length(frame, settings, seed)
+
+
 def _random(frame: "pd.DataFrame", settings: RewardSettings, seed: int) -> "pd.Series[float]":
     values = [seed_of(seed, "random", name) / 2**SEED_BITS for name in frame["candidate_id"]]
     return 2 * frame["candidate_id"].map(dict(zip(frame["candidate_id"], values, strict=True))) - 1
@@ -90,6 +94,7 @@ KINDS: Mapping[str, Kind] = {
     "negated": _negated,
     "shuffled_wim": _mixture,
     "length": _length,
+    "brevity": _brevity,
     "random": _random,
 }
 

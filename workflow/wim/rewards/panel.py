@@ -47,7 +47,10 @@ def combine_rewards(members: Sequence[Path], settings: RewardSettings, output: P
     rewards, counts = combined(values, settings)
     decided, given = ~np.isnan(rewards), ~np.isnan(values)
     rows = {name: first[name] for name in ("candidate_id", "prompt_id", "turn")}
-    rows["judge"] = ["+".join(dict.fromkeys(each)) for each in zip(*judges, strict=True)]
+    # A member that reads no judge has no name of one.
+    rows["judge"] = [
+        "+".join(filter(None, dict.fromkeys(each))) for each in zip(*judges, strict=True)
+    ]
     rows["status"] = [
         panel_status(each, with_reward, enough)
         for each, with_reward, enough in zip(

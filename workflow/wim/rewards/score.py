@@ -47,8 +47,9 @@ def score_candidates(
     """Write the rewards table of all shards, a shard at a time.
 
     Args:
-        dialogues, ratings: The shards, in one order.
-        embeddings: The shards; empty for a kind of reward that does not use them.
+        dialogues: The shards.
+        ratings, embeddings: The shards, in the same order; empty for a reward that does not use
+            them.
         settings: The reward.
         output: The rewards table.
         seed: The run's, for a kind of reward that samples.
@@ -60,9 +61,12 @@ def score_candidates(
 
     parts = []
     shuffled_by = seed if settings.kind == "shuffled_wim" else None
-    for place, (said, rated) in enumerate(zip(dialogues, ratings, strict=True)):
-        frame = judged_candidates(
-            read_candidates(said, OF_DIALOGUES), read_table(rated, RATINGS, OF_RATINGS)
+    for place, said in enumerate(dialogues):
+        candidates = read_candidates(said, OF_DIALOGUES)
+        frame = (
+            judged_candidates(candidates, read_table(ratings[place], RATINGS, OF_RATINGS))
+            if "ratings" in settings.reads
+            else unjudged_candidates(candidates)
         )
         cosine = None
         if "embeddings" in settings.reads:
@@ -84,6 +88,14 @@ def judged_candidates(dialogues: "pa.Table", ratings: "pa.Table") -> "pd.DataFra
     return frame
 
 
+def unjudged_candidates(dialogues: "pa.Table") -> "pd.DataFrame":
+    """A shard's candidates for a reward that reads no judge: all usable, without a judge's name."""
+    frame: pd.DataFrame = dialogues.to_pandas()
+    of_judge = {"judge": "", "status": Status.OK.value}
+    numbers = dict.fromkeys(OF_RATINGS[3:], float("nan"))
+    return frame.assign(**of_judge, **numbers)
+
+
 def shard_rewards(
     frame: "pd.DataFrame",
     cosine: "pd.Series[float] | None",
@@ -97,7 +109,8 @@ def shard_rewards(
     needed and the encoder knows nothing of a text, the status is `unreadable`.
 
     Args:
-        frame: The candidates, from `judged_candidates`; columns are added to it.
+        frame: The candidates, from `judged_candidates` or `unjudged_candidates`; columns are added
+            to it.
         cosine: By candidate_id, NaN where there is none; None for a kind that does not use it. The
             only critiques of status ok without one are those that the encoder cannot read.
         settings: The reward.

@@ -150,12 +150,19 @@ class Config(Section):
         return self.seed if own is None else own
 
     def judges_of(self, reward: str) -> list[str]:
-        """The judges whose ratings a reward is computed from, each once."""
+        """The judges whose ratings a reward is computed from, each once; none if it reads no judge."""
         if reward not in self.rewards:
             return []
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
+
+    @property
+    def consulted_judges(self) -> list[str]:
+        """The judges that rate candidates: all that can, or none where no reward reads a judge."""
+        if not any(map(self.judges_of, self.rewards)):
+            return []
+        return [name for name, judge in self.judges.items() if judge.rates]
 
     def upstream_settings(self, arm: str, number: int = 1) -> dict[str, Section]:
         """The sections that decide the pairs of an arm's round, besides the models and templates."""
@@ -170,11 +177,10 @@ class Config(Section):
             return made | {f"policy {policy}": self.policies[policy] for policy in of}
         name = self.arms[arm].labelled_by
         made["reward"] = reward = self.rewards[name]
-        judges = self.judges_of(name)
         if not reward.of:
-            return made | {"judge": self.judges[judges[0]]}
+            return made | ({"judge": self.judges[reward.judge]} if reward.judge else {})
         made |= {f"reward {member}": self.rewards[member] for member in reward.of}
-        return made | {f"judge {judge}": self.judges[judge] for judge in judges}
+        return made | {f"judge {judge}": self.judges[judge] for judge in self.judges_of(name)}
 
     def arm_rounds(self, arm: str) -> RoundSettings:
         """The rounds of an arm: the common ones, overridden by the arm's own."""

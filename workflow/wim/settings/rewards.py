@@ -19,17 +19,22 @@ UNUSED = {
     "negated": OF_PANEL,
     "shuffled_wim": OF_PANEL,
     "length": {"zeta", "rating", *OF_PANEL},
+    "brevity": {"zeta", "rating", *OF_PANEL},
     "random": {"zeta", "rating", *OF_PANEL},
     "panel": {"judge", "zeta", "rating"},
 }
+# The kinds that are computed without a judge's words or numbers.
+WITHOUT_JUDGE = ("length", "brevity", "random", "panel")
 
 
 class RewardSettings(Section):
     """A reward: a function of a judge's rating of a candidate, a control for one, or a panel."""
 
     judge: Name | None = None
-    """The judge whose ratings and critiques it uses, by its name under `judges`; a control uses the
-    candidates that this judge could judge. A panel has none. Unit: name."""
+    """The judge whose ratings and critiques it uses, by its name under `judges`; length, brevity,
+    random and the other controls use the candidates that this judge could judge. length, brevity
+    and random need none: null takes all candidates, and nothing is rated for them. A panel has
+    none. Unit: name."""
 
     kind: Literal[
         "mixture",
@@ -40,15 +45,17 @@ class RewardSettings(Section):
         "negated",
         "shuffled_wim",
         "length",
+        "brevity",
         "random",
     ] = "mixture"
     """mixture: (1 - zeta) * scaled rating + zeta * cosine of response and critique; published: the
     same with the published scale and fallbacks, for a judge of the method upstream;
     nothing_missing: the log-probability that nothing is missing, from a structured judge;
-    reward_model: the number of a judge of that method; panel: the mean or median of other rewards.
-    Controls: negated, the mixture with the other sign; shuffled_wim, the mixture with the critique
-    of another prompt's response; length, the completion's tokens; random, a random number by seed.
-    All need a zeta except nothing_missing, reward_model, panel, length and random. Unit: none."""
+    reward_model: the number of a judge of that method; panel: the mean or median of other rewards;
+    brevity: minus the completion's tokens. Controls: negated, the mixture with the other sign;
+    shuffled_wim, the mixture with the critique of another prompt's response; length, the
+    completion's tokens; random, a random number by seed. mixture, published, negated and
+    shuffled_wim need a zeta. Unit: none."""
 
     zeta: float | None = Field(default=None, ge=0, le=1)
     """Weight of the cosine; 1 uses only the critique, 0 only the number. Unit: share."""
@@ -68,8 +75,11 @@ class RewardSettings(Section):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The stages of its judge that it is computed from; without zeta it needs no embeddings."""
-        if self.kind == "panel":
+        """The stages of its judge that it is computed from, if it has one.
+
+        Without zeta it needs no embeddings.
+        """
+        if self.judge is None:
             return ()
         return ("ratings",) if "zeta" in UNUSED[self.kind] else ("ratings", "embeddings")
 
@@ -89,7 +99,7 @@ class RewardSettings(Section):
                 raise ValueError(f"the kind {self.kind} ignores {name}; leave the line out")
         if self.zeta is None and "zeta" not in UNUSED[self.kind]:
             raise ValueError("zeta is missing; write a number from 0 to 1")
-        if self.judge is None and "judge" not in UNUSED[self.kind]:
+        if self.judge is None and self.kind not in WITHOUT_JUDGE:
             raise ValueError("judge is missing; write the name of one under `judges`")
         if self.kind == "panel" and (len(set(self.of)) < 2 or len(set(self.of)) < len(self.of)):
             raise ValueError("a panel has two members or more; write of: [<reward>, <reward>]")

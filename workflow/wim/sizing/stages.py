@@ -25,7 +25,7 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
         if actor := sizing.model(config.policy_dialogues(policy).actor):
             yield _generate(sizing, policy, actor)
     rows = sizing.prompts.count * config.dialogues.candidates
-    rating = {name: judge for name, judge in config.judges.items() if judge.rates}
+    rating = {name: config.judges[name] for name in config.consulted_judges}
     for judge, settings in rating.items():
         if model := sizing.model(settings.model):
             yield rate(sizing, judge, model, rows)

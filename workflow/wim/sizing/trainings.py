@@ -94,10 +94,7 @@ def _online(sizing: Sizing, arm: str) -> Stage:
     trained = _training(sizing, rule, arm, start, settings, rows, 0)
     model, half = sizing.models[config.origin_of(start)], settings.precision != "float32"
     dtype, packed = "bfloat16" if half else "float32", sizing.quantization(start)
-    sampled, (judge,) = (
-        round(rows * SAMPLED * settings.epochs),
-        config.judges_of(config.arms[arm].labelled_by),
-    )
+    sampled = round(rows * SAMPLED * settings.epochs)
     seconds = trained.seconds + decoding_seconds(
         model,
         sampled,
@@ -109,10 +106,11 @@ def _online(sizing: Sizing, arm: str) -> Stage:
         assumed.speed,
     )
     beside: list[Stage] = []
-    if judges := sizing.model(config.judges[judge].model):
-        beside.append(rate(sizing, judge, judges, sampled))
-    if config.judges[judge].template_paths:
-        beside.append(embed(sizing, judge, sampled))
+    for judge in config.judges_of(config.arms[arm].labelled_by):
+        if judges := sizing.model(config.judges[judge].model):
+            beside.append(rate(sizing, judge, judges, sampled))
+        if config.judges[judge].template_paths:
+            beside.append(embed(sizing, judge, sampled))
     training = _memory(sizing, settings, start, SAMPLED, True, True)
 
     def memory(batch: int) -> Memory:

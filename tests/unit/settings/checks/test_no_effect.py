@@ -41,6 +41,12 @@ def said(text: str) -> list[str]:
             "judges.smollm2.sampling.top_k",
             "APIs",
         ),
+        (
+            "judges: {idle: {model: plain}}\nrewards: {brief: {kind: brevity}}\n"
+            "arms: {brief: {reward: brief}}",
+            "judges.idle",
+            "no reward reads a judge",
+        ),
         ("dialogues: {sampling: {temperature: 0}}", "dialogues.candidates", "the same"),
         ("dialogues: {sampling: {penalty_alpha: 0.6}}", "dialogues.candidates", "the same"),
         (

@@ -41,6 +41,9 @@ def settings_without_effect(config: "Config", values: Mapping[str, Any]) -> Iter
             "dialogues.candidates: all candidates of a context are the same, as nothing is sampled "
             "at temperature 0 or by contrastive search; no pairs come of them."
         )
+    for name in _at(values, "judges"):
+        if config.judges[name].rates and not config.consulted_judges:
+            yield f"judges.{name}: no reward reads a judge; only `snakemake ratings` lets it rate."
     encoder = config.embeddings.encoder
     for name in ("dtype", "attention"):
         if _at(values, f"models.{encoder}").get(name, "auto") != "auto":

@@ -12,6 +12,7 @@ UNITS = {
     "nothing_missing": "nats",
     "reward_model": "log-odds",
     "length": "tokens",
+    "brevity": "tokens",
 }
 SCALE = "points of -1 to 1"
 # The judge's method that a kind needs, and why.
@@ -21,7 +22,7 @@ NEEDS = {
     "reward_model": ("reward_model", "gives that number"),
 }
 # Kinds for which a judge without text and without a scale is enough.
-OF_NUMBER_ALONE = ("reward_model", "length", "random")
+OF_NUMBER_ALONE = ("reward_model", "length", "brevity", "random")
 
 
 def problems(config: "Config") -> Iterator[str]:

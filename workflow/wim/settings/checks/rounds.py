@@ -30,6 +30,11 @@ def _of_arm(config: "Config", name: str) -> Iterator[str]:
             "of all prompts; write rounds: {count: 1, prompts: same} for it."
         )
     judges = [config.judges[judge] for judge in config.judges_of(arm.reward or "")]
+    if rounds.judge == "self" and arm.reward and not judges:
+        yield (
+            f"{key}.rounds.judge: found self, and its reward '{arm.reward}' reads no judge; write "
+            "initial."
+        )
     if rounds.judge == "self" and any(judge.method == "reward_model" for judge in judges):
         yield (
             f"{key}.rounds.judge: found self, and its judge is a reward model, which no "

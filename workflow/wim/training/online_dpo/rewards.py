@@ -1,4 +1,7 @@
-"""Rewards of completions while a model is training: the arm's own judge, encoder and reward."""
+"""Rewards of completions while a model is training: the arm's own judge, encoder and reward.
+
+A reward that reads no judge is computed from the completion alone.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,41 +27,60 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RewardPipeline:
-    """What a reward is made with: a judge, an encoder and the reward's settings.
+class OnlineJudge:
+    """The judge that a reward reads, and the encoder of its critiques.
 
     Attributes:
-        judge: The judge's name.
+        name: The judge's name.
         model: Its model.
         templates: Its prompt templates.
         settings: Its settings.
         encoder: The encoder's manifest; none for a reward that needs no embeddings.
         encoder_store: The row store of embeddings.
-        reward: The reward's settings.
-        seed: The seed of the judge's answers.
         long: How the encoder reads long texts.
     """
 
-    judge: str
+    name: str
     model: StagedModel
     templates: Sequence[Path]
     settings: JudgeSettings
     encoder: Sequence[Path]
     encoder_store: Path
+    long: Long = "cut"
+
+
+@dataclass(frozen=True)
+class RewardPipeline:
+    """What a reward is made with: the judge that it reads, if any, and the reward's settings.
+
+    Attributes:
+        judge: The judge; None for a reward that reads none.
+        reward: The reward's settings.
+        seed: The seed of the judge's answers, and of what the reward samples.
+    """
+
+    judge: OnlineJudge | None
     reward: RewardSettings
     seed: int
-    long: Long = "cut"
 
 
 def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
     """The reward pipeline of a rule's job."""
-    store = store_folder(snakemake).parent
-    (source,) = snakemake.params.untracked.models
     return RewardPipeline(
-        judge=spec["names"]["judge"],
+        judge=_online_judge(snakemake, spec) if spec["judge"] else None,
+        reward=RewardSettings.model_validate(spec["reward"]),
+        seed=spec["judging_seed"],
+    )
+
+
+def _online_judge(snakemake: Any, spec: Mapping[str, Any]) -> OnlineJudge:
+    store = store_folder(snakemake).parent
+    (source,), (manifest,) = snakemake.params.untracked.models, snakemake.input.judge
+    return OnlineJudge(
+        name=spec["names"]["judge"],
         # The stores are those of the stages, so that they share rows.
         model=StagedModel(
-            manifest=Path(snakemake.input.judge),
+            manifest=Path(manifest),
             source=source,
             store=store / "rate_candidates",
             batch_size=snakemake.resources.judge_batch_size,
@@ -69,24 +91,29 @@ def reward_pipeline(snakemake: Any, spec: Mapping[str, Any]) -> RewardPipeline:
         settings=JudgeSettings.model_validate(spec["judge"]),
         encoder=[Path(path) for path in snakemake.input.encoder],
         encoder_store=store / "embed_critiques",
-        reward=RewardSettings.model_validate(spec["reward"]),
-        seed=spec["judging_seed"],
         long=spec.get("long", "cut"),
     )
 
 
 class Rewards:
-    """Computes the rewards of completions, through the row stores of judging and embedding."""
+    """Computes the rewards of completions, through the row stores of judging and embedding.
+
+    Args:
+        judge: The judge; None for a reward that reads none.
+        encoder: The encoder; None for a reward that needs no embeddings.
+        settings: The reward's.
+        seed: For a kind of reward that samples.
+        unanswered: Why candidates so far have no judgement, where a server does not answer.
+    """
 
     def __init__(
         self,
-        judge: Judge,
+        judge: Judge | None,
         encoder: "StoredEncoder | None",
         settings: RewardSettings,
         seed: int,
         unanswered: Mapping[str, str],
     ) -> None:
-        """unanswered: why candidates so far have no judgement, where a server does not answer."""
         self.judge = judge
         self.unanswered = unanswered
         self.encoder = encoder
@@ -97,20 +124,28 @@ class Rewards:
         """Rewards by candidate_id; a candidate whose judgement failed has none."""
         import pandas as pd
 
-        from wim.rewards.score import OF_DIALOGUES, OF_RATINGS, judged_candidates, shard_rewards
+        from wim.rewards.score import (
+            OF_DIALOGUES,
+            OF_RATINGS,
+            judged_candidates,
+            shard_rewards,
+            unjudged_candidates,
+        )
         from wim.tables.files import as_arrow
         from wim.tables.schemas import DIALOGUES, RATINGS
 
-        ratings = self.judge.rate(candidates)
-        frame = judged_candidates(
-            as_arrow(DIALOGUES, candidates).select(OF_DIALOGUES),
-            as_arrow(RATINGS, ratings).select(OF_RATINGS),
+        rows = as_arrow(DIALOGUES, candidates).select(OF_DIALOGUES)
+        ratings = self.judge.rate(candidates) if self.judge else []
+        frame = (
+            judged_candidates(rows, as_arrow(RATINGS, ratings).select(OF_RATINGS))
+            if self.judge
+            else unjudged_candidates(rows)
         )
         cosine = None
         if self.encoder is not None:
             cosine = pd.Series(_cosines(candidates, ratings, self.encoder), dtype="float64")
-        rows = shard_rewards(frame, cosine, self.settings, self.seed).dropna(subset="reward")
-        return dict(zip(rows["candidate_id"], rows["reward"], strict=True))
+        scored = shard_rewards(frame, cosine, self.settings, self.seed).dropna(subset="reward")
+        return dict(zip(scored["candidate_id"], scored["reward"], strict=True))
 
 
 def _cosines(
@@ -143,6 +178,15 @@ def _cosines(
 @contextmanager
 def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
     """The judge and the encoder, open for a whole training; each is loaded at its first use."""
+    if pipeline.judge is None:
+        yield Rewards(None, None, pipeline.reward, pipeline.seed, {})
+        return
+    with _rewards_by(pipeline.judge, pipeline) as rewards:
+        yield rewards
+
+
+@contextmanager
+def _rewards_by(online: OnlineJudge, pipeline: RewardPipeline) -> Iterator[Rewards]:
     from wim.embedding.encoder import Encoder, StoredEncoder, vector_schema
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
@@ -152,24 +196,22 @@ def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
     from wim.templates import read_templates
 
     with ExitStack() as opened:
-        engine = opened.enter_context(open_engine(pipeline.model))
-        templates, digest = read_templates(list(pipeline.templates)), pipeline.model.digest
-        judge = judge_of(
-            pipeline.judge, engine, templates, pipeline.settings, pipeline.seed, digest
-        )
+        engine = opened.enter_context(open_engine(online.model))
+        templates, digest = read_templates(list(online.templates)), online.model.digest
+        judge = judge_of(online.name, engine, templates, online.settings, pipeline.seed, digest)
         encoder = None
-        if pipeline.encoder:
-            (manifest,) = pipeline.encoder
-            vectors = opened.enter_context(RowStore(pipeline.encoder_store, vector_schema()))
+        if online.encoder:
+            (manifest,) = online.encoder
+            vectors = opened.enter_context(RowStore(online.encoder_store, vector_schema()))
             encoder = StoredEncoder(
                 lambda: Encoder(
-                    local_copy(manifest, pipeline.model.scratch).parent,
-                    pipeline.model.batch_size,
-                    pipeline.long,
+                    local_copy(manifest, online.model.scratch).parent,
+                    online.model.batch_size,
+                    online.long,
                 ),
                 vectors,
                 read_manifest(manifest).digest,
-                pipeline.long,
+                online.long,
             )
         yield Rewards(judge, encoder, pipeline.reward, pipeline.seed, engine.unanswered)
         if engine.unanswered:

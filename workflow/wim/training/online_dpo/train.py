@@ -5,29 +5,22 @@ the row store of their stages. So the tables that are written at the end are tho
 made by the same functions, and every label can be traced to the judge's raw text.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from wim.dialogues.context import conversation
-from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.training import TrainingSettings
 from wim.training.online_dpo.labels import RewardLabeller
-from wim.training.online_dpo.rewards import RewardPipeline, Rewards, open_rewards
+from wim.training.online_dpo.prompts import prompt_dataset
+from wim.training.online_dpo.rewards import OnlineJudge, RewardPipeline, Rewards, open_rewards
 from wim.training.processes import rank
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-
-logger = logging.getLogger(__name__)
 SAMPLED = "sampled"
 """The folder of a working folder in which the labeller keeps every completion."""
 
@@ -142,22 +135,21 @@ class OnlineDpoTraining(Training):
         from wim.models.manifest import read_manifest
         from wim.provenance.digest import digest_file, digest_of
 
-        inputs, reward = self.inputs, self.inputs.reward
+        inputs, reward, judge = self.inputs, self.inputs.reward, self.inputs.reward.judge
         labelling = {
             "sampling": inputs.dialogues.sampling.model_dump(mode="json"),
             "system": inputs.dialogues.system,
-            "judge": reward.settings.identity(),
+            "judge": judge and judge.settings.identity(),
             "reward": reward.reward.identity(reward.seed),
             "pairs": inputs.pairing.model_dump(mode="json"),
             "sft_prompts": inputs.sft_prompts,
         }
-        digests = {
-            "prompts": digest_of([digest_file(path) for path in inputs.prompts]),
-            "judge model": reward.model.digest,
-            "judge templates": digest_of([digest_file(path) for path in reward.templates]),
-            "labelling": digest_of(labelling),
-        }
-        for path in reward.encoder:
+        digests = {"prompts": digest_of([digest_file(path) for path in inputs.prompts])}
+        if judge:
+            digests["judge model"] = judge.model.digest
+            digests["judge templates"] = digest_of([digest_file(path) for path in judge.templates])
+        digests["labelling"] = digest_of(labelling)
+        for path in judge.encoder if judge else ():
             digests["encoder"] = read_manifest(path).digest
         return digests
 
@@ -210,12 +202,10 @@ class OnlineDpoTraining(Training):
         """Write the tables of all sampled completions, by the stages' functions and stores."""
         import pyarrow as pa
 
-        from wim.embedding.embed import embed_critiques
-        from wim.judging.rate import rate_candidates
         from wim.pairs.by_reward import pair_candidates
         from wim.rewards.score import score_candidates
         from wim.tables.files import read_table, write_table
-        from wim.tables.schemas import DIALOGUES
+        from wim.tables.schemas import DIALOGUES, RATINGS
 
         inputs, reward, tables = self.inputs, self.inputs.reward, self.tables
         sampled = trainer.labeller.folder
@@ -225,28 +215,11 @@ class OnlineDpoTraining(Training):
             if int(path.name.split("-")[0]) < trainer.state.max_steps
         ]
         write_table(tables.dialogues, DIALOGUES, pa.concat_tables(parts))
-        rate_candidates(
-            dialogues=tables.dialogues,
-            model=reward.model,
-            templates=list(reward.templates),
-            judge=reward.judge,
-            settings=reward.settings,
-            seed=reward.seed,
-            output=tables.ratings,
-        )
-        embeddings = [sampled / "embeddings" for _ in reward.encoder]
-        for manifest, path in zip(reward.encoder, embeddings, strict=True):
-            embed_critiques(
-                dialogues=tables.dialogues,
-                ratings=tables.ratings,
-                manifest=manifest,
-                judge=reward.judge,
-                batch_size=reward.model.batch_size,
-                store=reward.encoder_store,
-                output=path,
-                scratch=reward.model.scratch,
-                long=reward.long,
-            )
+        embeddings = []
+        if reward.judge:
+            embeddings = self._write_ratings(reward.judge, sampled / "embeddings")
+        else:
+            write_table(tables.ratings, RATINGS, RATINGS.schema.empty_table())
         score_candidates(
             dialogues=[tables.dialogues],
             ratings=[tables.ratings],
@@ -262,7 +235,7 @@ class OnlineDpoTraining(Training):
             settings=inputs.pairing,
             names={
                 "policy": f"{self.names['arm']}-online",
-                "judge": reward.judge,
+                "judge": reward.reward.judge or "",
                 "reward": self.names["reward"],
             },
             seed=trainer.args.seed,
@@ -270,59 +243,31 @@ class OnlineDpoTraining(Training):
             exclusions=tables.exclusions,
         )
 
+    def _write_ratings(self, judge: OnlineJudge, embeddings: Path) -> list[Path]:
+        """Write the judge's ratings, and where the reward needs them the embeddings, returned."""
+        from wim.embedding.embed import embed_critiques
+        from wim.judging.rate import rate_candidates
 
-def prompt_dataset(
-    prompts: Sequence[Path],
-    dialogues: DialogueSettings,
-    max_length: int,
-    tokenizer: Any,
-    sft_prompts: float | None = None,
-) -> "Dataset":
-    """The prompts of the train split that leave room for a completion, sorted by their ids.
-
-    Args:
-        prompts: All shards of the prompts.
-        dialogues: How completions are sampled.
-        max_length: The most tokens of a prompt with its completion.
-        tokenizer: That of the model, with its chat template.
-        sft_prompts: The share of the prompts that is left out, as the model was fine-tuned on them.
-
-    Returns:
-        Rows of prompt_id, `context` (messages as in dialogues) and `prompt` (the same for TRL, in
-        which no text is read as a special token).
-
-    Raises:
-        UserError: No prompt leaves room for a completion.
-    """
-    from datasets import Dataset
-
-    from wim.engines.special_tokens import escaped_messages, special_token_pattern
-    from wim.prompts.splits import is_for_sft
-    from wim.tables.files import read_tables
-    from wim.tables.schemas import PROMPTS
-
-    special = special_token_pattern(str(each) for each in tokenizer.added_tokens_decoder.values())
-    rows = []
-    left_out, longest = 0, dialogues.sampling.max_new_tokens
-    for row in read_tables(prompts, PROMPTS, ["prompt_id", "messages", "split"]).to_pylist():
-        if row["split"] != "train":
-            continue
-        if sft_prompts is not None and is_for_sft(row["prompt_id"], sft_prompts):
-            continue
-        context = conversation(row["messages"], dialogues.system)
-        prompt = escaped_messages(context, special)
-        tokens = tokenizer.apply_chat_template(
-            prompt, add_generation_prompt=True, return_dict=False
+        tables = self.tables
+        rate_candidates(
+            dialogues=tables.dialogues,
+            model=judge.model,
+            templates=list(judge.templates),
+            judge=judge.name,
+            settings=judge.settings,
+            seed=self.inputs.reward.seed,
+            output=tables.ratings,
         )
-        if len(tokens) + longest > max_length:
-            left_out += 1
-            continue
-        rows.append({"prompt_id": row["prompt_id"], "context": context, "prompt": prompt})
-    if not rows:
-        raise UserError(
-            f"online_dpo: none of {left_out} prompts of the train split leaves room for "
-            f"{longest} tokens in training.max_length {max_length}; raise it, or lower "
-            "dialogues.sampling.max_new_tokens."
-        )
-    logger.info("online_dpo: %d prompts; %d too long and left out", len(rows), left_out)
-    return Dataset.from_list(sorted(rows, key=lambda row: str(row["prompt_id"])))
+        for manifest in judge.encoder:
+            embed_critiques(
+                dialogues=tables.dialogues,
+                ratings=tables.ratings,
+                manifest=manifest,
+                judge=judge.name,
+                batch_size=judge.model.batch_size,
+                store=judge.encoder_store,
+                output=embeddings,
+                scratch=judge.model.scratch,
+                long=judge.long,
+            )
+        return [embeddings for _ in judge.encoder]

@@ -46,10 +46,10 @@ The settings, as read:
 WHAT = {
     "dpo": """\
 A checkpoint of direct preference optimisation (DPO, Rafailov et al. 2023, arXiv 2305.18290)
-on preference pairs made from AI feedback: a judge's critiques and ratings.""",
+on preference pairs; what labelled them is among the settings below.""",
     "online_dpo": """\
 A checkpoint of online direct preference optimisation (Guo et al. 2024, arXiv 2402.04792): each
-pair was sampled from the model as it was then, and labelled by a judge's critiques and ratings.""",
+pair was sampled from the model as it was then; what labelled it is among the settings below.""",
     "sft": """\
 A checkpoint of supervised fine-tuning (SFT): the loss is the negative log-likelihood of the
 completions' tokens alone.""",
