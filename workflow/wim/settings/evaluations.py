@@ -115,9 +115,11 @@ OF_TRAINING = (
 )
 
 
-def without_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def without_training(values: Any) -> Any:
     """A configuration as written, without the default arm and rewards where it only evaluates."""
-    if not values.get("evaluations") or any(key in values for key in OF_TRAINING):
+    if not isinstance(values, Mapping) or not values.get("evaluations"):
+        return values
+    if any(key in values for key in OF_TRAINING):
         return values
     return {**values, "arms": {}, "rewards": {}}
 
