@@ -31,7 +31,7 @@ import sysconfig
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -1037,12 +1037,15 @@ def _of_trl(
     from wim.training.preference_data import preference_splits
     from wim.training.run.weights import lora_config
 
+    def texts(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: row[name] for name in ("prompt", "chosen", "rejected")}
+
     set_seed(0)
     opened = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, device_map=device())
     trainer = DPOTrainer(
         model=opened,
         processing_class=AutoTokenizer.from_pretrained(model),
-        train_dataset=preference_splits(pairs)[0],
+        train_dataset=preference_splits(pairs, texts)[0],
         peft_config=lora_config(settings, type(opened).__name__),
         args=DPOConfig(
             output_dir=str(work / "trl"),

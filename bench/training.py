@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,14 @@ def one_run(options: dict[str, Any]) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
     from trl import DPOConfig, DPOTrainer
 
+    from wim.engines.chat_format import ChatFormat
+    from wim.engines.turn_format import TurnFormat
     from wim.settings.training import TrainingSettings
     from wim.training.dpo.batches import PAD_TO
     from wim.training.dpo.reference import ReferenceStore
     from wim.training.dpo.trainer import PreferenceTrainer
-    from wim.training.preference_data import preference_dataset
+    from wim.training.preference_data import pair_tokens, preference_splits
+    from wim.training.turns import TrainedTurns
 
     parts, folder = set(options["parts"]), Path(options["folder"])
     micro = 1 if "one" in parts else options["micro"]
@@ -58,7 +62,14 @@ def one_run(options: dict[str, Any]) -> dict[str, Any]:
             return "length" not in parts
 
     set_seed(0)
-    dataset = preference_dataset(Path(options["pairs"]), "train")
+    turns = TrainedTurns(TurnFormat(ChatFormat.of_folder(Path(options["model"]))))
+
+    def columns(row: Mapping[str, Any]) -> dict[str, Any]:
+        if parts <= {"bf16"}:
+            return {name: row[name] for name in ("prompt", "chosen", "rejected")}
+        return pair_tokens(row, turns)
+
+    dataset, _ = preference_splits(Path(options["pairs"]), columns)
     dataset = dataset.select(range(min(options["count"], len(dataset))))
     dtype = torch.bfloat16 if "base" in parts else torch.float32
     arguments = {

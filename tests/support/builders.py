@@ -1,6 +1,7 @@
 """Rows of the tables: what a test does not name has a default."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +45,34 @@ def candidate(candidate_id: str = "c", **columns: Any) -> Candidate:
         "model_digest": "m",
     }
     return Candidate(**{"candidate_id": candidate_id, **defaults, **columns})
+
+
+def pair(**columns: Any) -> dict[str, Any]:
+    """A row of a pair to train on, of the actor's own candidates, whose tokens are not known."""
+    given = {"chosen": RESPONSE, "rejected": f"No. {RESPONSE}", "prompt": user(QUESTION), **columns}
+    said = {
+        side: [{"role": "assistant", "content": given[side]}]
+        for side in ("chosen", "rejected")
+        if isinstance(given[side], str)
+    }
+    defaults = {
+        **{"prompt_id": "p", "split": "train", "chosen_id": "c", "rejected_id": "r"},
+        **{"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0},
+        **{"chosen_model": "base", "rejected_model": "base", "judge": "j", "reward": "r"},
+        **{"chosen_finish_reason": "stop", "rejected_finish_reason": "stop"},
+    }
+    return {**defaults, **given, **said}
+
+
+def write_pairs(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a table of pairs."""
+    import pyarrow as pa
+
+    from wim.tables.files import write_table
+    from wim.tables.schemas import PAIRS
+
+    write_table(path, PAIRS, pa.Table.from_pylist([*rows], schema=PAIRS.schema))
+    return path
 
 
 def rating(candidate_id: str = "c", **columns: Any) -> Rating:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from support.builders import pair, user, write_pairs
 from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 
@@ -44,6 +45,25 @@ def loaded(tiny_model: Path) -> Loaded:
 
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
     return Loaded(tiny_model, model, AutoTokenizer.from_pretrained(tiny_model))
+
+
+def tokenised(rows: list[dict[str, str]], tokenizer: Any) -> list[dict[str, Any]]:
+    """TRL's columns of rows of plain text, each completion with the token that ends it."""
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer(text)["input_ids"])
+
+    return [
+        {
+            **{name: row[name] for name in row if name.endswith("_id")},
+            "prompt_ids": ids(row["prompt"]),
+            **{
+                f"{side}_ids": [*ids(row[side]), tokenizer.eos_token_id]
+                for side in ("chosen", "rejected")
+            },
+        }
+        for row in rows
+    ]
 
 
 def trainer_for(
@@ -86,8 +106,10 @@ def trainer_for(
         model=copy.deepcopy(loaded.model),
         processing_class=loaded.tokenizer,
         args=DPOConfig(**{**defaults, **loss_arguments(settings), **arguments}),
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(ROWS[:2]) if "eval_strategy" in arguments else None,
+        train_dataset=Dataset.from_list(tokenised(rows, loaded.tokenizer)),
+        eval_dataset=Dataset.from_list(tokenised(ROWS[:2], loaded.tokenizer))
+        if "eval_strategy" in arguments
+        else None,
         peft_config=lora if settings.lora else None,
     )
 
@@ -116,11 +138,7 @@ def trained(
     **more: Any,
 ) -> Path:
     """The checkpoint of a training as a job does it."""
-    import pyarrow as pa
-
     from wim.models.manifest import write_manifest
-    from wim.tables.files import write_table
-    from wim.tables.schemas import PAIRS
     from wim.training.dpo.train import train_dpo
     from wim.training.run.setup import Run
 
@@ -128,15 +146,8 @@ def trained(
     if not base.exists():
         shutil.copytree(tiny_model, base)
         write_manifest(base, "tiny")
-    fixed = {"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0, "judge": "j", "reward": "r"}
-    models = {"chosen_model": "m", "rejected_model": "m", "split": "train"}
-    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
-    spoken = [
-        {key: [{"role": role, "content": row[key]}] for key, role in roles.items()} for row in rows
-    ]
-    listed = [{**row, **said, **fixed, **models} for row, said in zip(rows, spoken, strict=True)]
-    pairs = folder / "pairs.parquet"
-    write_table(pairs, PAIRS, pa.Table.from_pylist(listed, schema=PAIRS.schema))
+    listed = [pair(**{**row, "prompt": user(row["prompt"])}) for row in rows]
+    pairs = write_pairs(folder / "pairs.parquet", listed)
     run: dict[str, Any] = {
         "manifest": base / "manifest.json",
         "seed": 0,

@@ -15,5 +15,6 @@ with job(snakemake) as spec:
         judge=snakemake.wildcards.judge,
         per_context=spec["per_context"],
         seed=spec["seed"],
+        reasoning=spec.get("reasoning") == "judged",
         output=Path(snakemake.output.comparisons),
     )

@@ -17,4 +17,5 @@ with job(snakemake) as spec:
         output=Path(snakemake.output.embeddings),
         conversations=spec.get("judged") == "conversations",
         long=spec.get("long", "cut"),
+        reasoning=spec.get("reasoning") == "judged",
     )

@@ -18,4 +18,5 @@ with job(snakemake) as spec:
         seed=spec["seed"],
         output=Path(snakemake.output.ratings),
         conversations=spec.get("judged") == "conversations",
+        reasoning=spec.get("reasoning") == "judged",
     )

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from support.builders import user
 from support.small_architectures import POSITIONS, small_config, word_tokenizer
 from wim.engines.reward_model_engine import Conversation, ScoringModel
+from wim.engines.turn_format import Turn
 from wim.errors import UserError
 
 
@@ -25,7 +27,9 @@ def write_scorer(model_type: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def words(count: int) -> Conversation:
-    return ({"role": "user", "content": " ".join(f"w{3 + place % 60}" for place in range(count))},)
+    """A conversation of so many tokens, with the answer's one and the one that ends it."""
+    asked = " ".join(f"w{3 + place % 60}" for place in range(count - 2))
+    return Conversation(tuple(user(asked)), Turn("w5"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from support.builders import candidate, rating
+from support.builders import candidate, pair, rating, write_pairs
 from support.workflow_runs import Project
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import encoder_code
@@ -31,7 +31,7 @@ from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
 from wim.tables.files import as_arrow, write_table
-from wim.tables.schemas import DIALOGUES, PAIRS, RATINGS
+from wim.tables.schemas import DIALOGUES, RATINGS
 from wim.training.dpo import train as dpo
 from wim.training.run.setup import Run
 
@@ -372,15 +372,8 @@ def test_a_checkpoint_does_not_tell_where_its_base_was_opened(
     tiny_model: Path, node: Path, tmp_path: Path, lora: dict[str, int] | None
 ) -> None:
     stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
-    answers = [{"role": "assistant", "content": text} for text in ("Of clouds.", "Of stones.")]
-    pair = {
-        **{field.name: "x" for field in PAIRS.schema},
-        **{"prompt": MESSAGES, "chosen": answers[:1], "rejected": answers[1:], "split": "train"},
-        **{"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0},
-    }
-    import pyarrow as pa
-
-    write_table(tmp_path / "pairs.parquet", PAIRS, pa.Table.from_pylist([pair], PAIRS.schema))
+    row = pair(prompt=MESSAGES, chosen="Of clouds.", rejected="Of stones.")
+    write_pairs(tmp_path / "pairs.parquet", [row])
     settings = {"batch_size": 1, "lora": lora, "precision": "float32"}
     for name, place in {"shared": None, "copy": str(node)}.items():
         dpo.train_dpo(

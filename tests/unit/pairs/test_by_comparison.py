@@ -57,6 +57,9 @@ def test_a_candidate_that_both_policies_drew_does_not_meet_itself() -> None:
 # What becomes of the verdicts.
 
 
+CUT_ONES = {"a1", "b2"}
+
+
 def compared(
     folder: Path, rows: Sequence[tuple[str | None, float | None]], **settings: object
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -65,7 +68,12 @@ def compared(
     write_table(folder / "prompts", PROMPTS, as_arrow(PROMPTS, prompts))
     for side in "ab":
         found = [
-            candidate(f"{side}{n}", prompt_id=f"p{n}", completion=f"text of {side}{n}")
+            candidate(
+                f"{side}{n}",
+                prompt_id=f"p{n}",
+                completion=f"text of {side}{n}",
+                finish_reason="length" if f"{side}{n}" in CUT_ONES else "stop",
+            )
             for n in range(len(rows))
         ]
         write_table(folder / side, DIALOGUES, as_arrow(DIALOGUES, found))
@@ -102,6 +110,18 @@ def test_the_winner_is_chosen_and_scores_are_the_probabilities_of_both(tmp_path:
         assert (row["score_chosen"], row["score_rejected"], row["margin"]) == (0.75, 0.25, 0.5)
         assert (row["judge"], row["reward"]) == ("j", "versus")
         assert row["chosen"][0]["content"] == f"text of {row['chosen_id']}"
+
+
+def test_comparisons_of_cut_completions_are_kept_or_dropped_and_counted(tmp_path: Path) -> None:
+    verdicts: list[tuple[str | None, float | None]] = [("a", 0.9)] * 3
+    pairs, counts = compared(tmp_path, verdicts)
+    assert [row["chosen_id"] for row in pairs] == ["a0", "a1", "a2"]
+    assert [row["chosen_finish_reason"] for row in pairs] == ["stop", "length", "stop"]
+    assert counts["cut"] == {"candidates": 2, "chosen": 1, "rejected": 1, "never_answered": 0}
+    pairs, counts = compared(tmp_path, verdicts, cut="drop")
+    assert [row["chosen_id"] for row in pairs] == ["a0"]
+    assert counts["excluded"] == {"comparisons of completions that were cut at max_new_tokens": 2}
+    assert counts["cut"] == {"candidates": 2, "chosen": 0, "rejected": 0, "never_answered": 0}
 
 
 def test_ties_and_failures_label_nothing_and_are_counted(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -261,8 +262,15 @@ SCORES = {
 }
 
 
-def write_inputs(folder: Path, scores: dict[str, list[float | None]] = SCORES) -> list[Path]:
-    """Prompts (the last held out), rewards, and one shard of dialogues a prompt."""
+def write_inputs(
+    folder: Path,
+    scores: dict[str, list[float | None]] = SCORES,
+    changed: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Path]:
+    """Prompts (the last held out), rewards, and one shard of dialogues a prompt.
+
+    changed: columns of candidates, by candidate_id.
+    """
     prompts, candidates, rewards = [], [], []
     for name, row in scores.items():
         messages = user(f"Question {name}")
@@ -275,7 +283,7 @@ def write_inputs(folder: Path, scores: dict[str, list[float | None]] = SCORES) -
                     prompt_id=name,
                     sample=sample,
                     context=messages,
-                    completion=f"Answer {sample}",
+                    **{"completion": f"Answer {sample}", **(changed or {}).get(key, {})},
                 )
             )
             rewards.append(
@@ -345,6 +353,7 @@ def test_everything_left_out_is_counted_by_cause(tmp_path) -> None:
     make_pairs(tmp_path, write_inputs(tmp_path), select="all", min_margin=0.15)
     assert json.loads((tmp_path / "pairs.json").read_text()) == {
         "candidates": 12,
+        "cut": {"candidates": 0, "chosen": 0, "rejected": 0, "never_answered": 0},
         "pairs": {"train": 3, "eval": 1},
         "excluded": {
             "candidates with status refused": 3,
@@ -400,3 +409,48 @@ def test_trl_reads_the_pairs_as_conversations_of_its_dpo_trainer(tmp_path, smoll
     assert "Question p0" in text["prompt"]
     assert text["chosen"].startswith("Answer 0")
     assert text["rejected"].startswith("Answer 1")
+
+
+CUT_ONES: dict[str, dict[str, Any]] = {
+    "p0-0": {"finish_reason": "length", "tokens": [5, 6, 7]},
+    "p1-1": {"finish_reason": "length"},
+    "p1-2": {"tokens": [8, 2], "reasoning": "So it is."},
+    "p2-1": {"finish_reason": "length", "completion": "", "reasoning": "Hm, ", "judged": False},
+}
+
+
+def test_pairs_have_what_is_trained_of_both_candidates(tmp_path) -> None:
+    output = make_pairs(tmp_path, write_inputs(tmp_path, changed=CUT_ONES))
+    first, second, _ = read_table(output, PAIRS).to_pylist()
+    assert (first["chosen_id"], first["chosen_finish_reason"]) == ("p0-0", "length")
+    assert (first["chosen_tokens"], first["rejected_tokens"]) == ([5, 6, 7], None)
+    assert first["rejected_finish_reason"] == "stop"
+    assert second["rejected_id"] == "p1-2"
+    assert (second["rejected_tokens"], second["rejected_reasoning"]) == ([8, 2], "So it is.")
+
+
+@pytest.mark.parametrize(
+    ("cut", "ids", "counted"),
+    [
+        ("keep", ["p0-0", "p1-0", "p3-1"], {"chosen": 1, "rejected": 0}),
+        ("drop", ["p1-0", "p3-1"], {"chosen": 0, "rejected": 0}),
+    ],
+)
+def test_what_becomes_of_cut_completions_is_chosen_and_counted_either_way(
+    tmp_path, cut: str, ids: list[str], counted: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    shards = write_inputs(tmp_path, changed=CUT_ONES)
+    rows = read_table(make_pairs(tmp_path, shards, cut=cut), PAIRS).to_pylist()
+    assert [row["chosen_id"] for row in rows] == ids
+    counts = json.loads((tmp_path / "pairs.json").read_text())
+    assert counts["cut"] == {"candidates": 2, "never_answered": 1, **counted}
+    left_out = counts["excluded"].get("candidates that were cut at max_new_tokens", 0)
+    assert left_out == (2 if cut == "drop" else 0)
+    assert "2 completions were cut at max_new_tokens" in caplog.text
+    assert "1 more never came to an answer" in caplog.text
+
+
+def test_keeping_what_was_cut_changes_no_identity() -> None:
+    assert "cut" not in PairSettings().identity()
+    assert PairSettings(cut="drop").identity()["cut"] == "drop"

@@ -33,6 +33,7 @@ COUNTS = {
     "candidates": 7,
     "pairs": {"train": 3, "eval": 1},
     "excluded": {"pairs with equal rewards": 2},
+    "cut": {"candidates": 5, "chosen": 2, "rejected": 3, "never_answered": 1},
 }
 
 
@@ -349,6 +350,8 @@ def test_training_is_reported_from_first_to_last_step_and_on_held_out_pairs(tmp_
     assert (arm["held_out_accuracy"], arm["held_out_margin"]) == (0.5, 0.125)
     assert (arm["pairs"], arm["excluded"]) == (COUNTS["pairs"], COUNTS["excluded"])
     assert "| first | 7 | pairs with equal rewards | 2 |" in run.text.replace("`", "")
+    assert "| first | 7 | 5 | 2 | 3 | 1 |" in run.text.replace("`", "")
+    assert arm["cut"] == COUNTS["cut"]
 
 
 def test_a_metric_that_was_not_finite_is_no_point_of_the_course() -> None:
@@ -385,7 +388,7 @@ def test_the_text_has_the_published_figures_and_what_they_do_not_say(tmp_path: P
 def test_every_row_of_a_table_has_the_cells_of_its_header(tmp_path: Path) -> None:
     text = summary_of(tmp_path, BY_HAND).text.replace("\\|", "")
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 

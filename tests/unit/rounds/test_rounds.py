@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from support.builders import prompt
+from support.builders import pair, prompt, write_pairs
 from wim.errors import UserError
 from wim.prompts.splits import slice_of
 from wim.rounds.convergence import check_convergence
@@ -15,7 +14,7 @@ from wim.rounds.select import select_prompts
 from wim.settings.load import load_config
 from wim.settings.rounds import StopSettings
 from wim.tables.files import as_arrow, read_table, write_table
-from wim.tables.schemas import PAIRS, PROMPTS
+from wim.tables.schemas import PROMPTS
 
 
 def refusal(**config: Any) -> str:
@@ -141,16 +140,9 @@ def test_a_slice_depends_on_the_prompt_alone() -> None:
 
 def round_files(folder: Path, number: int, margin: float, accuracy: float) -> tuple[Path, Path]:
     """A round's pairs of one margin, and its metrics."""
-    said = [{"role": "assistant", "content": "text"}]
-    texts = dict.fromkeys(("prompt_id", "chosen_id", "rejected_id", "judge", "reward"), "x")
-    row = {
-        **texts,
-        **dict.fromkeys(("prompt", "chosen", "rejected"), said),
-        **{"split": "train", "chosen_model": "m", "rejected_model": "m"},
-        **{"score_chosen": margin, "score_rejected": 0.0, "margin": margin},
-    }
+    row = pair(score_chosen=margin, margin=margin)
     pairs, metrics = folder / f"round{number}.parquet", folder / f"round{number}.jsonl"
-    write_table(pairs, PAIRS, pa.Table.from_pylist([row], schema=PAIRS.schema))
+    write_pairs(pairs, [row])
     metrics.write_text(json.dumps({"eval_rewards/accuracies": accuracy, "step": 1}) + "\n")
     return pairs, metrics
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.builders import candidate, prompt, rating, user
+from support.builders import candidate, pair, prompt, rating, user
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.provenance.digest import row_id
@@ -101,15 +101,8 @@ def rewards() -> pa.Table:
 
 
 def pairs() -> pa.Table:
-    rows = [
-        {
-            "prompt": user(text), "chosen": user("yes"), "rejected": user("no"),
-            "prompt_id": row_id(text), "split": "eval", "score_chosen": 1.0, "score_rejected": 0.5,
-            "margin": 0.5, "chosen_id": "c", "rejected_id": "r", "chosen_model": "base",
-            "rejected_model": "base", "judge": "tiny", "reward": "wim",
-        }
-        for text in TEXTS
-    ]  # fmt: skip
+    said = {"chosen": "yes", "rejected": "no", "chosen_tokens": [1, 2], "chosen_reasoning": "so"}
+    rows = [pair(prompt=user(text), prompt_id=row_id(text), **said) for text in TEXTS]
     return pa.Table.from_pylist(rows, schema=PAIRS.schema)
 
 

@@ -5,16 +5,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from support.builders import candidate
+from support.builders import candidate, pair, user, write_pairs
 from wim.errors import UserError
 from wim.evaluation.calibration import calibration
 from wim.settings.load import load_config
 from wim.settings.reward_models import RewardModelSettings
-from wim.tables.files import write_table
-from wim.tables.schemas import PAIRS
 
 
 def test_a_coin_is_calibrated_and_right_half_of_the_time() -> None:
@@ -75,7 +72,8 @@ def test_a_model_of_several_labels_is_no_reward_model(tiny_model: Path, tmp_path
 
 
 def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> None:
-    from wim.engines.reward_model_engine import ScoringModel
+    from wim.engines.reward_model_engine import Conversation, ScoringModel
+    from wim.engines.turn_format import Turn
     from wim.models.stage import stage_model
     from wim.settings.models import ModelSource
     from wim.training.reward_model import train_reward_model
@@ -84,16 +82,15 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
     stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
     answers = {"chosen": "Bread needs water, flour and time.", "rejected": "The train leaves."}
     rows = [
-        {
-            **{field.name: f"{number}" for field in PAIRS.schema},
-            **{name: [{"role": "assistant", "content": text}] for name, text in answers.items()},
-            "prompt": [{"role": "user", "content": f"Number {number}?"}],
-            "split": "eval" if number < 6 else "train",
-            **{"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0},
-        }
+        pair(
+            **answers,
+            prompt_id=f"{number}",
+            prompt=user(f"Number {number}?"),
+            split="eval" if number < 6 else "train",
+        )
         for number in range(22)
     ]
-    write_table(tmp_path / "pairs.parquet", PAIRS, pa.Table.from_pylist(rows, PAIRS.schema))
+    write_pairs(tmp_path / "pairs.parquet", rows)
     settings = {"arm": "x", "batch_size": 4, "epochs": 4.0, "learning_rate": 3e-3}
     train_reward_model(
         pairs=tmp_path / "pairs.parquet",
@@ -108,9 +105,9 @@ def test_it_learns_what_there_is_to_learn(tiny_model: Path, tmp_path: Path) -> N
 
     # The merged model that was written says the same as the one that was measured.
     judge = ScoringModel(tmp_path / "out", "float32", batch_size=8)
-    asked = [rows[number]["prompt"] for number in range(6)]
-    sides = [[*prompt, rows[0][side][0]] for side in ("chosen", "rejected") for prompt in asked]
-    scores = dict(judge.scores([tuple(side) for side in sides]))
+    asked = [tuple(rows[number]["prompt"]) for number in range(6)]
+    sides = [Conversation(prompt, Turn(text)) for text in answers.values() for prompt in asked]
+    scores = dict(judge.scores(sides))
     margins = [
         float(scores[place].value or 0) - float(scores[place + 6].value or 0) for place in range(6)
     ]

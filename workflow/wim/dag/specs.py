@@ -24,6 +24,9 @@ from wim.settings.grid import axes_of_arms
 from wim.settings.section import Section
 from wim.settings.sft import REFERENCES
 
+# The settings of pairs that act on those of a comparison.
+COMPARED = ("min_margin", "cut")
+
 
 def spec(**settings: object) -> str:
     """Settings as one canonical text, which Snakemake compares.
@@ -116,9 +119,13 @@ class Specs:
         return spec(**self._judged(wildcards.policy), **self.config.embeddings.identity())
 
     def _judged(self, policy: str) -> dict[str, str]:
-        """What candidates are judged by, where that is more than themselves."""
+        """What candidates are judged by, where that is more than their answers."""
         whole = self.config.judges_conversations(policy)
-        return {"judged": "conversations"} if whole else {}
+        return ({"judged": "conversations"} if whole else {}) | self._reasoning(policy)
+
+    def _reasoning(self, policy: str) -> dict[str, str]:
+        """Whether a policy's reasoning is judged, where it is."""
+        return {"reasoning": "judged"} if self.config.judges_reasoning(policy) else {}
 
     def comparisons(self, wildcards: Wildcards) -> str:
         """The judge's settings but for its templates, and which candidates are compared."""
@@ -129,7 +136,7 @@ class Specs:
             judge=judge.identity(),
             per_context=named and named.per_context,
             seed=self.config.seed,
-            **(model.answering | model.choosing),
+            **(model.answering | model.choosing | self._reasoning(wildcards.comparison)),
         )
 
     def reward(self, wildcards: Wildcards) -> str:
@@ -179,7 +186,7 @@ class Specs:
             "reward": reward,
         }
         return spec(
-            pairs=self.config.arm_pairs(arm, number),
+            pairs=self.config.arm_pairs(arm, number).identity(),
             names=names,
             seed=self.config.seed,
             **self._prompts_of_sft(arm),
@@ -190,7 +197,7 @@ class Specs:
         name = Comparisons(self.inputs).name_of(wildcards.arm)
         comparison, pairs = self.config.comparisons[name], self.config.arm_pairs(wildcards.arm)
         return spec(
-            pairs=pairs.model_dump(mode="json", include={"min_margin"}),
+            pairs={name: each for name, each in pairs.identity().items() if name in COMPARED},
             between=comparison.between,
             names={"judge": comparison.judge, "reward": name},
             **self._prompts_of_sft(wildcards.arm),
@@ -218,6 +225,7 @@ class Specs:
             names={"arm": arm, "round": number, "reward": label, **rate},
             behind=card_settings(upstream),
             **self.config.source_of(start).below(training.lora),
+            **self.config.trained_turns(start),
         )
 
     def online_training(self, wildcards: Wildcards) -> str:
@@ -235,7 +243,7 @@ class Specs:
         }
         return spec(
             training=training,
-            pairs=self.config.arm_pairs(arm),
+            pairs=self.config.arm_pairs(arm).identity(),
             dialogues=self.config.dialogues.identity(),
             judge=judge and judge.identity(),
             reward=reward.identity(self.config.seed)["reward"],
@@ -247,6 +255,7 @@ class Specs:
             **(self.config.embeddings.identity() if "embeddings" in reward.reads else {}),
             behind=card_settings(self.config.upstream_settings(arm)),
             **self.config.source_of(self.config.start_of(arm)).below(training.lora),
+            **self.config.trained_turns(self.config.start_of(arm)),
         )
 
     def sft(self, wildcards: Wildcards) -> str:
@@ -260,13 +269,15 @@ class Specs:
             seed=self.config.seed,
             behind=card_settings({"dialogues": dialogues} if of_policy else {}),
             **self.config.source_of(wildcards.sft).below(settings.lora),
+            **self.config.trained_turns(wildcards.sft),
         )
 
     def reward_model(self, wildcards: Wildcards) -> str:
         """A reward model's settings, and for the model card how its pairs were made."""
         settings = self.config.reward_models[wildcards.reward_model]
         upstream = card_settings(self.config.upstream_settings(settings.arm))
-        return spec(reward_model=settings, seed=self.config.seed, behind=upstream)
+        turns = self.config.trained_turns()
+        return spec(reward_model=settings, seed=self.config.seed, behind=upstream, **turns)
 
     # Evaluations.
 
@@ -326,9 +337,9 @@ class Specs:
             }
             for arm, number in rounds.all
         }
-        return spec(rewards=rewards, arms=arms, **self._trained())
+        return spec(rewards=rewards, arms=arms, **self._other_trainings())
 
-    def _trained(self) -> dict[str, Any]:
+    def _other_trainings(self) -> dict[str, Any]:
         """What the summary shows of fine-tunings and reward models, where there are any."""
         if not self.config.sft and not self.config.reward_models:
             return {}

@@ -137,7 +137,7 @@ def generate_dialogues(
     """
     from wim.engines.stored import open_engines
     from wim.tables.files import as_arrow, write_table
-    from wim.tables.schemas import DIALOGUES
+    from wim.tables.schemas import CUT, DIALOGUES
 
     rows, digests = _prompts(prompts), [model.digest for model in models]
     with ExitStack() as opened:
@@ -151,18 +151,19 @@ def generate_dialogues(
     computed = {key for engine in engines for key in engine.computed}
     new = [row for row in candidates if row.candidate_id in computed]
     logger.info(
-        "dialogues: %d rows, %d from the store, %d generated (%d tokens)",
+        "dialogues: %d rows, %d from the store, %d generated (%d tokens); %d cut at max_new_tokens",
         len(candidates),
         len(candidates) - len(new),
         len(new),
         sum(row.completion_tokens for row in new),
+        sum(row.finish_reason == CUT for row in candidates),
     )
     write_table(output, DIALOGUES, as_arrow(DIALOGUES, candidates), failed=len(reasons))
 
 
 def _check_thinking(candidates: Sequence[Candidate]) -> None:
     """Warn of completions that never came to an answer. Raises UserError if none did."""
-    thinking = sum(row.reasoning is not None and not row.completion for row in candidates)
+    thinking = sum(row.never_answered for row in candidates)
     if not thinking:
         return
     problem = (

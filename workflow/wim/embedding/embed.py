@@ -28,6 +28,7 @@ def embed_critiques(
     output: Path,
     scratch: str | None = None,
     conversations: bool = False,
+    reasoning: bool = False,
     long: Long = "cut",
 ) -> None:
     """Write the embeddings table of one shard: each rated candidate's response and critique.
@@ -45,13 +46,15 @@ def embed_critiques(
         output: The table.
         scratch: The folder on the node's own disk to copy the encoder to, if any.
         conversations: Whether the response is everything its speaker said from the candidate on.
+        reasoning: Whether what was thought before it is a part of it.
         long: What becomes of a text that is longer than the encoder reads; see `Encoder`.
     """
     from wim.models.manifest import read_manifest
     from wim.models.node_copy import local_copy
     from wim.store.rows import RowStore
 
-    rows, digest = _judged(dialogues, ratings, conversations), read_manifest(manifest).digest
+    rows = _judged(dialogues, ratings, conversations, reasoning)
+    digest = read_manifest(manifest).digest
     named = [row for row in rows if row["status"] == Status.OK]
     wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
@@ -91,6 +94,7 @@ def rows_wanted(
     manifest: Path,
     store: Path,
     conversations: bool = False,
+    reasoning: bool = False,
     long: Long = "cut",
 ) -> tuple[int, int]:
     """The number of distinct texts that embed_critiques would encode, and of those unknown.
@@ -98,7 +102,8 @@ def rows_wanted(
     No encoder is opened.
 
     Args:
-        dialogues, ratings, manifest, store, conversations, long: As in embed_critiques.
+        dialogues, ratings, manifest, store, conversations, reasoning, long: As in
+            embed_critiques.
     """
     from wim.models.manifest import read_manifest
     from wim.store.rows import RowStore
@@ -106,21 +111,24 @@ def rows_wanted(
     def no_encoder() -> NoReturn:
         raise AssertionError("texts are counted, not encoded")
 
-    texts = set(_texts(_judged(dialogues, ratings, conversations)))
+    texts = set(_texts(_judged(dialogues, ratings, conversations, reasoning)))
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(no_encoder, vectors, read_manifest(manifest).digest, long)
         return len(texts), len(texts) - encoder.known(texts)
 
 
-def _judged(dialogues: Path, ratings: Path, conversations: bool) -> list[dict[str, Any]]:
+def _judged(
+    dialogues: Path, ratings: Path, conversations: bool, reasoning: bool
+) -> list[dict[str, Any]]:
     """Each rated candidate's id, status, critique (`wim`) and response (`completion`), by id."""
     from wim.dialogues.conversations import read_judged
     from wim.tables.schemas import DIALOGUES
 
     judged = read_table(ratings, RATINGS, ["candidate_id", "status", "wim"])
     rows: list[dict[str, Any]]
-    if conversations:
-        responses = {row.candidate_id: row.completion for row in read_judged(dialogues, True)}
+    if conversations or reasoning:
+        read = read_judged(dialogues, conversations, reasoning)
+        responses = {row.candidate_id: row.completion for row in read}
         rows = judged.sort_by("candidate_id").to_pylist()
         return [row | {"completion": responses[row["candidate_id"]]} for row in rows]
     texts = read_table(dialogues, DIALOGUES, ["candidate_id", "completion"])

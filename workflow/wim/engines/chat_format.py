@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from wim.engines.base import Completion
 from wim.engines.reasoning import MARKERS, Markers, Span, Written, marker_texts, parts_of
 from wim.engines.special_tokens import escaped_messages, special_token_pattern, special_tokens
 from wim.settings.models import Thinking, thinking_room
@@ -58,15 +59,28 @@ class ChatFormat:
             answer: Whether the answer itself follows, without reasoning, whatever `thinking` says.
         """
         without = self.thinking == "off" or ((answer or bool(opening)) and self.markers is not None)
-        text = str(
+        text = self.rendered(messages, without=without)
+        return (self._without_reasoning(text) if without else text) + opening
+
+    def rendered(
+        self, messages: Iterable[Message], begun: bool = True, without: bool = False
+    ) -> str:
+        """Messages in the words of the chat template, with special tokens in them escaped.
+
+        Args:
+            messages: The conversation.
+            begun: Whether the assistant's next turn is begun.
+            without: Whether the template is told that there is no reasoning.
+        """
+        switch = {} if self.thinking is None and not without else _switch(not without)
+        return str(
             self.tokenizer.apply_chat_template(
                 escaped_messages(messages, self.special),
                 tokenize=False,
-                add_generation_prompt=True,
-                **({} if self.thinking is None and not without else _switch(not without)),
+                add_generation_prompt=begun,
+                **switch,
             )
         )
-        return (self._without_reasoning(text) if without else text) + opening
 
     def _without_reasoning(self, text: str) -> str:
         """A prompt after which the answer itself follows."""
@@ -111,11 +125,51 @@ class ChatFormat:
         parts = parts_of(text, opened)
         return Written(said(parts.reasoning), said(parts.answer))
 
+    def completion(
+        self, key: str, drawn: Sequence[int], prompt_tokens: int, opened: Markers | None = None
+    ) -> Completion:
+        """What a model wrote, as the answer to a request.
+
+        Args:
+            key: The request's.
+            drawn: The tokens, with the one that ended the turn if one did.
+            prompt_tokens: Those of the prompt.
+            opened: The markers whose opening the prompt ended with.
+        """
+        ended = bool(drawn) and drawn[-1] in self.ends
+        written = self.read(drawn[:-1] if ended else drawn, opened)
+        return Completion(
+            key,
+            written.answer or "",
+            "stop" if ended and written.answer is not None else "length",
+            prompt_tokens,
+            len(drawn),
+            written.reasoning,
+            tuple(drawn),
+        )
+
+    def within(self, drawn: Sequence[int], answer: int, opened: Markers | None = None) -> int:
+        """How many of some tokens a model would have drawn with room for reasoning and an answer.
+
+        Args:
+            drawn: The tokens, of which there may be more.
+            answer: The most tokens of an answer.
+            opened: The markers whose opening the prompt ended with.
+        """
+        if not self.room:
+            return answer
+        start, size = len(self.opening), len(self.closing)
+        if opened is None and tuple(drawn[:start]) != self.opening:
+            return max(answer, start)
+        ends = range(size, min(self.room, len(drawn)) + 1)
+        closed = (end for end in ends if tuple(drawn[end - size : end]) == self.closing)
+        return next((end + answer for end in closed), self.room)
+
     def _written(self, drawn: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
         """The text of tokens with special ones, and the places in it of all others."""
         runs: list[tuple[bool, list[int]]] = []
         for token in drawn:
-            special = token in self._special_ids
+            special = token in self.special_ids
             if runs and runs[-1][0] == special:
                 runs[-1][1].append(token)
             else:
@@ -128,7 +182,8 @@ class ChatFormat:
         return text, plain
 
     @cached_property
-    def _special_ids(self) -> frozenset[int]:
+    def special_ids(self) -> frozenset[int]:
+        """The special tokens."""
         added = self.tokenizer.added_tokens_decoder.items()
         return frozenset(self.tokenizer.all_special_ids) | {
             number for number, token in added if token.special

@@ -25,6 +25,14 @@ class Markers:
         """What a turn begins with that has no reasoning."""
         return self.empty or f"{self.opening}\n\n{self.closing}\n\n"
 
+    def around(self, reasoning: str) -> str:
+        """What a turn begins with that has this reasoning."""
+        if not reasoning:
+            return self.without_reasoning
+        if self.empty:
+            return self.opening + reasoning + self.between + self.closing
+        return f"{self.opening}\n{reasoning}\n{self.closing}\n\n"
+
     def in_text(self, text: str) -> bool:
         """Whether a chat template, or another text, has either of them."""
         return self.opening in text or self.closing in text

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.engines.special_tokens import (
-    escaped_messages,
-    special_token_pattern,
-    special_tokens,
-)
+from wim.engines.turn_format import Turn
 from wim.errors import UserError
 from wim.tables.schemas import Message
 
 logger = logging.getLogger(__name__)
-Conversation = tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is scored: a turn in its context."""
+
+    context: tuple[Message, ...]
+    turn: Turn
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,17 @@ class ScoringModel:
 
     def __init__(self, folder: Path, dtype: str = "auto", batch_size: int = 64) -> None:
         import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
+        from wim.engines.chat_format import ChatFormat
         from wim.engines.local.loading import check_whole, fitting_dtype
+        from wim.engines.turn_format import TurnFormat
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.special = special_token_pattern(special_tokens(self.tokenizer))
+        self.turns = TurnFormat(ChatFormat.of_folder(folder))
+        self.tokenizer: Any = self.turns.chat.tokenizer
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -72,7 +77,7 @@ class ScoringModel:
         """The index of each conversation and its score; those of similar length together."""
         import torch
 
-        rows = [self._tokens(conversation) for conversation in conversations]
+        rows = [self.turns.conversation(each.context, each.turn)[0] for each in conversations]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         fitting = [place for place in order if len(rows[place]) <= self.context]
         yield from ((place, Score(None, len(rows[place]))) for place in order[len(fitting) :])
@@ -87,11 +92,6 @@ class ScoringModel:
                 values = self.model(**batch).logits[:, 0].float().tolist()
             for place, value in zip(places, values, strict=True):
                 yield place, Score(value, len(rows[place]))
-
-    def _tokens(self, conversation: Conversation) -> list[int]:
-        messages = escaped_messages(conversation, self.special)
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False)
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _positions(model: Any) -> int:

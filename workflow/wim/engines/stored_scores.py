@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class StoredScores:
 
     def scores(self, conversations: Sequence[Conversation]) -> list[Score]:
         """The scores of conversations, in their order; one that is not finite is not kept."""
-        keys = [digest_of({**self._identity, "scored": list(each)}) for each in conversations]
+        keys = [digest_of({**self._identity, "scored": asdict(each)}) for each in conversations]
         by_key = dict(zip(keys, conversations, strict=True))
 
         def compute(missing: list[str]) -> Iterator[tuple[str, Score]]:
@@ -66,7 +67,10 @@ def _stored_score(_: str, row: Mapping[str, Any]) -> Score:
 
 def score_code() -> str:
     """The digest of the code that decides a reward model's score."""
-    return code_digest(Path(__file__).with_name("reward_model_engine.py"), within=LOCAL)
+    return code_digest(
+        Path(__file__).with_name("reward_model_engine.py"),
+        within=(*LOCAL, "wim.engines.turn_format"),
+    )
 
 
 @contextmanager

@@ -69,6 +69,7 @@ def compare_candidates(
     per_context: int | None,
     seed: int,
     output: Path,
+    reasoning: bool = False,
 ) -> None:
     """Write the comparisons table of one shard, by one judge of pairs.
 
@@ -82,6 +83,7 @@ def compare_candidates(
         per_context: As in `compared_pairs`.
         seed: The run's.
         output: The table.
+        reasoning: Whether responses are compared with what was thought before them.
 
     Raises:
         UserError: Every comparison failed.
@@ -89,7 +91,9 @@ def compare_candidates(
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import COMPARISONS
 
-    rows, new, unanswered = _comparisons(dialogues, model, templates, judge, per_context, seed)
+    rows, new, unanswered = _comparisons(
+        dialogues, model, templates, judge, per_context, seed, reasoning
+    )
     ties = sum(row.winner == "tie" for row in rows)
     failed = [row.pair_id for row in rows if row.winner is None]
     logger.info(
@@ -114,16 +118,20 @@ def rows_wanted(
     judge: str,
     per_context: int | None,
     seed: int,
+    reasoning: bool = False,
 ) -> tuple[int, int]:
     """The number of rows that compare_candidates would write, and of those that the store lacks.
 
     No model is opened.
 
     Args:
-        dialogues, model, templates, judge, per_context, seed: As in compare_candidates.
+        dialogues, model, templates, judge, per_context, seed, reasoning: As in
+            compare_candidates.
     """
     (lookup,) = unopened([model])
-    rows, missing, _ = _comparisons(dialogues, lookup, templates, judge, per_context, seed)
+    rows, missing, _ = _comparisons(
+        dialogues, lookup, templates, judge, per_context, seed, reasoning
+    )
     return len(rows), missing
 
 
@@ -134,17 +142,16 @@ def _comparisons(
     judge: str,
     per_context: int | None,
     seed: int,
+    reasoning: bool,
 ) -> tuple[list[Comparison], int, dict[str, str]]:
     """The comparisons of a shard, the number of pairs of which the store lacked an order, and why.
 
     The reasons are those of requests that a server did not answer, by pair.
     """
+    from wim.dialogues.conversations import read_judged
     from wim.engines.stored import open_engine
-    from wim.tables.files import read_candidates
 
-    policies = [
-        [Candidate(**row) for row in read_candidates(path).to_pylist()] for path in dialogues
-    ]
+    policies = [read_judged(path, reasoning=reasoning) for path in dialogues]
     pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
     with open_engine(model) as engine:
         rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)

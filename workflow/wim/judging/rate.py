@@ -14,7 +14,7 @@ from wim.judging.structured import StructuredJudge
 from wim.judging.upstream import UpstreamJudge
 from wim.settings.judging import JudgeSettings
 from wim.tables.ratings import Status
-from wim.tables.schemas import Rating
+from wim.tables.schemas import Candidate, Rating
 from wim.templates import Templates, read_templates
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ def rate_candidates(
     seed: int,
     output: Path,
     conversations: bool = False,
+    reasoning: bool = False,
 ) -> None:
     """Write the ratings table of one shard of dialogues, by one judge.
 
@@ -69,16 +70,17 @@ def rate_candidates(
         seed: The run's.
         output: The table.
         conversations: Whether a candidate is judged with the whole conversation that followed it.
+        reasoning: Whether it is judged with what was thought before it.
 
     Raises:
         UserError: Every judgement is an error.
     """
+    from wim.dialogues.conversations import read_judged
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import RATINGS
 
-    ratings, new, unanswered = _ratings(
-        dialogues, model, templates, judge, settings, seed, conversations
-    )
+    candidates = read_judged(dialogues, conversations, reasoning)
+    ratings, new, unanswered = _ratings(candidates, model, templates, judge, settings, seed)
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     logger.info(
@@ -108,39 +110,39 @@ def rows_wanted(
     settings: JudgeSettings,
     seed: int,
     conversations: bool = False,
+    reasoning: bool = False,
 ) -> tuple[int, int]:
     """The number of rows that rate_candidates would write, and of those that the store lacks.
 
     No model is opened.
 
     Args:
-        dialogues, model, templates, judge, settings, seed, conversations: As in rate_candidates.
+        dialogues, model, templates, judge, settings, seed, conversations, reasoning: As in
+            rate_candidates.
     """
+    from wim.dialogues.conversations import read_judged
+
     (lookup,) = unopened([model])
-    ratings, missing, _ = _ratings(
-        dialogues, lookup, templates, judge, settings, seed, conversations
-    )
+    candidates = read_judged(dialogues, conversations, reasoning)
+    ratings, missing, _ = _ratings(candidates, lookup, templates, judge, settings, seed)
     return len(ratings), missing
 
 
 def _ratings(
-    dialogues: Path,
+    candidates: list[Candidate],
     model: StagedModel,
     templates: list[Path],
     judge: str,
     settings: JudgeSettings,
     seed: int,
-    conversations: bool,
 ) -> tuple[list[Rating], int, Mapping[str, str]]:
-    """The ratings of a shard, the number of requests that the store lacked, and why some failed.
+    """The ratings of candidates, the number of requests that the store lacked, and why some failed.
 
     The reasons are those of requests that a server did not answer, by candidate.
     """
-    from wim.dialogues.conversations import read_judged
     from wim.engines.stored import open_engine
     from wim.engines.stored_scores import open_scorer
 
-    candidates = read_judged(dialogues, conversations)
     if settings.method == "reward_model":
         with open_scorer(model) as scorer:
             rater = RewardModelJudge(judge, scorer, settings, model.digest)

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from wim.engines.reward_model_engine import Score
+from wim.engines.reward_model_engine import Conversation, Score
 from wim.engines.stored_scores import StoredScores
+from wim.engines.turn_format import Turn
 from wim.provenance.digest import digest_of
 from wim.settings.judging import JudgeSettings
 from wim.tables.ratings import Status
-from wim.tables.schemas import Candidate, Message, Rating
+from wim.tables.schemas import CUT, Candidate, Rating
 
 SOURCE = "reward_model"
 
@@ -57,5 +58,13 @@ class RewardModelJudge:
         )
 
 
-def _conversation(candidate: Candidate) -> tuple[Message, ...]:
-    return (*candidate.context, Message(role="assistant", content=candidate.completion))
+def _conversation(candidate: Candidate) -> Conversation:
+    """What is scored: the answer as judges read it, without what was thought before it."""
+    return Conversation(
+        tuple(candidate.context),
+        Turn(
+            candidate.completion,
+            finished=candidate.finish_reason != CUT,
+            drawn=candidate.tokens,
+        ),
+    )

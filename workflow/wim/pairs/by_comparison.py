@@ -4,10 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wim.pairs.table import TEXTS, CandidateTable, Preference, write_preferences
+from wim.pairs.table import (
+    TEXTS,
+    CandidateTable,
+    Preference,
+    count_never_answered,
+    write_preferences,
+)
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_tables
-from wim.tables.schemas import COMPARISONS
+from wim.tables.schemas import COMPARISONS, CUT
 
 OF_COMPARISONS = ["a_id", "b_id", "status", "winner", "preference_a"]
 
@@ -46,6 +52,7 @@ def pair_compared(
     candidates = CandidateTable()
     rows_by_policy: list[dict[str, int]] = []
     completions: list[str] = []
+    cut: list[bool] = []
     shards = len(comparisons)
     for place, policy in enumerate(policies):
         row_by_id: dict[str, int] = {}
@@ -55,6 +62,7 @@ def pair_compared(
             ids = shard["candidate_id"].to_pylist()
             row_by_id.update(zip(ids, range(first, first + len(ids)), strict=True))
             completions += shard["completion"].to_pylist()
+            cut += [reason == CUT for reason in shard["finish_reason"].to_pylist()]
         rows_by_policy.append(row_by_id)
     excluded: Counter[str] = Counter()
     preferences = []
@@ -63,6 +71,8 @@ def pair_compared(
         preference = row["preference_a"]
         if row["winner"] is None:
             excluded[f"comparisons with status {row['status']}"] += 1
+        elif settings.cut == "drop" and (cut[a] or cut[b]):
+            excluded["comparisons of completions that were cut at max_new_tokens"] += 1
         elif completions[a] == completions[b]:
             excluded["comparisons of identical completions"] += 1
         elif row["winner"] == "tie":
@@ -84,4 +94,5 @@ def pair_compared(
         output=output,
         exclusions=exclusions,
         sft_prompts=sft_prompts,
+        never_answered=count_never_answered(dialogues),
     )

@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.pairs.table import CandidateTable, Preference, write_preferences
+from wim.pairs.table import (
+    TEXTS,
+    CandidateTable,
+    Preference,
+    count_never_answered,
+    write_preferences,
+)
 from wim.provenance.digest import seed_of
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_table, read_tables
 from wim.tables.ratings import Status
-from wim.tables.schemas import CONTEXT, PROMPTS, REWARDS
+from wim.tables.schemas import CONTEXT, CUT, PROMPTS, REWARDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+LEFT_OUT = "candidates that were cut at max_new_tokens"
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,7 @@ def pair_candidates(
     preferences: list[Preference] = []
     candidates = CandidateTable()
     for path in dialogues:
-        columns = [*CONTEXT, "sample", "candidate_id", "context", "completion"]
-        shard = of_round(read_candidates(path, columns))
+        shard = of_round(read_candidates(path, [*dict.fromkeys([*CONTEXT, "sample", *TEXTS])]))
         first = candidates.add(shard, names["policy"])
         ids = shard["candidate_id"].to_pylist()
         for chosen, rejected in shard_pairs(shard, reward_by_id, settings, seed, excluded):
@@ -103,6 +110,7 @@ def pair_candidates(
         output=output,
         exclusions=exclusions,
         sft_prompts=sft_prompts,
+        never_answered=count_never_answered(dialogues, prompt_ids),
     )
 
 
@@ -122,7 +130,8 @@ def shard_pairs(
         seed: The run's.
         excluded: Counts of what was left out, by cause; added to.
     """
-    ids, samples = (dialogues[name].to_pylist() for name in ("candidate_id", "sample"))
+    columns = ("candidate_id", "sample", "finish_reason")
+    ids, samples, reasons = (dialogues[name].to_pylist() for name in columns)
     contexts: dict[tuple[object, ...], list[int]] = {}
     keys = (dialogues[name].to_pylist() for name in CONTEXT)
     for row, key in enumerate(zip(*keys, strict=True)):
@@ -134,8 +143,10 @@ def shard_pairs(
         scored = [
             Scored(name, samples[row], rewards[name], completions[row].as_py())
             for name, row in row_by_id.items()
-            if name in rewards
+            if name in rewards and (settings.cut == "keep" or reasons[row] != CUT)
         ]
+        if left_out := sum(name in rewards for name in row_by_id) - len(scored):
+            excluded[LEFT_OUT] += left_out
         for chosen, rejected in candidate_pairs(scored, settings, seed, excluded):
             pairs.append((row_by_id[chosen.candidate_id], row_by_id[rejected.candidate_id]))
     return pairs

@@ -3,20 +3,22 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
-from wim.tables.files import ROW_GROUP, read_tables, write_sorted
-from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, Message
+from wim.tables.files import ROW_GROUP, read_table, read_tables, write_sorted
+from wim.tables.schemas import CUT, DIALOGUES, PAIRS, PROMPTS, Message
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
-TEXTS = ["candidate_id", "prompt_id", "context", "completion"]
+# The columns of candidates that pairs have, besides ids and contexts.
+OF_SIDES = ["finish_reason", "reasoning", "tokens"]
+TEXTS = ["candidate_id", "prompt_id", "context", "completion", *OF_SIDES]
 
 
 class Preference(NamedTuple):
@@ -67,6 +69,7 @@ def write_preferences(
     output: Path,
     exclusions: Path,
     sft_prompts: float | None,
+    never_answered: int,
 ) -> None:
     """Write the pairs table, and the counts of everything that was left out, by cause.
 
@@ -84,6 +87,7 @@ def write_preferences(
         exclusions: The counts, as JSON.
         sft_prompts: The share of the training prompts that the arm's model was fine-tuned on
             before, which give no pairs; None if it was not.
+        never_answered: The number of candidates that were cut while their model was thinking.
 
     Raises:
         UserError: With the counts, if there are prompts but no training pair is left.
@@ -109,19 +113,60 @@ def write_preferences(
             f"{source}: no training pair is left of {considered} candidates; left out: "
             f"{causes or 'none'}; held out for evaluation: {kept['eval']} pairs. Look at the "
             "judge's answers in the tables, or change pairs.ties, pairs.min_margin, "
-            "dialogues.candidates or what labels the arm."
+            "pairs.cut, dialogues.candidates or what labels the arm."
         )
     logger.info(
         "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
     )
+    cut = cut_completions(texts, preferences, never_answered)
+    logger.info(
+        "pairs: %d completions were cut at max_new_tokens; in pairs, %d chosen and %d rejected ones "
+        "are trained without an end of their turn. %d more never came to an answer",
+        *cut.values(),
+    )
     counts = {
         "candidates": considered,
+        "cut": cut,
         "pairs": {"train": kept["train"], "eval": kept["eval"]},
         "excluded": dict(sorted(excluded.items())),
     }
     write_sorted(output, PAIRS, _pieces(ordered, texts, splits, names))
     exclusions.parent.mkdir(parents=True, exist_ok=True)
     exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+
+
+def cut_completions(
+    texts: "pa.Table", preferences: Sequence[Preference], never_answered: int
+) -> dict[str, int]:
+    """How many candidates were cut, and how many times they are in pairs, on each side."""
+    import pyarrow.compute as pc
+
+    cut = pc.equal(texts["finish_reason"], CUT).to_pylist()
+    return {
+        "candidates": sum(cut),
+        "chosen": sum(cut[pair.chosen] for pair in preferences),
+        "rejected": sum(cut[pair.rejected] for pair in preferences),
+        "never_answered": never_answered,
+    }
+
+
+def count_never_answered(dialogues: Iterable[Path], prompt_ids: "pa.Array | None" = None) -> int:
+    """The candidates that were cut while their model was thinking, which nobody judges.
+
+    Args:
+        dialogues: The shards.
+        prompt_ids: Those of the prompts whose candidates are counted; None for all.
+    """
+    import pyarrow.compute as pc
+
+    count = 0
+    for path in dialogues:
+        rows = read_table(path, DIALOGUES, ["prompt_id", "reasoning", "completion"])
+        if prompt_ids is not None:
+            rows = rows.filter(pc.is_in(rows["prompt_id"], prompt_ids))
+        thought = pc.is_valid(rows["reasoning"])
+        count += pc.sum(pc.and_(thought, pc.equal(rows["completion"], ""))).as_py() or 0
+    return count
 
 
 def _in_table_order(texts: "pa.Table", preferences: Sequence[Preference]) -> "pa.Table":
@@ -169,5 +214,10 @@ def _pieces(
             "rejected_model": texts["policy"].take(piece["rejected"]).to_pylist(),
             "judge": [names["judge"]] * len(piece),
             "reward": [names["reward"]] * len(piece),
+            **{
+                f"{side}_{column}": texts[column].take(piece[side]).combine_chunks()
+                for side in ("chosen", "rejected")
+                for column in OF_SIDES
+            },
         }
         yield pa.Table.from_pydict(columns, schema=PAIRS.schema)

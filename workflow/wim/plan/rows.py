@@ -56,6 +56,7 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         settings=config.judges[judge],
         seed=seed_of_policy(policy, config.seed),
         conversations=config.judges_conversations(policy),
+        reasoning=config.judges_reasoning(policy),
     )
 
 
@@ -71,6 +72,7 @@ def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         judge=job.wildcards["judge"],
         per_context=comparison.per_context if comparison else None,
         seed=config.seed,
+        reasoning=config.judges_reasoning(job.wildcards["comparison"]),
     )
 
 
@@ -85,6 +87,7 @@ def _texts(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         store=store,
         conversations=config.judges_conversations(job.wildcards["policy"]),
         long=config.embeddings.long,
+        reasoning=config.judges_reasoning(job.wildcards["policy"]),
     )
 
 

@@ -58,6 +58,7 @@ class TrainingSummary:
     pairs: Mapping[str, int]
     candidates: int
     excluded: Mapping[str, int]
+    cut: Mapping[str, int]
 
 
 def contexts_and_lengths(dialogues: Iterable[str | Path]) -> "pd.DataFrame":
@@ -165,6 +166,7 @@ def describe_training(
         pairs=counts["pairs"],
         candidates=counts["candidates"],
         excluded=counts["excluded"],
+        cut=counts["cut"],
     )
 
 

@@ -103,6 +103,14 @@ at the last evaluation. The DPO margin is in nats.
 ### Left out before training
 
 {exclusions}
+
+### Completions that were cut
+
+{cut}
+
+A completion that was cut at max_new_tokens is trained without the token that ends a turn, as it was
+generated, so that no model learns to stop there; `pairs.cut: drop` leaves such completions out of
+the pairs. One that was cut while its model was still thinking has no answer, and is not judged.
 """
 KINDS = {
     "published": "reads judgements as published: a failed one has a reward too, but for `error`.",
@@ -161,6 +169,9 @@ def summary_text(
                 for arm, one in training.items()
                 for cause, count in (one.excluded or {"nothing": 0}).items()
             ]
+        ),
+        cut=markdown_table(
+            [_cut_row(arm, one.candidates, one.cut) for arm, one in training.items()]
         ),
         rewards_figure=rewards_figure,
         training_figure=training_figure,
@@ -267,4 +278,15 @@ def _training_row(arm: str, one: "TrainingSummary") -> dict[str, str]:
         "held-out pairs": f"{one.pairs['eval']:,}",
         "held-out accuracy": shown(one.held_out_accuracy, ".3f"),
         "held-out margin": shown(one.held_out_margin, ".4f"),
+    }
+
+
+def _cut_row(arm: str, candidates: int, cut: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "arm": f"`{arm}`",
+        "candidates": f"{candidates:,}",
+        "cut at max_new_tokens": f"{cut['candidates']:,}",
+        "of these chosen in pairs": f"{cut['chosen']:,}",
+        "rejected in pairs": f"{cut['rejected']:,}",
+        "cut while thinking": f"{cut['never_answered']:,}",
     }

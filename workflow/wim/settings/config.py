@@ -131,6 +131,21 @@ class Config(Section):
         # The gate's pairs are single responses.
         return whole and policy not in ("labelled", RETEST)
 
+    def judges_reasoning(self, policy: str) -> bool:
+        """Whether judges read what a policy's model thought before its answers."""
+        return self.dialogues.reasoning == "judged" and policy not in ("labelled", RETEST)
+
+    def trained_turns(self, model: str | None = None) -> dict[str, Any]:
+        """What decides the tokens of turns in a training, where that is no default.
+
+        Args:
+            model: The model that is trained; None where it does not reason, as a reward model.
+        """
+        thinking = None if model is None else self.source_of(model).thinking
+        found: dict[str, Any] = {} if thinking is None else {"thinking": thinking}
+        reasoning = self.dialogues.reasoning
+        return found if reasoning == "trained" else found | {"reasoning": reasoning}
+
     def start_of(self, arm: str) -> str:
         """The model that an arm's training starts from, in the first round."""
         return self.arms[arm].start or self.dialogues.actor

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
 
+Reasoning = Literal["trained", "judged", "left_out"]
+# What decides no dialogue: names of files, and what is done with what was said.
+OUTSIDE = {"actor", "partner", "templates", "reasoning"}
 # What only a dialogue of two speakers uses.
 IN_DIALOGUE = {"partner", "partner_sampling", "exchanges", "learn", "judged", "templates"}
 
@@ -49,6 +52,12 @@ class DialogueSettings(Section):
     """System message put before each prompt that has none of its own; null leaves the prompts as
     they are. Unit: text."""
 
+    reasoning: Reasoning = "trained"
+    """What becomes of what a model thought before its answer. trained: judges and encoders read the
+    answer alone, and training is on both, as they were generated; judged: judges, encoders and
+    reward models read both, with a blank line between; left_out: training is on the answer alone,
+    behind a prompt that says that there is no reasoning. Unit: none."""
+
     sampling: Sampling = Sampling()
     """How completions are sampled."""
 
@@ -81,13 +90,13 @@ class DialogueSettings(Section):
         return self.exchanges * (self.candidates + (self.candidates if self.learn == "both" else 1))
 
     def identity(self) -> dict[str, Any]:
-        """The settings that the mode uses, without the models and templates, which are files."""
+        """The settings that decide the dialogues, without the models and templates, as files."""
         unused = IN_DIALOGUE if self.mode == "completions" else {"system"}
         if self.partner_sampling is None:
             unused = {*unused, "partner_sampling"}
         if self.judged == "turns":
             unused = {*unused, "judged"}
-        return self.model_dump(mode="json", exclude={"actor", "partner", "templates", *unused})
+        return self.model_dump(mode="json", exclude={*OUTSIDE, *unused})
 
     @model_validator(mode="after")
     def _fits_mode(self) -> "DialogueSettings":
@@ -97,6 +106,11 @@ class DialogueSettings(Section):
                     f"the mode {self.mode} ignores {name}; leave the line out, or write "
                     "mode: " + ("expert_chat" if self.mode == "completions" else "completions")
                 )
+        if self.judged == "conversations" and self.reasoning == "judged":
+            raise ValueError(
+                "what a speaker thought is no part of the conversation; write reasoning: trained "
+                "or left_out, or judged: turns"
+            )
         if self.judged == "conversations" and self.learn == "both":
             raise ValueError(
                 "whole conversations share what was said up to one speaker's first turn; write "

@@ -1,6 +1,6 @@
 """Settings of how rewards become preference pairs."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -20,3 +20,13 @@ class PairSettings(Section):
 
     min_margin: float = Field(default=0.0, ge=0)
     """Pairs whose rewards differ by less are left out. Unit: reward."""
+
+    cut: Literal["keep", "drop"] = "keep"
+    """What happens to completions that were cut at max_new_tokens. keep: they are paired as others
+    are, and trained without the token that ends a turn, so that none learns to stop there; drop:
+    they are in no pair, which leaves fewer pairs, of shorter completions. Unit: none."""
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the pairs."""
+        unused = {"cut"} if self.cut == "keep" else set()
+        return self.model_dump(mode="json", exclude=unused)

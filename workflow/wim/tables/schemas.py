@@ -24,6 +24,10 @@ class Message(TypedDict):
     content: str
 
 
+# The finish_reason of a completion that was cut; any other was ended by its model.
+CUT = "length"
+
+
 class Member(TypedDict):
     """The reward that a member of a panel gives a candidate."""
 
@@ -71,6 +75,11 @@ class Candidate:
     model_digest: str
     reasoning: str | None = None
     tokens: list[int] | None = None
+
+    @property
+    def never_answered(self) -> bool:
+        """Whether the model was still thinking when it ended or was cut."""
+        return self.reasoning is not None and not self.completion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +157,7 @@ class PanelReward(Reward):
 
 @dataclass(frozen=True)
 class Pair:
-    """A preference, in TRL's conversational form."""
+    """A preference, in TRL's conversational form, and what the candidates have besides texts."""
 
     prompt: list[Message]
     chosen: list[Message]
@@ -164,6 +173,12 @@ class Pair:
     rejected_model: str
     judge: str
     reward: str
+    chosen_finish_reason: str
+    rejected_finish_reason: str
+    chosen_reasoning: str | None
+    rejected_reasoning: str | None
+    chosen_tokens: list[int] | None
+    rejected_tokens: list[int] | None
 
 
 # The share of unknown tokens of a text of which the encoder knows nothing: its vector says nothing.

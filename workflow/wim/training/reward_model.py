@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from wim.display.json_files import write_json
 from wim.settings.reward_models import RewardModelSettings
-from wim.training.preference_data import preference_splits
+from wim.training.preference_data import conversation_tokens, preference_splits
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
 from wim.training.run.weights import open_scoring_model
@@ -84,11 +84,10 @@ class RewardModelTraining(Training):
         """TRL's RewardTrainer on the pairs."""
         from trl import RewardConfig, RewardTrainer
 
-        # The trainer ignores ids, but would add a column `margin` to the loss.
-        train, held_out = (
-            split.select_columns(["prompt", "chosen", "rejected"]) if len(split) else split
-            for split in preference_splits(self.pairs)
+        train, held_out = preference_splits(
+            self.pairs, lambda row: conversation_tokens(row, parts.turns)
         )
+        parts.turns.log(self.kind)
         return parts.trainer(
             RewardTrainer,
             RewardConfig,

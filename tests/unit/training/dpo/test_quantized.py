@@ -4,16 +4,14 @@ import json
 import math
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 import torch
 
+from support.builders import pair, user, write_pairs
 from wim.engines.local.loading import open_model
 from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
-from wim.tables.files import write_table
-from wim.tables.schemas import PAIRS
 from wim.training.dpo.train import train_dpo
 from wim.training.run.setup import Run
 
@@ -22,20 +20,16 @@ WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
 
 def pairs_file(path: Path) -> Path:
     """Eight pairs that prefer one sentence to another."""
-    fixed = {"score_chosen": 1.0, "score_rejected": 0.0, "margin": 1.0, "judge": "j", "reward": "r"}
-    fixed |= {"chosen_model": "m", "rejected_model": "m", "split": "train"}
     rows = [
-        {
-            **{f"{kind}_id": f"{kind}{number}" for kind in ("prompt", "chosen", "rejected")},
-            "prompt": [{"role": "user", "content": f"Say something about the {word}."}],
-            "chosen": [{"role": "assistant", "content": "It gives no date."}],
-            "rejected": [{"role": "assistant", "content": "Rain falls on the hills."}],
-            **fixed,
-        }
+        pair(
+            prompt_id=f"{number}",
+            prompt=user(f"Say something about the {word}."),
+            chosen="It gives no date.",
+            rejected="Rain falls on the hills.",
+        )
         for number, word in enumerate(WORDS)
     ]
-    write_table(path, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
-    return path
+    return write_pairs(path, rows)
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])

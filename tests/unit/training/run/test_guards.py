@@ -42,8 +42,10 @@ def test_pairs_without_anything_to_learn_are_left_out_and_counted(
         (3, [1, 2], [1, 2]),
         (6, [5, 5, 1], [5, 5, 2]),
         (6, [5, 4, 1], [5, 5, 2]),
+        (8, [1, 2], [1, 3]),
+        (9, [1, 2], [1, 3]),
     )
-    kept = usable_pairs(dataset, 8, "train", 8, 8)
+    kept = usable_pairs(dataset, "train", 8, 8)
     assert [len(prompt) for prompt in kept["prompt_ids"]] == [3, 6]
     left_out, cut = (each.getMessage() for each in caplog.records)
     for part in (
@@ -60,10 +62,10 @@ def test_pairs_without_anything_to_learn_are_left_out_and_counted(
 def test_a_set_without_a_usable_pair_is_refused_in_training_and_empty_when_held_out() -> None:
     from wim.training.dpo.filter_pairs import usable_pairs
 
-    alike = tokenised((3, [1, 2], [1, 2]))
+    alike = tokenised((3, [1, 2], [1, 2]), *[(16, [1, 2], [1, 3])] * 3)
     with pytest.raises(UserError, match=r"of 4 pairs of the split 'train' none .* 3: the prompt"):
-        usable_pairs(alike, 4, "train", 16, None)
-    assert len(usable_pairs(alike, 4, "eval", 16, None)) == 0
+        usable_pairs(alike, "train", 16, None)
+    assert len(usable_pairs(alike, "eval", 16, None)) == 0
 
 
 def test_pairs_beyond_the_models_context_are_refused_with_the_setting_to_write() -> None:
@@ -73,8 +75,8 @@ def test_pairs_beyond_the_models_context_are_refused_with_the_setting_to_write()
     with pytest.raises(
         UserError, match=r"has 50 tokens, .* takes 40; write training.max_length: 40"
     ):
-        usable_pairs(dataset, 1, "train", 64, 40)
-    assert len(usable_pairs(dataset, 1, "train", 40, 40)) == 1
+        usable_pairs(dataset, "train", 64, 40)
+    assert len(usable_pairs(dataset, "train", 40, 40)) == 1
 
 
 def test_training_leaves_out_pairs_without_a_preference(

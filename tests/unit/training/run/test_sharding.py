@@ -6,17 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from safetensors.torch import load_file
 
+from support.builders import pair, user, write_pairs
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.models.manifest import write_manifest
 from wim.settings.load import load_config
 from wim.settings.training import TrainingSettings
-from wim.tables.files import write_table
-from wim.tables.schemas import PAIRS
 from wim.training.dpo.train import train_dpo
 from wim.training.run.launch import write_checkpoint_on
 from wim.training.run.setup import Run
@@ -41,19 +39,15 @@ WITHOUT_CUDA = pytest.mark.skipif(
 def pairs_table(path: Path) -> Path:
     """A few pairs."""
     rows = [
-        {
-            "prompt": [{"role": "user", "content": f"Say {number}."}],
-            "chosen": [{"role": "assistant", "content": f"It is {number * 7}, and so on."}],
-            "rejected": [{"role": "assistant", "content": f"No, {number}."}],
-            "prompt_id": f"p{number}", "split": "train", "score_chosen": 1.0,
-            "score_rejected": 0.0, "margin": 1.0, "chosen_id": f"c{number}",
-            "rejected_id": f"r{number}", "chosen_model": "base", "rejected_model": "base",
-            "judge": "j", "reward": "r",
-        }
+        pair(
+            prompt_id=f"p{number}",
+            prompt=user(f"Say {number}."),
+            chosen=f"It is {number * 7}, and so on.",
+            rejected=f"No, {number}.",
+        )
         for number in range(ROWS)
-    ]  # fmt: skip
-    write_table(path, PAIRS, pa.Table.from_pylist(rows, schema=PAIRS.schema))
-    return path
+    ]
+    return write_pairs(path, rows)
 
 
 def trained(

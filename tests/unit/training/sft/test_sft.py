@@ -45,7 +45,7 @@ def splits(tables: tuple[Path, Path], **settings: Any) -> tuple[list[Any], list[
     train, held_out = completion_splits(
         [tables[0]], dialogues, SftSettings(**settings), "Be kind.", excluded
     )
-    return train.to_list(), held_out.to_list(), excluded
+    return train, held_out, excluded
 
 
 def test_a_teachers_completions_stand_in_their_own_context(
@@ -55,12 +55,9 @@ def test_a_teachers_completions_stand_in_their_own_context(
     assert (len(train), len(held_out)) == (7, 3)
     assert excluded == {"cut off at max_new_tokens": 1, "empty": 1}
     for row in train + held_out:
-        assert [message["role"] for message in row["prompt"]] == ["system", "user"]
-        assert row["prompt"][0]["content"] == "Be brief."
-        assert row["completion"] == [
-            {"role": "assistant", "content": row["completion"][0]["content"]}
-        ]
-        assert row["completion"][0]["content"] in ANSWERS
+        assert [message["role"] for message in row.context] == ["system", "user"]
+        assert row.context[0]["content"] == "Be brief."
+        assert row.completion in ANSWERS
     with_cut, _, excluded = splits(tables, completions="teacher", finished=False)
     assert len(with_cut) == 8 and "cut off at max_new_tokens" not in excluded
 
@@ -70,8 +67,8 @@ def test_references_stand_behind_the_system_message_and_none_is_made_up(
 ) -> None:
     train, held_out, _ = splits(tables)
     assert len(train) + len(held_out) == 8, "a prompt without a reference was used"
-    assert all(row["completion"][0]["content"].startswith("Reference ") for row in train)
-    assert all(row["prompt"][0]["content"] == "Be kind." for row in train)
+    assert all(row.completion.startswith("Reference ") for row in train)
+    assert all(row.context[0]["content"] == "Be kind." for row in train)
 
 
 def test_a_prompts_own_system_message_stays_the_only_one(tmp_path: Path) -> None:
@@ -79,14 +76,14 @@ def test_a_prompts_own_system_message_stays_the_only_one(tmp_path: Path) -> None
     prompts = [sft_prompt(1), replace(sft_prompt(2), messages=own, reference="So.")]
     write_table(tmp_path / "p.parquet", PROMPTS, as_arrow(PROMPTS, prompts))
     train, held_out, _ = splits((tmp_path / "p.parquet", tmp_path / "none.parquet"))
-    assert own in [row["prompt"] for row in train + held_out]
+    assert own in [row.context for row in train + held_out]
 
 
 def test_a_share_of_the_prompts_is_theirs_by_hash_and_the_others_are_left(
     tables: tuple[Path, Path], prompts: list[Prompt]
 ) -> None:
     train, held_out, excluded = splits(tables, completions="teacher", prompts=0.5, finished=False)
-    used = {row["prompt"][-1]["content"] for row in train}
+    used = {row.context[-1]["content"] for row in train}
     ids = {each.messages[0]["content"]: each.prompt_id for each in prompts}
     assert used and all(is_for_sft(ids[text], 0.5) for text in used)
     assert len(held_out) == 3, "held-out prompts are not shared out"
@@ -255,12 +252,11 @@ def test_the_loss_is_that_of_the_completions_tokens_alone(
     tokenizer = AutoTokenizer.from_pretrained(base)
     total, count = 0.0, 0
     for row in train:
-        whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=True)
         asked = tokenizer.apply_chat_template(
-            row["prompt"], add_generation_prompt=True, return_dict=True
-        )
-        tokens = torch.tensor([whole["input_ids"]])
-        start = len(asked["input_ids"])
+            row.context, add_generation_prompt=True, return_dict=True
+        )["input_ids"]
+        said = [*tokenizer(row.completion)["input_ids"], tokenizer.eos_token_id]
+        tokens, start = torch.tensor([asked + said]), len(asked)
         with torch.no_grad():
             logprobs = model(tokens).logits.log_softmax(-1)[0, start - 1 : -1]
         total -= float(logprobs.gather(1, tokens[0, start:, None]).sum())

@@ -170,7 +170,9 @@ class LocalEngine:
                 row.sampled.append(token)
                 ended = token in self.chat.ends
                 if ended or len(row.sampled) >= self._most(row, sampling.max_new_tokens):
-                    yield self._completion(row, ended)
+                    yield self.chat.completion(
+                        row.request.key, row.sampled, len(row.tokens), row.opened
+                    )
                 else:
                     going.append(place)
             if going and len(going) < len(rows):
@@ -197,18 +199,6 @@ class LocalEngine:
         if row.closed is not None:
             return row.closed + answer
         return min(self.chat.room, self.context - len(row.tokens) - answer)
-
-    def _completion(self, row: TokenizedRequest, ended: bool) -> Completion:
-        written = self.chat.read(row.sampled[:-1] if ended else row.sampled, row.opened)
-        return Completion(
-            row.request.key,
-            written.answer or "",
-            "stop" if ended and written.answer is not None else "length",
-            len(row.tokens),
-            len(row.sampled),
-            written.reasoning,
-            tuple(row.sampled),
-        )
 
 
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:

@@ -17,16 +17,13 @@ ONE_SIDED = "one side has no tokens"
 ALIKE = "both sides are the same up to max_length"
 
 
-def usable_pairs(
-    dataset: "Dataset", before: int, split: str, max_length: int, context: int | None
-) -> "Dataset":
+def usable_pairs(dataset: "Dataset", split: str, max_length: int, context: int | None) -> "Dataset":
     """The pairs of a tokenised split that have something to learn from; others are counted.
 
     Completions that are cut off at max_length are counted as well.
 
     Args:
         dataset: The tokenised split.
-        before: Pairs of the split before TRL left out those whose prompt alone fills max_length.
         split: Its name.
         max_length: The most tokens of a sequence.
         context: The longest sequence that the model takes, if it has a limit.
@@ -34,7 +31,7 @@ def usable_pairs(
     Raises:
         UserError: A pair is longer than the context, or none is left to train on.
     """
-    excluded = Counter({NO_ROOM: before - len(dataset)})
+    excluded: Counter[str] = Counter()
     kept, cut, longest = [], 0, 0
     columns = (dataset[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids"))
     for place, (prompt, chosen, rejected) in enumerate(zip(*columns, strict=True)):
@@ -46,10 +43,10 @@ def usable_pairs(
         kept.append(place)
         cut += length > max_length
         longest = max(longest, min(length, max_length))
-    causes = ", ".join(f"{count}: {cause}" for cause, count in sorted((+excluded).items()))
+    causes = ", ".join(f"{count}: {cause}" for cause, count in sorted(excluded.items()))
     if not kept and split == "train":
         raise UserError(
-            f"training: of {before} pairs of the split '{split}' none can be trained on "
+            f"training: of {len(dataset)} pairs of the split '{split}' none can be trained on "
             f"({causes}). Raise training.max_length (now {max_length}), or look at the pairs."
         )
     if context is not None and longest > context:
@@ -59,7 +56,7 @@ def usable_pairs(
             "or less."
         )
     if causes:
-        logger.warning("pairs: of %d of the split '%s' left out %s", before, split, causes)
+        logger.warning("pairs: of %d of the split '%s' left out %s", len(dataset), split, causes)
     if cut:
         logger.warning(
             "pairs: %d of %d of the split '%s' have a completion cut off at %d tokens",
@@ -71,6 +68,8 @@ def usable_pairs(
 def _cause(
     prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int], max_length: int
 ) -> str | None:
+    if len(prompt) >= max_length:
+        return NO_ROOM
     if not prompt:
         return NO_PROMPT
     if not chosen or not rejected:

@@ -11,7 +11,7 @@ from wim.rounds.stop import reason_to_stop
 from wim.settings.losses import LOSSES
 from wim.settings.training import TrainingSettings
 from wim.training.dpo.carry_forward import carry_forward
-from wim.training.preference_data import preference_splits
+from wim.training.preference_data import pair_tokens, preference_splits
 from wim.training.processes import is_first_process
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
@@ -111,7 +111,8 @@ class DpoTraining(Training):
 
         for note in notes(self.settings, parts.micro_batch, self.names.get("sft_learning_rate")):
             logger.info("dpo: %s", note)
-        train, held_out = preference_splits(self.pairs)
+        train, held_out = preference_splits(self.pairs, lambda row: pair_tokens(row, parts.turns))
+        parts.turns.log(self.kind)
         reference = None
         if self.reference is not None:
             folder = local_copy(self.reference, self.run.scratch).parent

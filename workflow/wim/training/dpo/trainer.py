@@ -58,7 +58,8 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         settings: Those of the arm's training.
         reference: The stored log-probabilities of the reference, used if `args` has
             precompute_ref_log_probs.
-        trainer: Arguments of DPOTrainer; its `args` contain loss_arguments(settings).
+        trainer: Arguments of DPOTrainer; its `args` contain loss_arguments(settings), and its
+            datasets have the columns prompt_ids, chosen_ids and rejected_ids.
     """
 
     def __init__(
@@ -75,9 +76,9 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         }
         self.basin = Basin.of(settings) if self.is_world_process_zero() else None
 
-    def trainable(self, tokens: Any, rows: int, name: str, max_length: int) -> Any:
+    def trainable(self, dataset: Any, name: str, max_length: int) -> Any:
         """The pairs of a split that have something to learn from."""
-        return usable_pairs(tokens, rows, name, max_length, self.context)
+        return usable_pairs(dataset, name, max_length, self.context)
 
     def _score_completions_alone(self) -> None:
         """Have the models' heads score completions alone, and adapters not convert bfloat16."""

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.dialogues.candidates import ACTOR, candidate_of
-from wim.engines.base import Completion
+from wim.engines.chat_format import ChatFormat
 from wim.engines.failures import in_words
 from wim.errors import UserError
 from wim.pairs.by_reward import Scored, candidate_pairs
 from wim.provenance.digest import row_id
 from wim.settings.pairs import PairSettings
-from wim.tables.schemas import Candidate
+from wim.tables.schemas import CUT, Candidate
 from wim.training.online_dpo.rewards import Rewards
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class RewardLabeller:
     Args:
         rewards: Computes the rewards.
         settings: How rewards become pairs.
+        chat: Reads what was sampled.
         contexts: The messages of each prompt, by prompt_id.
         seed: The run's.
         folder: Where completions are kept.
@@ -41,6 +43,7 @@ class RewardLabeller:
         self,
         rewards: Rewards,
         settings: PairSettings,
+        chat: ChatFormat,
         contexts: dict[str, list[Any]],
         seed: int,
         folder: Path,
@@ -48,6 +51,7 @@ class RewardLabeller:
     ) -> None:
         self.rewards = rewards
         self.settings = settings
+        self.chat = chat
         self.contexts = contexts
         self.seed = seed
         self.folder = folder
@@ -66,7 +70,8 @@ class RewardLabeller:
         """
         candidates = [self._candidate(row) for row in sampled]
         self._keep(sampled[0].step, candidates)
-        scores = self.rewards.of(candidates)
+        judged = [row for row in candidates if row.judged]
+        scores = self.rewards.of(judged) if judged else {}
         by_prompt: dict[str, list[Candidate]] = {}
         for row in candidates:
             by_prompt.setdefault(row.dialogue_id, []).append(row)
@@ -88,6 +93,7 @@ class RewardLabeller:
             Scored(row.candidate_id, row.sample, scores[row.candidate_id], row.completion)
             for row in rows
             if row.candidate_id in scores
+            and (self.settings.cut == "keep" or row.finish_reason != CUT)
         ]
         for chosen, rejected in candidate_pairs(scored, self.settings, self.seed, Counter()):
             return Label(chosen.sample, chosen.reward, rejected.reward)
@@ -99,14 +105,10 @@ class RewardLabeller:
 
     def _candidate(self, row: "SampledCompletion") -> Candidate:
         place = [self.folder.parent.name, row.step, self.rank, row.prompt_id]
+        opened = self.chat.opened(row.prompt)
+        answer = self.chat.completion("", row.tokens, row.prompt_tokens, opened)
         return candidate_of(
-            Completion(
-                key=row_id([*place, row.sample, row.completion]),
-                text=row.completion,
-                finish_reason="stop" if row.ended else "length",
-                prompt_tokens=row.prompt_tokens,
-                completion_tokens=row.completion_tokens,
-            ),
+            replace(answer, key=row_id([*place, row.sample, answer.text])),
             prompt_id=row.prompt_id,
             dialogue_id=row_id(place),
             turn=1,

@@ -1,13 +1,14 @@
-"""The prompts that an online training samples completions of."""
+"""The prompts of an online training, as the texts that its model continues."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wim.dialogues.context import conversation
 from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
+from wim.training.turns import TrainedTurns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -19,7 +20,7 @@ def prompt_dataset(
     prompts: Sequence[Path],
     dialogues: DialogueSettings,
     max_length: int,
-    tokenizer: Any,
+    turns: TrainedTurns,
     sft_prompts: float | None = None,
 ) -> "Dataset":
     """The prompts of the train split that leave room for a completion, sorted by their ids.
@@ -28,37 +29,32 @@ def prompt_dataset(
         prompts: All shards of the prompts.
         dialogues: How completions are sampled.
         max_length: The most tokens of a prompt with its completion.
-        tokenizer: That of the model, with its chat template.
+        turns: Those of the model, as they are trained.
         sft_prompts: The share of the prompts that is left out, as the model was fine-tuned on them.
 
     Returns:
-        Rows of prompt_id, `context` (messages as in dialogues) and `prompt` (the same for TRL, in
-        which no text is read as a special token).
+        Rows of prompt_id, `context` (messages as in dialogues) and `prompt` (the text that the
+        model continues).
 
     Raises:
         UserError: No prompt leaves room for a completion.
     """
     from datasets import Dataset
 
-    from wim.engines.special_tokens import escaped_messages, special_token_pattern
     from wim.prompts.splits import is_for_sft
     from wim.tables.files import read_tables
     from wim.tables.schemas import PROMPTS
 
-    special = special_token_pattern(str(each) for each in tokenizer.added_tokens_decoder.values())
-    rows = []
-    left_out, longest = 0, dialogues.sampling.max_new_tokens
+    rows, left_out = [], 0
+    longest = turns.turns.chat.room + dialogues.sampling.max_new_tokens
     for row in read_tables(prompts, PROMPTS, ["prompt_id", "messages", "split"]).to_pylist():
         if row["split"] != "train":
             continue
         if sft_prompts is not None and is_for_sft(row["prompt_id"], sft_prompts):
             continue
         context = conversation(row["messages"], dialogues.system)
-        prompt = escaped_messages(context, special)
-        tokens = tokenizer.apply_chat_template(
-            prompt, add_generation_prompt=True, return_dict=False
-        )
-        if len(tokens) + longest > max_length:
+        prompt = turns.prompt(context)
+        if len(turns.turns.chat.tokens(prompt)) + longest > max_length:
             left_out += 1
             continue
         rows.append({"prompt_id": row["prompt_id"], "context": context, "prompt": prompt})
@@ -66,7 +62,7 @@ def prompt_dataset(
         raise UserError(
             f"online_dpo: none of {left_out} prompts of the train split leaves room for "
             f"{longest} tokens in training.max_length {max_length}; raise it, or lower "
-            "dialogues.sampling.max_new_tokens."
+            "dialogues.sampling.max_new_tokens or the model's thinking."
         )
     logger.info("online_dpo: %d prompts; %d too long and left out", len(rows), left_out)
     return Dataset.from_list(sorted(rows, key=lambda row: str(row["prompt_id"])))

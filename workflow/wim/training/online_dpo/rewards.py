@@ -104,6 +104,7 @@ class Rewards:
         settings: The reward's.
         seed: For a kind of reward that samples.
         unanswered: Why candidates so far have no judgement, where a server does not answer.
+        reasoning: Whether judges and encoders read what was thought before an answer.
     """
 
     def __init__(
@@ -113,7 +114,9 @@ class Rewards:
         settings: RewardSettings,
         seed: int,
         unanswered: Mapping[str, str],
+        reasoning: bool = False,
     ) -> None:
+        self.reasoning = reasoning
         self.judge = judge
         self.unanswered = unanswered
         self.encoder = encoder
@@ -124,6 +127,7 @@ class Rewards:
         """Rewards by candidate_id; a candidate whose judgement failed has none."""
         import pandas as pd
 
+        from wim.dialogues.conversations import with_reasoning
         from wim.rewards.score import (
             OF_DIALOGUES,
             OF_RATINGS,
@@ -134,6 +138,8 @@ class Rewards:
         from wim.tables.files import as_arrow
         from wim.tables.schemas import DIALOGUES, RATINGS
 
+        if self.reasoning:
+            candidates = [with_reasoning(row) for row in candidates]
         rows = as_arrow(DIALOGUES, candidates).select(OF_DIALOGUES)
         ratings = self.judge.rate(candidates) if self.judge else []
         frame = (
@@ -176,17 +182,24 @@ def _cosines(
 
 
 @contextmanager
-def open_rewards(pipeline: RewardPipeline) -> Iterator[Rewards]:
-    """The judge and the encoder, open for a whole training; each is loaded at its first use."""
+def open_rewards(pipeline: RewardPipeline, reasoning: bool = False) -> Iterator[Rewards]:
+    """The judge and the encoder, open for a whole training; each is loaded at its first use.
+
+    Args:
+        pipeline: What they are made with.
+        reasoning: Whether they read what was thought before an answer.
+    """
     if pipeline.judge is None:
         yield Rewards(None, None, pipeline.reward, pipeline.seed, {})
         return
-    with _rewards_by(pipeline.judge, pipeline) as rewards:
+    with _rewards_by(pipeline.judge, pipeline, reasoning) as rewards:
         yield rewards
 
 
 @contextmanager
-def _rewards_by(online: OnlineJudge, pipeline: RewardPipeline) -> Iterator[Rewards]:
+def _rewards_by(
+    online: OnlineJudge, pipeline: RewardPipeline, reasoning: bool
+) -> Iterator[Rewards]:
     from wim.embedding.encoder import Encoder, StoredEncoder, vector_schema
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
@@ -213,7 +226,7 @@ def _rewards_by(online: OnlineJudge, pipeline: RewardPipeline) -> Iterator[Rewar
                 read_manifest(manifest).digest,
                 online.long,
             )
-        yield Rewards(judge, encoder, pipeline.reward, pipeline.seed, engine.unanswered)
+        yield Rewards(judge, encoder, pipeline.reward, pipeline.seed, engine.unanswered, reasoning)
         if engine.unanswered:
             reasons = list(engine.unanswered.values())
             logger.warning("judgements without an answer: %s", in_words(reasons))

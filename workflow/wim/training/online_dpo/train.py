@@ -86,7 +86,9 @@ def train_online_dpo(
             names=names,
             title=f"arm {names['arm']}, round {names['round']}",
             inputs=inputs,
-            rewards=opened.enter_context(open_rewards(inputs.reward)),
+            rewards=opened.enter_context(
+                open_rewards(inputs.reward, reasoning=run.reasoning == "judged")
+            ),
             opened=opened,
             tables=tables,
         ).write_checkpoint()
@@ -136,12 +138,12 @@ class OnlineDpoTraining(Training):
         from wim.provenance.digest import digest_file, digest_of
 
         inputs, reward, judge = self.inputs, self.inputs.reward, self.inputs.reward.judge
-        labelling = {
+        labelling: dict[str, Any] = {
             "sampling": inputs.dialogues.sampling.model_dump(mode="json"),
             "system": inputs.dialogues.system,
             "judge": judge and judge.settings.identity(),
             "reward": reward.reward.identity(reward.seed),
-            "pairs": inputs.pairing.model_dump(mode="json"),
+            "pairs": inputs.pairing.identity(),
             "sft_prompts": inputs.sft_prompts,
         }
         digests = {"prompts": digest_of([digest_file(path) for path in inputs.prompts])}
@@ -164,17 +166,18 @@ class OnlineDpoTraining(Training):
         from wim.training.online_dpo.trainer import OnlineTrainer
         from wim.training.run.callbacks import CallAtEnd
 
-        sampling = self.inputs.dialogues.sampling
+        sampling, chat = self.inputs.dialogues.sampling, parts.turns.turns.chat
         rows = prompt_dataset(
             self.inputs.prompts,
             self.inputs.dialogues,
             self.settings.max_length,
-            parts.tokenizer,
+            parts.turns,
             self.inputs.sft_prompts,
         )
         labeller = RewardLabeller(
             rewards=self.rewards,
             settings=self.inputs.pairing,
+            chat=chat,
             contexts=dict(zip(rows["prompt_id"], rows["context"], strict=True)),
             seed=self.run.seed,
             folder=parts.working / SAMPLED,
@@ -190,12 +193,15 @@ class OnlineDpoTraining(Training):
             arguments={
                 "loss_type": self.settings.loss,
                 "beta": self.settings.beta,
-                "max_new_tokens": sampling.max_new_tokens,
+                "max_new_tokens": chat.room + sampling.max_new_tokens,
                 "temperature": sampling.temperature,
                 "top_k": sampling.top_k,
                 "top_p": sampling.top_p,
             },
             labeller=labeller,
+            most=lambda prompt, drawn: chat.within(
+                drawn, sampling.max_new_tokens, chat.opened(prompt)
+            ),
         )
 
     def report(self, trainer: Any, folder: Path) -> None:
@@ -257,6 +263,7 @@ class OnlineDpoTraining(Training):
             settings=judge.settings,
             seed=self.inputs.reward.seed,
             output=tables.ratings,
+            reasoning=self.run.reasoning == "judged",
         )
         for manifest in judge.encoder:
             embed_critiques(
@@ -269,5 +276,6 @@ class OnlineDpoTraining(Training):
                 output=embeddings,
                 scratch=judge.model.scratch,
                 long=judge.long,
+                reasoning=self.run.reasoning == "judged",
             )
         return [embeddings for _ in judge.encoder]

@@ -1,6 +1,6 @@
 """TRL's online DPO with labels of our own. Importing this module loads trl.
 
-TRL samples the completions and computes the loss and every metric. In between, prompts whose
+Prompts are texts, in the words of the model's chat template. TRL samples the completions and computes the loss and every metric. In between, prompts whose
 completions got no label are left out of the batch: TRL itself would count a failed judgement as a
 reward of 0, and take the first completion of a tie for the better one.
 """
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from trl.experimental.online_dpo import OnlineDPOTrainer
 
-from wim.tables.schemas import Message
 from wim.training.run.trl_internals import OnlineHooks
 
 logger = logging.getLogger(__name__)
@@ -24,15 +23,22 @@ LABELLED = "online/labelled"
 
 @dataclass(frozen=True)
 class SampledCompletion:
-    """A completion that the model sampled in training; step: the steps that it had made before."""
+    """A completion that the model sampled in training.
+
+    Attributes:
+        prompt_id: Of its prompt.
+        prompt: The text that was continued.
+        sample: Its number among those of the prompt.
+        tokens: The ids of all that was written, with the one that ended it.
+        prompt_tokens: Those of the prompt.
+        step: The steps that the model had made before.
+    """
 
     prompt_id: str
-    context: list[Message]
+    prompt: str
     sample: int
-    completion: str
-    ended: bool
+    tokens: tuple[int, ...]
     prompt_tokens: int
-    completion_tokens: int
     step: int
 
 
@@ -49,15 +55,25 @@ Labeller = Callable[[Sequence[SampledCompletion]], Sequence[Label | None]]
 """Labels prompts, or None, by their completions, SAMPLES of each prompt in a row."""
 
 
+Most = Callable[[str, Sequence[int]], int]
+"""The number of a completion's tokens that are within its length, by its prompt and its tokens."""
+
+
 class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]
     """OnlineDPOTrainer whose pairs are labelled by `labeller`.
 
     A batch's loss is the mean over its labelled pairs; a batch without any has no gradient.
+
+    Args:
+        labeller: Labels the pairs.
+        most: The number of tokens of a completion that are kept; TRL samples up to max_new_tokens.
+        trainer: Arguments of OnlineDPOTrainer.
     """
 
-    def __init__(self, labeller: Labeller, **trainer: Any) -> None:
+    def __init__(self, labeller: Labeller, most: Most, **trainer: Any) -> None:
         super().__init__(reward_funcs=labeller, **trainer)
         self.labeller = labeller
+        self.most = most
         self.stats[LABELLED] = []
         self._batch: tuple[Any, ...] = ()
         self._scores = torch.zeros(0)
@@ -66,7 +82,7 @@ class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]
         """Sample, label, leave out what has no label, and let TRL train on the rest."""
         prompts, ids = inputs["prompt"], inputs["prompt_id"]
         model.train()
-        sampled = self.sampled_by_trl(model, prompts)
+        sampled = self._within_length(prompts, self.sampled_by_trl(model, prompts))
         labels = self.labeller(self._completions(prompts, ids, sampled))
         self.stats[LABELLED].append(sum(label is not None for label in labels) / len(labels))
         usable = [(place, label) for place, label in enumerate(labels) if label is not None]
@@ -95,13 +111,20 @@ class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]
         """The scores of that batch, in the same order."""
         return self._scores
 
+    def _within_length(self, prompts: list[str], sampled: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A batch in which completions are cut to their length."""
+        *others, tokens, mask, vision = sampled
+        for row, (drawn, seen) in enumerate(zip(tokens, mask, strict=True)):
+            most = self.most(prompts[row % len(prompts)], drawn[seen.bool()].tolist())
+            tokens[row, most:] = self.processing_class.pad_token_id
+            mask[row, most:] = 0
+        return (*others, tokens, mask, vision)
+
     def _completions(
-        self, prompts: list[list[Message]], ids: list[str], sampled: tuple[Any, ...]
+        self, prompts: list[str], ids: list[str], sampled: tuple[Any, ...]
     ) -> list[SampledCompletion]:
         """The sampled completions, those of a prompt one after the other."""
         _, prompt_mask, tokens, mask, _ = sampled
-        texts = self.processing_class.batch_decode(tokens, skip_special_tokens=True)
-        ends = torch.isin(tokens, torch.tensor(self.eos_token_ids, device=tokens.device)).any(dim=1)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(SAMPLES)]
         found = []
         for place, sample in rows:
@@ -109,12 +132,10 @@ class OnlineTrainer(OnlineHooks, OnlineDPOTrainer):  # type: ignore[misc]
             found.append(
                 SampledCompletion(
                     prompt_id=ids[place],
-                    context=prompts[place],
+                    prompt=prompts[place],
                     sample=sample,
-                    completion=texts[row].strip(),
-                    ended=bool(ends[row]),
+                    tokens=tuple(tokens[row][mask[row].bool()].tolist()),
                     prompt_tokens=int(prompt_mask[row].sum()),
-                    completion_tokens=int(mask[row].sum()),
                     step=self.state.global_step,
                 )
             )

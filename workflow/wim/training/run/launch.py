@@ -51,6 +51,8 @@ def training_run(snakemake: Any) -> Run:
         logs=Path(snakemake.log[0]).with_suffix(""),
         tracking=untracked.tracking,
         quantization=spec.get("quantization", "none"),
+        thinking=spec.get("thinking"),
+        reasoning=spec.get("reasoning", "trained"),
         parallel=untracked.parallel,
     )
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from wim.engines.local.loading import bits_and_bytes
 from wim.errors import UserError
+from wim.settings.dialogues import Reasoning
+from wim.settings.models import Thinking
 from wim.settings.optimization import OptimizationSettings, Parallel
 from wim.settings.precision import Quantization
 from wim.training.processes import world_size
 from wim.training.run.sharding import sharding_arguments
 from wim.training.run.weights import OpenModel, keep_4bit_differentiable, lora_config
 from wim.training.steps import accumulation_steps, autocast_bf16
+from wim.training.turns import TrainedTurns, checked_turns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,6 +44,8 @@ class Run:
         tracking: Further trackers: comet, wandb.
         quantization: How the weights below adapters are held (QLoRA); the merged weights are those
             of the unquantized model.
+        thinking: Whether the model is prompted to reason, as in generating.
+        reasoning: What becomes of reasoning; see DialogueSettings.reasoning.
         parallel: How several GPUs share a training.
         launch: Trains in several processes in place of this one.
     """
@@ -55,8 +60,16 @@ class Run:
     logs: Path | None = None
     tracking: tuple[str, ...] = ()
     quantization: Quantization = "none"
+    thinking: Thinking = None
+    reasoning: Reasoning = "trained"
     parallel: Parallel = "ddp"
     launch: Callable[[], None] | None = None
+
+    @property
+    def turns(self) -> dict[str, Any]:
+        """What decides the tokens of turns, where that is no default; part of identities."""
+        thinking = {} if self.thinking is None else {"thinking": self.thinking}
+        return thinking | ({} if self.reasoning == "trained" else {"reasoning": self.reasoning})
 
     @property
     def sharded(self) -> bool:
@@ -74,7 +87,7 @@ class TrainerParts:
         micro_batch: Rows of a forward pass.
         arguments: Those of TRL's configuration that all methods have.
         model: The opened model.
-        tokenizer: Its tokenizer.
+        turns: Its turns, which have its tokenizer.
         adapter: The LoraConfig of the adapter to train, None if all weights are trained.
         callbacks: Those of all methods; a method may add its own.
         resumable: The one of them that saves the trainer.
@@ -85,7 +98,7 @@ class TrainerParts:
     micro_batch: int
     arguments: Mapping[str, Any]
     model: Any
-    tokenizer: Any
+    turns: TrainedTurns
     adapter: Any
     callbacks: list[Any]
     resumable: "Resumable"
@@ -121,7 +134,7 @@ class TrainerParts:
             train_dataset=train,
             eval_dataset=held_out if len(held_out) else None,
             model=self.model,
-            processing_class=self.tokenizer,
+            processing_class=self.turns.turns.chat.tokenizer,
             peft_config=self.adapter,
             callbacks=self.callbacks,
             **options,
@@ -171,11 +184,14 @@ def trainer_parts(
         is_awaited: Whether another job waits to do the same training.
 
     Raises:
-        UserError: The model has no chat template, or a tracker is not installed.
+        UserError: The model has no chat template, or one that cannot be trained with, or a tracker
+            is not installed.
     """
     import torch
-    from transformers import AutoTokenizer, set_seed
+    from transformers import set_seed
 
+    from wim.engines.chat_format import ChatFormat
+    from wim.engines.turn_format import TurnFormat
     from wim.training.records.tracking import trackers
     from wim.training.run.callbacks import ProgressLog, Resumable, StopOnNonFinite
 
@@ -193,12 +209,13 @@ def trainer_parts(
     model = open_model(base, dtype=dtype, **quantized)
     if quantized:
         keep_4bit_differentiable(model)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    if tokenizer.chat_template is None:
+    chat = ChatFormat.of_folder(base, run.thinking)
+    if chat.tokenizer.chat_template is None:
         raise UserError(
             f"{run.manifest}: the model has no chat template, which turns messages into its text; "
             "take a chat or instruct model, or add chat_template.jinja to its folder."
         )
+    turns = checked_turns(TurnFormat(chat), name, str(run.manifest))
     arguments = {
         "output_dir": str(_saving_folder(working)),
         "seed": run.seed,
@@ -232,7 +249,7 @@ def trainer_parts(
         micro_batch=micro,
         arguments=arguments,
         model=model,
-        tokenizer=tokenizer,
+        turns=TrainedTurns(turns, run.reasoning),
         adapter=lora_config(settings, type(model).__name__),
         callbacks=[StopOnNonFinite(settings), ProgressLog(), resumable, *tracked],
         resumable=resumable,

@@ -39,6 +39,7 @@ def training_code(entry: Path, *further: str) -> str:
         "wim.engines.chat_format",
         "wim.engines.reasoning",
         "wim.engines.special_tokens",
+        "wim.engines.turn_format",
     )
     return code_digest(entry, within=(*common, *further), without=("wim.training.records",))
 
@@ -138,6 +139,7 @@ class Training(ABC):
             "digests": {"base model": base.digest, **self.digests()},
             "accepted": accepted_upstream(),
             **({"quantization": run.quantization} if quantized else {}),
+            **run.turns,
         }
 
     def working_folder(self, provenance: Mapping[str, Any]) -> Path:
@@ -156,6 +158,8 @@ class Training(ABC):
         }
         if self.run.quantization != "none":
             decided_by["quantization"] = self.run.quantization
+        if self.run.turns:
+            decided_by["turns"] = self.run.turns
         if self.run.sharded:
             # Its saved states are of another form.
             decided_by["parallel"] = self.run.parallel

@@ -20,18 +20,17 @@ class DpoHooks(_Trainer):  # type: ignore[misc]
     """Calls of DPOTrainer's private methods, for a subclass to change what they do."""
 
     def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
-        tokens = super()._prepare_dataset(dataset, processing, args, name)  # type: ignore[misc]
-        return self.trainable(tokens, len(dataset), name, args.max_length)
+        return self.trainable(dataset, name, args.max_length)
 
-    def trainable(self, tokens: Any, rows: int, name: str, max_length: int) -> Any:
-        """The tokenised pairs of a split that can be trained on.
+    def trainable(self, dataset: Any, name: str, max_length: int) -> Any:
+        """The pairs of a split that can be trained on, with TRL's columns of token ids.
 
-        TRL makes tokens within its constructor and keeps pairs that have nothing to learn from.
+        TRL makes the ids itself, by the chat template, and keeps pairs that have nothing to learn
+        from.
 
         Args:
-            tokens: The tokenised split.
-            rows: Pairs of the split before TRL left out any.
-            name: That of the split.
+            dataset: The split.
+            name: Its name.
             max_length: The most tokens of a sequence.
         """
         raise NotImplementedError

@@ -1,19 +1,28 @@
-"""Completions as the datasets that TRL's SFTTrainer takes."""
+"""Which completions a fine-tuning learns from."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wim.dialogues.context import conversation
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
 from wim.settings.sft import REFERENCES, SftSettings
 from wim.tables.files import read_candidates, read_tables
-from wim.tables.schemas import PROMPTS, Message
+from wim.tables.schemas import CUT, PROMPTS, Message
 
-if TYPE_CHECKING:
-    from datasets import Dataset
+
+@dataclass(frozen=True)
+class Taught:
+    """A completion to learn: an answer in its context, and the columns that its tokens are of."""
+
+    context: list[Message]
+    completion: str
+    finish_reason: str = "stop"
+    reasoning: str | None = None
+    tokens: list[int] | None = None
 
 
 def completion_splits(
@@ -22,7 +31,7 @@ def completion_splits(
     settings: SftSettings,
     system: str | None,
     excluded: Counter[str],
-) -> "tuple[Dataset, Dataset]":
+) -> tuple[list[Taught], list[Taught]]:
     """The completions to train on, and those held out.
 
     Args:
@@ -33,30 +42,27 @@ def completion_splits(
         excluded: Counts what is left out, by cause.
 
     Returns:
-        Datasets of TRL's columns prompt and completion, in the order of the shards.
+        Both in the order of the shards.
 
     Raises:
         UserError: There is no completion to train on.
     """
-    from datasets import Dataset
-
     columns = ["prompt_id", "messages", "split", "reference"]
     known = {row["prompt_id"]: row for row in read_tables(prompts, PROMPTS, columns).to_pylist()}
     spoken = (
         _references(known, system) if settings.completions == REFERENCES else _spoken(dialogues)
     )
-    splits: dict[str, list[dict[str, object]]] = {"train": [], "eval": []}
-    for prompt_id, context, completion, finished in spoken:
+    splits: dict[str, list[Taught]] = {"train": [], "eval": []}
+    for prompt_id, taught in spoken:
         split = known[prompt_id]["split"]
         if split == "train" and not is_for_sft(prompt_id, settings.prompts):
             excluded["of prompts that are left to preferences"] += 1
-        elif not completion:
+        elif not taught.completion:
             excluded["empty"] += 1
-        elif settings.finished and not finished:
+        elif settings.finished and taught.finish_reason == CUT:
             excluded["cut off at max_new_tokens"] += 1
         else:
-            answer = [{"role": "assistant", "content": completion}]
-            splits[split].append({"prompt": context, "completion": answer})
+            splits[split].append(taught)
     if not splits["train"]:
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
         raise UserError(
@@ -65,23 +71,22 @@ def completion_splits(
             "Look at dialogues.sampling.max_new_tokens, at `prompts` and `finished` of this sft, "
             "or for references at prompts.reference_column."
         )
-    return Dataset.from_list(splits["train"]), Dataset.from_list(splits["eval"])
+    return splits["train"], splits["eval"]
 
 
-Spoken = Iterator[tuple[str, list[Message], str, bool]]
+Spoken = Iterator[tuple[str, Taught]]
 
 
 def _references(known: Mapping[str, Mapping[str, Any]], system: str | None) -> Spoken:
-    """(prompt_id, context, completion, finished) of the prompts that have a reference."""
+    """The prompts that have a reference, by their ids."""
     for prompt_id, row in known.items():
         if row["reference"] is not None:
-            yield prompt_id, conversation(row["messages"], system), row["reference"], True
+            yield prompt_id, Taught(conversation(row["messages"], system), row["reference"])
 
 
 def _spoken(dialogues: Sequence[Path]) -> Spoken:
-    """(prompt_id, context, completion, finished) of the candidates of a policy's dialogues."""
-    columns = ["prompt_id", "context", "completion", "finish_reason"]
+    """The candidates of a policy's dialogues, by the ids of their prompts."""
+    columns = [each.name for each in fields(Taught)]
     for path in dialogues:
-        for row in read_candidates(path, columns).to_pylist():
-            finished = row["finish_reason"] != "length"
-            yield row["prompt_id"], row["context"], row["completion"], finished
+        for row in read_candidates(path, ["prompt_id", *columns]).to_pylist():
+            yield row.pop("prompt_id"), Taught(**row)

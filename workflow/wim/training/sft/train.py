@@ -2,18 +2,16 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from wim.settings.sft import SftSettings
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
-from wim.training.sft.completions import completion_splits
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from wim.training.sft.completions import Taught, completion_splits
+from wim.training.turns import TrainedTurns
 
 logger = logging.getLogger(__name__)
 
@@ -63,18 +61,19 @@ def sft_code() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SftTraining(Training):
-    """Supervised fine-tuning; completions, held_out: TRL's columns prompt and completion."""
+    """Supervised fine-tuning on completions; held_out: those to evaluate on."""
 
     kind: ClassVar[str] = "sft"
 
-    completions: "Dataset"
-    held_out: "Dataset"
+    completions: Sequence[Taught]
+    held_out: Sequence[Taught]
 
     def digests(self) -> Mapping[str, str]:
         """That of the completions."""
         from wim.provenance.digest import digest_of
 
-        return {"completions": digest_of([self.completions.to_list(), self.held_out.to_list()])}
+        splits = [self.completions, self.held_out]
+        return {"completions": digest_of([[*map(asdict, split)] for split in splits])}
 
     def code(self) -> str:
         """See sft_code."""
@@ -82,13 +81,26 @@ class SftTraining(Training):
 
     def make_trainer(self, parts: TrainerParts) -> Any:
         """TRL's SFTTrainer on the completions."""
+        from datasets import Dataset
         from trl import SFTConfig, SFTTrainer
 
+        train, held_out = (
+            Dataset.from_list([_tokens(taught, parts.turns) for taught in split])
+            for split in (self.completions, self.held_out)
+        )
+        parts.turns.log(self.kind)
         return parts.trainer(
             SFTTrainer,
             SFTConfig,
-            train=self.completions,
-            held_out=self.held_out,
-            # With prompt and completion in columns of their own, the loss leaves out the prompt.
+            train=train,
+            held_out=held_out,
             arguments={"completion_only_loss": True, "packing": False},
         )
+
+
+def _tokens(taught: Taught, turns: TrainedTurns) -> dict[str, list[int]]:
+    """TRL's columns of a completion behind its prompt, which is no part of the loss."""
+    turn = turns.turn(asdict(taught), taught.completion)
+    prompt, (completion,) = turns.tokens(taught.context, turn)
+    mask = [0] * len(prompt) + [1] * len(completion)
+    return {"input_ids": prompt + completion, "completion_mask": mask}
