@@ -209,7 +209,7 @@ def coverage(name: str, runs: int, prompts: int, *, alone: bool = False) -> floa
     for seed in range(runs):
         outcomes = judge.outcomes(seed, prompts, **how)
         groups = [f"{n}" if alone else one.group for n, one in enumerate(outcomes)]
-        found = share_over([one.score for one in outcomes], groups, seed)
+        found = share_over([one.score for one in outcomes], groups, runs + seed)
         covered += found.low <= truth <= found.high
     return covered / runs
 
@@ -228,4 +228,5 @@ def test_intervals_that_take_judgements_of_a_cluster_as_independent_are_too_narr
 @pytest.mark.slow
 @pytest.mark.parametrize("name", JUDGES)
 def test_intervals_hold_the_truth_in_93_to_97_of_100_runs(name) -> None:
-    assert 0.93 <= coverage(name, 1000, 1000) <= 0.97
+    # Two thousand, of which chance alone takes the share outside in one case of 10,000.
+    assert 0.93 <= coverage(name, 2000, 1000) <= 0.97
