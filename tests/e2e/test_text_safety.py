@@ -15,6 +15,7 @@ from wim.embedding.embed import embed_critiques
 from wim.engines.base import Request
 from wim.engines.local.engine import LocalEngine
 from wim.engines.remote.chat import ChatCompletion, read_completion
+from wim.engines.remote.thoughts import Thoughts
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
 from wim.judging.rate import rate_candidates
@@ -233,6 +234,6 @@ def test_a_lone_surrogate_in_an_apis_answer_becomes_a_character_that_tables_take
         '{"choices": [{"message": {"content": "one \\ud800 two \\ud83d\\ude00"},'
         ' "finish_reason": "stop"}]}'
     )
-    text = read_completion("a", ChatCompletion.model_validate(said)).text
+    text = read_completion("a", 9, Thoughts("far"), ChatCompletion.model_validate(said)).text
     assert text == "one \ufffd two \U0001f600"
     assert text.encode()

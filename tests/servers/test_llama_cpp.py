@@ -56,6 +56,6 @@ def test_the_judges_number_comes_from_its_log_probabilities(engine: StoredEngine
     (answer,) = engine.choice_logprobs([question], NUMBERS)
     assert isinstance(answer, ReadChoices)
     assert isinstance(engine.model, EndpointEngine)
-    assert engine.model.gives_logprobs is True
+    assert engine.model.chooser.gives_logprobs is True
     assert answer.source == "logprobs"
     assert answer.logprobs and sum(map(math.exp, answer.logprobs)) > 0.1
