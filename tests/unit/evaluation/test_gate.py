@@ -31,7 +31,10 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def rewards_of(labelled: Path, name: str, right: int, of: int = COUNT) -> Path:
-    """A reward of the first so many pairs, right on some of them and wrong on the others."""
+    """A reward of the first so many pairs, right on some of them and wrong on the others.
+
+    The one called `good` is made of cosines, and its judge is called `cut`.
+    """
     rows = []
     for place, pair in enumerate(read_labelled_pairs(labelled)[:of]):
         for side, candidate in enumerate(pair.candidates):
@@ -39,8 +42,8 @@ def rewards_of(labelled: Path, name: str, right: int, of: int = COUNT) -> Path:
             rows.append(
                 {
                     "candidate_id": candidate.candidate_id, "prompt_id": "p", "turn": 1,
-                    "judge": "j", "status": "ok", "cosine": None, "rating_scaled": None,
-                    "reward": value,
+                    "judge": "cut", "status": "ok", "cosine": value if name == "good" else None,
+                    "rating_scaled": None, "reward": value,
                 }
             )  # fmt: skip
     path = labelled.with_name(f"{name}.parquet")
@@ -154,9 +157,9 @@ def test_what_the_encoder_does_not_read_is_a_warning(labelled: Path) -> None:
         ]
         write_table(path, embeddings_table(2), embeddings(rows))
     figures = json.loads(gate_of(labelled, embeddings=shards).read_text())
-    encoder = figures["(encoder)"]
-    assert encoder["cut"]["responses"]["cut"]["share"] == 0.75
-    assert encoder["whole"]["critiques"]["hard"]["count"] == 0
+    assert figures["good"]["encoder"]["responses"]["cut"]["share"] == 0.75
+    assert figures["good"]["encoder"]["critiques"]["hard"]["count"] == 8
+    assert not any("encoder" in figures[name] for name in ("poor", "pairs/two"))
     text = labelled.with_name("gate.md").read_text()
     assert "- `cut`: 75 % of responses are longer than the encoder reads" in text
     assert "- `cut`: 100 % of critiques have more than 10 % of tokens" in text

@@ -15,7 +15,7 @@ from wim.display.json_files import write_json
 from wim.display.markdown import estimate_with_interval
 from wim.embedding.reading import TextsRead, embeddings_read
 from wim.errors import UserError
-from wim.evaluation.gate_text import ENCODER, LONGER, PAIRS_BY, Retest, gate_text
+from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_text
 from wim.evaluation.judged_pairs import (
     LabelledPair,
     PairJudgement,
@@ -165,8 +165,10 @@ def reward_gate(
     for name, one in repeated.items():
         figures[name]["retest"] = asdict(one)
     encoded = _encoded(map(Path, inputs.embeddings))
-    for judge, read in encoded.items():
-        figures.setdefault(ENCODER, {})[judge] = {name: asdict(one) for name, one in read.items()}
+    for name, table in zip(rewards, tables, strict=True):
+        read = encoded.get(_judge_of_cosines(table), {})
+        if read:
+            figures[name]["encoder"] = {texts: asdict(one) for texts, one in read.items()}
     text = gate_text(pairs.name, measured, repeated, encoded)
     write_json(output.table, figures)
     Path(output.text).write_text(text, encoding="utf-8")
@@ -181,6 +183,12 @@ def _encoded(embeddings: Iterable[Path]) -> dict[str, dict[str, TextsRead]]:
     for path in embeddings:
         shards.setdefault(path.parent.name, []).append(path)
     return {judge: embeddings_read(paths) for judge, paths in shards.items()}
+
+
+def _judge_of_cosines(rewards: Path) -> str:
+    """The judge of a reward that has cosines; "" for one that has none."""
+    table = read_table(rewards, REWARDS, ["judge", "cosine"]).drop_null()
+    return table["judge"][0].as_py() if len(table) else ""
 
 
 def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:

@@ -9,8 +9,6 @@ from wim.evaluation.pair_statistics import PairStatistics
 from wim.statistics import Estimate
 
 LONGER = "(longer response)"
-# In the figures, what the encoder reads of each judge's texts.
-ENCODER = "(encoder)"
 # In front of the name of a judge of pairs; no reward's name has a slash.
 PAIRS_BY = "pairs/"
 
