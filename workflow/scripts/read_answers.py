@@ -12,4 +12,5 @@ with job(snakemake) as spec:
         system=spec["system"],
         speaker=spec["speaker"],
         output=Path(snakemake.output.dialogues),
+        system_as=spec.get("system_as", "system"),
     )

@@ -16,6 +16,7 @@ with job(snakemake) as spec:
         dialogues=[Path(path) for path in snakemake.input.dialogues],
         settings=SftSettings.model_validate(spec["sft"]),
         system=spec["system"],
+        system_as=spec.get("system_as", "system"),
         name=snakemake.wildcards.sft,
         upstream_settings=spec["behind"],
         run=training_run(snakemake),

@@ -11,6 +11,7 @@ from support.small_architectures import POSITIONS, small_config, word_tokenizer
 from wim.engines.reward_model_engine import Conversation, ScoringModel
 from wim.engines.turn_format import Turn
 from wim.errors import UserError
+from wim.tables.schemas import Message
 
 
 def write_scorer(model_type: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -70,3 +71,19 @@ def test_a_language_model_is_no_reward_model(
     LlamaForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"lack 1 weights .* score.weight; write a reward model"):
         ScoringModel(tmp_path, "float32")
+
+
+def test_a_conversation_that_the_template_refuses_has_a_reason_and_no_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scorer("llama", tmp_path, monkeypatch)
+    model = ScoringModel(tmp_path, "float32")
+    model.tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{% for each in messages %}{{ each.content }} {% endfor %}"
+    )
+    system: Message = {"role": "system", "content": "w9"}
+    refused = Conversation((system, *user("w7 w8")), Turn("w5"))
+    scores = dict(model.scores([refused, words(5)]))
+    assert scores[0].value is None and "no system" in scores[0].reason
+    assert scores[1].value is not None

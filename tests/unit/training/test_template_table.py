@@ -72,7 +72,7 @@ def messages_of(name: str, asked: str) -> list[Message]:
 
 def given(engine: LocalEngine, context: list[Message], answer: bool = False) -> list[int]:
     """The tokens of a prompt as an engine has them."""
-    ((row,), _) = engine._tokenized([Request("k", tuple(context))], 1, answer)
+    ((row,), _) = engine._prompts([Request("k", tuple(context))], answer)
     return row.tokens
 
 

@@ -87,7 +87,7 @@ class Made:
 
     def given(self, prompt: Prompt) -> list[int]:
         """The tokens of a prompt as the engine is given them."""
-        ((row,), _) = self.engine._tokenized([Request("k", tuple(prompt.messages))], 1)
+        ((row,), _) = self.engine._prompts([Request("k", tuple(prompt.messages))])
         return row.tokens
 
     def run(self, name: str) -> Run:

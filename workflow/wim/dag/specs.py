@@ -265,7 +265,7 @@ class Specs:
         dialogues = self.config.policy_dialogues(settings.completions)
         return spec(
             sft=settings,
-            system=None if of_policy else dialogues.system,
+            **({"system": None} if of_policy else dialogues.system_message),
             seed=self.config.seed,
             behind=card_settings({"dialogues": dialogues} if of_policy else {}),
             **self.config.source_of(wildcards.sft).below(settings.lora),
@@ -294,7 +294,7 @@ class Specs:
     def written_answers(self, wildcards: Wildcards) -> str:
         """The system message that precedes the prompts, and who answers."""
         return spec(
-            system=self.config.policy_dialogues(wildcards.policy).system,
+            **self.config.policy_dialogues(wildcards.policy).system_message,
             speaker=wildcards.policy.partition("@")[2],
         )
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
+from wim.dialogues.context import placed
 from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine, Request
 from wim.provenance.digest import row_id, seed_of
-from wim.settings.dialogues import DialogueSettings
+from wim.settings.dialogues import DialogueSettings, SystemAs
 from wim.tables.schemas import Candidate, Message, Prompt
 from wim.templates import Templates
 
@@ -58,7 +59,9 @@ class Dialogue:
         """The numbers of a turn's samples: several, or this conversation's own one."""
         return range(several) if self.sample is None else [self.sample]
 
-    def seen_by(self, speaker: str, templates: Templates) -> list[Message]:
+    def seen_by(
+        self, speaker: str, templates: Templates, system_as: SystemAs = "system"
+    ) -> list[Message]:
         """The conversation as a speaker sees it: its own turns as assistant, the other's as user.
 
         The templates `actor` and `partner` are the system messages; `opening` is the first user
@@ -71,7 +74,7 @@ class Dialogue:
         for turn, text in enumerate(self.said):
             own = self.speaker_of(turn) == speaker
             seen.append({"role": "assistant" if own else "user", "content": text})
-        return seen
+        return placed(seen, system_as)
 
 
 def hold_dialogues(
@@ -141,7 +144,8 @@ def _turn(
     sampling = settings.sampling_of(speaker.name)
     requests: dict[tuple[str, int], Request] = {}
     for dialogue in dialogues:
-        context = tuple(dialogue.seen_by(speaker.name, templates))
+        context = tuple(dialogue.seen_by(speaker.name, templates, settings.system_as))
+        about = f"prompt {dialogue.prompt.prompt_id} of {dialogue.prompt.source}, turn {turn + 1}"
         for sample in dialogue.samples(settings.candidates if learns else 1):
             row_seed = seed_of(seed, dialogue.dialogue_id, turn, sample)
             decided_by = {
@@ -151,7 +155,9 @@ def _turn(
                 "seed": row_seed,
                 "sample": sample,
             }
-            requests[dialogue.dialogue_id, sample] = Request(row_id(decided_by), context, row_seed)
+            requests[dialogue.dialogue_id, sample] = Request(
+                row_id(decided_by), context, row_seed, about=about
+            )
     answers = {
         answer.key: answer for answer in speaker.engine.generate(list(requests.values()), sampling)
     }

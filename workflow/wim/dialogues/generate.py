@@ -31,15 +31,16 @@ def generate_candidates(
 ) -> Iterator[Candidate]:
     """`settings.candidates` completions of each prompt, in order of finishing.
 
-    A prompt is a dialogue of one turn; its candidates share the context exactly. A request
-    that a server does not answer gives no candidate.
+    A prompt is a dialogue of one turn; its candidates share the context exactly. A request that a
+    server does not answer, or that the model's chat template refuses, gives no candidate.
 
     Raises:
         UserError: A prompt leaves no room in a local model's context.
     """
     pending = {}
     for prompt in prompts:
-        context = conversation(prompt.messages, settings.system)
+        context = conversation(prompt.messages, settings.system, settings.system_as)
+        about = f"prompt {prompt.prompt_id} of {prompt.source}"
         for sample in range(settings.candidates):
             row_seed = seed_of(seed, prompt.prompt_id, sample)
             key = row_id(
@@ -51,7 +52,8 @@ def generate_candidates(
                     "sample": sample,
                 }
             )
-            pending[key] = prompt, sample, Request(key, tuple(context), row_seed)
+            request = Request(key, tuple(context), row_seed, about=about)
+            pending[key] = prompt, sample, request
     requests = [request for _, _, request in pending.values()]
     answers = engine.generate(requests, settings.sampling)
     for answer in progress(answers, len(requests), "dialogues", "row"):
@@ -133,7 +135,7 @@ def generate_dialogues(
         output: The table.
 
     Raises:
-        UserError: A server answered none of the requests, or all were cut while the model thought.
+        UserError: None of the requests was answered, or all were cut while the model thought.
     """
     from wim.engines.stored import open_engines
     from wim.tables.files import as_arrow, write_table

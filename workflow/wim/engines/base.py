@@ -15,13 +15,15 @@ class Request:
     """A conversation to continue.
 
     `key` names the request in the answers. `opening` is text that the answer is forced to
-    begin with; it is not part of the completion. `seed` alone decides what is sampled.
+    begin with; it is not part of the completion. `seed` alone decides what is sampled. `about` says
+    in messages what it is about: "prompt 1f.. of chat.jsonl".
     """
 
     key: str
     messages: tuple[Message, ...]
     seed: int = 0
     opening: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,20 @@ trained on what it was given, and only on what it wrote.
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 from wim.engines.base import Completion
 from wim.engines.reasoning import MARKERS, Markers, Span, Written, marker_texts, parts_of
 from wim.engines.special_tokens import escaped_messages, special_token_pattern, special_tokens
+from wim.errors import UserError
 from wim.settings.models import Thinking, thinking_room
 from wim.tables.schemas import Message
+
+
+class Refusal(UserError):
+    """A model's chat template refuses a conversation; the text says why and what to write."""
 
 
 class ChatFormat:
@@ -24,9 +30,25 @@ class ChatFormat:
         ends: The tokens by which the model ends its turn.
         thinking: Whether the model is to reason; see ModelSource.thinking.
         markers: What the model writes around its reasoning, None for one that does not reason.
+        name: The model's name, for messages; by default its tokenizer's folder.
+
+    Raises UserError for a tokenizer without a chat template.
     """
 
-    def __init__(self, tokenizer: Any, ends: Iterable[int], thinking: Thinking = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        ends: Iterable[int],
+        thinking: Thinking = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or str(tokenizer.name_or_path)
+        if tokenizer.chat_template is None:
+            raise UserError(
+                f"{self.name}: the model has no chat template, which turns messages "
+                "into its text; take a chat or instruct model, or write a .jinja file as "
+                "models.<name>.chat_template."
+            )
         self.tokenizer = tokenizer
         self.ends = frozenset(ends)
         self.thinking = thinking
@@ -38,12 +60,12 @@ class ChatFormat:
         self.special = special_token_pattern(known, spellings=())
 
     @classmethod
-    def of_folder(cls, folder: Path, thinking: Thinking = None) -> Self:
+    def of_folder(cls, folder: Path, thinking: Thinking = None, name: str | None = None) -> Self:
         """The format of a staged model. Loads its tokenizer, and not its weights."""
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(tokenizer, end_tokens(generation_config(folder), tokenizer), thinking)
+        return cls(tokenizer, end_tokens(generation_config(folder), tokenizer), thinking, name)
 
     @property
     def room(self) -> int:
@@ -57,6 +79,9 @@ class ChatFormat:
             messages: The conversation; special tokens in it are escaped.
             opening: Text that the answer begins with.
             answer: Whether the answer itself follows, without reasoning, whatever `thinking` says.
+
+        Raises:
+            Refusal: The template refuses the conversation.
         """
         without = self.thinking == "off" or ((answer or bool(opening)) and self.markers is not None)
         text = self.rendered(messages, without=without)
@@ -71,16 +96,25 @@ class ChatFormat:
             messages: The conversation.
             begun: Whether the assistant's next turn is begun.
             without: Whether the template is told that there is no reasoning.
+
+        Raises:
+            Refusal: The template refuses the conversation.
         """
+        from jinja2 import TemplateError
+
+        conversation = escaped_messages(messages, self.special)
         switch = {} if self.thinking is None and not without else _switch(not without)
-        return str(
-            self.tokenizer.apply_chat_template(
-                escaped_messages(messages, self.special),
-                tokenize=False,
-                add_generation_prompt=begun,
-                **switch,
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    conversation, tokenize=False, add_generation_prompt=begun, **switch
+                )
             )
-        )
+        except (TemplateError, TypeError) as error:
+            raise Refusal(
+                f"the chat template of {self.name} refuses the conversation: {error}"
+                f"{_remedy(conversation)}"
+            ) from None
 
     def _without_reasoning(self, text: str) -> str:
         """A prompt after which the answer itself follows."""
@@ -198,6 +232,16 @@ class ChatFormat:
     def opening(self) -> tuple[int, ...]:
         """The tokens that begin the reasoning; none where the model does not reason."""
         return tuple(self.tokens(self.markers.opening)) if self.markers else ()
+
+
+def _remedy(messages: Sequence[Message]) -> str:
+    """What to do about a conversation that a template refuses."""
+    roles = [message["role"] for message in messages]
+    if "system" in roles:
+        return "; write dialogues.system_as: user, which puts it into the first user turn"
+    if any(first == second for first, second in pairwise(roles)):
+        return "; it has two turns of one role in a row"
+    return ""
 
 
 def _switch(on: bool) -> dict[str, bool]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wim.engines.chat_format import Refusal
 from wim.engines.turn_format import Turn
 from wim.errors import UserError
 from wim.tables.schemas import Message
@@ -24,10 +25,14 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Score:
-    """A reward model's score of a conversation; None where it exceeds the context."""
+    """A reward model's score of a conversation.
+
+    value: None where it exceeds the context, or where the chat template refuses it for a `reason`.
+    """
 
     value: float | None
     tokens: int
+    reason: str = ""
 
 
 class Scorer(Protocol):
@@ -77,8 +82,13 @@ class ScoringModel:
         """The index of each conversation and its score; those of similar length together."""
         import torch
 
-        rows = [self.turns.conversation(each.context, each.turn)[0] for each in conversations]
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        rows: dict[int, list[int]] = {}
+        for place, each in enumerate(conversations):
+            try:
+                rows[place] = self.turns.conversation(each.context, each.turn)[0]
+            except Refusal as reason:
+                yield place, Score(None, 0, str(reason))
+        order = sorted(rows, key=lambda place: len(rows[place]))
         fitting = [place for place in order if len(rows[place]) <= self.context]
         yield from ((place, Score(None, len(rows[place]))) for place in order[len(fitting) :])
         for start in range(0, len(fitting), self.batch_size):

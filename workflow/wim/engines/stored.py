@@ -204,6 +204,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
                     quantization=source.quantization,
                     attention=source.attention,
                     thinking=source.thinking,
+                    name=str(model.manifest.parent),
                 )
             return opened.enter_context(_remote_engine(model))
 

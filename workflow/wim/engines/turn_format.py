@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from wim.engines.chat_format import ChatFormat
+from wim.engines.chat_format import ChatFormat, Refusal
 from wim.engines.reasoning import Markers, Written
 from wim.engines.special_tokens import escape_special_tokens
 from wim.errors import UserError
@@ -169,11 +169,9 @@ class TurnFormat:
 @contextmanager
 def _refusals(speaker: str) -> Iterator[None]:
     """Turn errors of rendering a chat template into a UserError."""
-    from jinja2 import TemplateError
-
     try:
         yield
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (Refusal, ValueError, LookupError, AttributeError) as error:
         raise UserError(f"the chat template refuses a turn of the {speaker}'s ({error})") from error
 
 

@@ -10,14 +10,20 @@ from wim.errors import UserError
 from wim.evaluation.formats.alpaca_eval import read_model_outputs
 from wim.prompts.messages import clean_text
 from wim.provenance.digest import digest_of, row_id
+from wim.settings.dialogues import SystemAs
 from wim.tables.files import as_arrow, read_table, write_table
-from wim.tables.schemas import DIALOGUES, PROMPTS, Candidate, Prompt
+from wim.tables.schemas import DIALOGUES, PROMPTS, Candidate, Message, Prompt
 
 logger = logging.getLogger(__name__)
 
 
 def read_answers(
-    prompts: Path, answers: Path | None, system: str | None, speaker: str, output: Path
+    prompts: Path,
+    answers: Path | None,
+    system: str | None,
+    speaker: str,
+    output: Path,
+    system_as: SystemAs = "system",
 ) -> None:
     """Write the answers of a shard of prompts as a dialogues table.
 
@@ -30,6 +36,7 @@ def read_answers(
         system: The system message that precedes the prompts.
         speaker: The name of who answered.
         output: The table.
+        system_as: Where the system message stands.
 
     Raises:
         UserError: A row of the file has no instruction or output, or two rows answer one instruction
@@ -42,7 +49,9 @@ def read_answers(
         texts = answers_by_instruction(answers)
         known = {row.prompt_id: texts[key] for row in rows if (key := instruction(row)) in texts}
     found = [
-        _candidate(row, known[row.prompt_id], system) for row in rows if row.prompt_id in known
+        _candidate(row, known[row.prompt_id], conversation(row.messages, system, system_as))
+        for row in rows
+        if row.prompt_id in known
     ]
     if missing := len(rows) - len(found):
         logger.warning(
@@ -66,8 +75,7 @@ def answers_by_instruction(path: Path) -> dict[str, str]:
     return found
 
 
-def _candidate(prompt: Prompt, text: str, system: str | None) -> Candidate:
-    context = conversation(prompt.messages, system)
+def _candidate(prompt: Prompt, text: str, context: list[Message]) -> Candidate:
     return candidate_of(
         Completion(
             key=row_id({"written": digest_of([context, text])}),

@@ -38,7 +38,9 @@ class RewardModelJudge:
 
     def _rating(self, candidate: Candidate, score: Score) -> Rating:
         usable = score.value is not None and math.isfinite(score.value)
-        if score.value is None:
+        if score.reason:
+            raw = f"(no answer: {score.reason})"
+        elif score.value is None:
             raw = f"(no answer: the conversation exceeds the context, with {score.tokens} tokens)"
         else:
             raw = repr(score.value)

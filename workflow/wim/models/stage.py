@@ -1,6 +1,7 @@
 """Models as folders that from_pretrained opens, with a manifest of what is in them."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,7 @@ from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.fetch.folders import file_names
 from wim.models.adapters import adapter_sha256, fetch_adapter, merge_adapter
+from wim.models.chat_template import write_chat_template
 from wim.models.files import check_opens, loadable_files
 from wim.models.gguf import convert_gguf
 from wim.models.manifest import write_manifest
@@ -23,8 +25,8 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
     """Put the model that the settings name into `folder`, with its manifest.json.
 
     The folder appears whole or not at all and replaces one that is there already; the same source
-    always gives the same bytes. A GGUF file is dequantised to float32 safetensors, and an adapter
-    is merged into the weights. Nothing is fetched of an endpoint: the folder records the name, the
+    always gives the same bytes. A GGUF file is dequantised to float32 safetensors, an adapter is
+    merged into the weights, and a chat template has no clock. Nothing is fetched of an endpoint: the folder records the name, the
     revision and the fields by which it is queried.
 
     Raises:
@@ -47,6 +49,9 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
             source_sha256 = digest_of([source_sha256, adapter_sha256(adapter)])
             source = f"{source} + {settings.adapter}"
             merge_adapter(staged, adapter, settings.adapter)
+        if not endpoint:
+            given = Path(settings.chat_template) if settings.chat_template else None
+            write_chat_template(staged, given, date.fromisoformat(settings.date))
         write_manifest(staged, source, file_names(staged), fetched.revision, source_sha256)
 
 

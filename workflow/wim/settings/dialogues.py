@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from wim.settings.sampling import Sampling
 from wim.settings.section import Name, Section
 
+SystemAs = Literal["system", "user"]
 Reasoning = Literal["trained", "judged", "left_out"]
 # What decides no dialogue: names of files, and what is done with what was said.
 OUTSIDE = {"actor", "partner", "templates", "reasoning"}
@@ -58,6 +59,11 @@ class DialogueSettings(Section):
     reward models read both, with a blank line between; left_out: training is on the answer alone,
     behind a prompt that says that there is no reasoning. Unit: none."""
 
+    system_as: SystemAs = "system"
+    """Where the system message stands, also that of a prompt or of a speaker. system: in a turn of
+    its own; user: at the beginning of the first user turn, for models whose chat template refuses a
+    system message (Gemma). Unit: none."""
+
     sampling: Sampling = Sampling()
     """How completions are sampled."""
 
@@ -67,6 +73,12 @@ class DialogueSettings(Section):
     def sampling_of(self, speaker: str) -> Sampling:
         """How the turns of `actor` or `partner` are sampled."""
         return (self.partner_sampling if speaker == "partner" else None) or self.sampling
+
+    @property
+    def system_message(self) -> dict[str, Any]:
+        """The system message, and where it stands if it is no turn of its own."""
+        place = {} if self.system_as == "system" else {"system_as": self.system_as}
+        return {"system": self.system, **place}
 
     @property
     def template_paths(self) -> list[str]:
@@ -96,6 +108,8 @@ class DialogueSettings(Section):
             unused = {*unused, "partner_sampling"}
         if self.judged == "turns":
             unused = {*unused, "judged"}
+        if self.system_as == "system":
+            unused = {*unused, "system_as"}
         return self.model_dump(mode="json", exclude={*OUTSIDE, *unused})
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Settings of a model: where it comes from, in which precision it runs, or how it is queried."""
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -17,6 +18,10 @@ ENDPOINT = re.compile(r"endpoint:(?P<name>\S+)@(?P<revision>[\w.:+-]+)")
 Thinking = Literal["on", "off"] | Annotated[int, Field(ge=1)] | None
 # Tokens of reasoning where `thinking` is on.
 THINKING_ROOM = 4096
+
+
+# The date that templates with a clock are given.
+DATE = "2025-01-01"
 
 
 class ApiSettings(Section):
@@ -95,6 +100,15 @@ class ModelSource(Section):
     `hf:<repo>@<revision>` or `path:<folder>`, with adapter_config.json and
     adapter_model.safetensors. Unit: none."""
 
+    chat_template: str | None = None
+    """A .jinja file with the chat template to take in place of the model's own, or for a base
+    model, which has none. It becomes part of the staged model and of what is trained from it.
+    Unit: path, from the working directory."""
+
+    date: str = DATE
+    """The date that a chat template writes where it would write today's (Llama 3.1 and later,
+    gpt-oss), so that the same messages have the same text on every day. Unit: YYYY-MM-DD."""
+
     serve: str | None = Field(default=None, min_length=1)
     """Command that serves the staged model inside each job that queries it, instead of running it
     in the job's own process; {model} is the model's folder and {port} the port to listen on. It is
@@ -136,7 +150,8 @@ class ModelSource(Section):
     def places(self) -> dict[str, str]:
         """The paths on this machine that its settings name, by their key."""
         sources = {"source": self.source, "adapter": self.adapter or ""}
-        return {
+        template = {"chat_template": self.chat_template} if self.chat_template else {}
+        return template | {
             key: source.removeprefix("path:")
             for key, source in sources.items()
             if source.startswith("path:")
@@ -148,8 +163,9 @@ class ModelSource(Section):
         if self.engine == "endpoint":
             request = (self.api or ApiSettings()).request
             return {"source": self.source, "api": {"request": request}}
-        adapter = {"adapter"} if self.adapter else set()
-        return self.model_dump(mode="json", include={"source", "sha256", "dtype"} | adapter)
+        changed = {name for name in ("adapter", "chat_template") if getattr(self, name)}
+        changed |= {"date"} if self.date != DATE else set()
+        return self.model_dump(mode="json", include={"source", "sha256", "dtype"} | changed)
 
     @field_validator("thinking", mode="before")
     @classmethod
@@ -174,6 +190,15 @@ class ModelSource(Section):
         if adapter is not None and (parts is None or parts["package"]):
             raise ValueError("expected hf:<repo>@<revision> or path:<folder>")
         return adapter
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _day(cls, day: object) -> object:
+        """YAML reads 2025-01-31 as a date."""
+        try:
+            return date.fromisoformat(str(day)).isoformat()
+        except ValueError:
+            raise ValueError("expected a date, as 2025-01-31") from None
 
     @field_validator("sha256")
     @classmethod

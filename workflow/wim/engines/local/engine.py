@@ -7,12 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wim.engines.answers import ReadChoices, unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Request
-from wim.engines.chat_format import ChatFormat, end_tokens
+from wim.engines.chat_format import ChatFormat, Refusal
 from wim.engines.local.choices import choice_tree
 from wim.engines.local.contrastive import ContrastiveDecoder, check_contrastive
 from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
-from wim.engines.local.loading import context_length, fitting_dtype, open_model
+from wim.engines.local.loading import (
+    causal_config,
+    context_length,
+    fitting_dtype,
+    open_model,
+)
 from wim.engines.local.trial import batching_of, text_tokens
 from wim.engines.reasoning import Markers
 from wim.settings.models import Thinking
@@ -45,7 +51,8 @@ class LocalEngine:
     Rows are batched by length, if the model computes the same for rows in a batch (`batching`). A
     prefix that all rows of a batch share (a template's beginning) is computed once. Rows that have
     ended leave the batch. continuous: whether others replace them (continuous batching); None: on a
-    GPU, where a step takes as long for few rows.
+    GPU, where a step takes as long for few rows. name: the model's, for messages; by default its
+    folder.
     """
 
     def __init__(
@@ -57,21 +64,21 @@ class LocalEngine:
         attention: Attention = "auto",
         continuous: bool | None = None,
         thinking: Thinking = None,
+        name: str | None = None,
     ) -> None:
         import torch
-        from transformers import AutoTokenizer
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.batch_size = batch_size
         self.continuous = self.device == "cuda" if continuous is None else continuous
+        # What writes no text, or cannot be spoken to, is refused before its weights are loaded.
+        causal_config(folder)
+        self.chat = ChatFormat.of_folder(folder, thinking, name or str(folder))
         self.model = open_model(folder, self.dtype, self.device, quantization, attention)
         self.context = context_length(self.model.config) or sys.maxsize
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        ends = end_tokens(self.model.generation_config, tokenizer)
-        self.chat = ChatFormat(tokenizer, ends, thinking)
-        tried = text_tokens(tokenizer)
-        self.batching = batching_of(self.model, tried, self.device, str(folder))
+        tried = text_tokens(self.chat.tokenizer)
+        self.batching = batching_of(self.model, tried, self.device, self.chat.name)
         if self.batching in (Batching.ALONE, Batching.UNCACHED):
             self.batch_size = 1
         logger.info(
@@ -85,7 +92,10 @@ class LocalEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate."""
-        fitting, too_long = self._tokenized(requests, sampling.max_new_tokens)
+        rows, refused = self._prompts(requests)
+        for key, reason in refused.items():
+            yield unanswered(key, reason)
+        fitting, too_long = self._fitting(rows, sampling.max_new_tokens)
         for row in too_long:
             yield Completion(row.request.key, "", "context", len(row.tokens), 0)
         waiting = deque(_longest_first(fitting))
@@ -99,11 +109,15 @@ class LocalEngine:
         self, requests: Sequence[Request], choices: Sequence[str]
     ) -> Iterator[ChoiceLogprobs]:
         """See Engine.choice_logprobs."""
-        if not requests:
+        rows, refused = self._prompts(requests, answer=True)
+        for key, reason in refused.items():
+            yield ReadChoices(key, None, 0, reason=reason)
+        if not rows:
             return
-        before = self.chat.prompt(requests[0].messages, requests[0].opening, answer=True)
+        first = rows[0].request
+        before = self.chat.prompt(first.messages, first.opening, answer=True)
         tree = choice_tree(self.chat.after(before, choices))
-        fitting, too_long = self._tokenized(requests, tree.depth, answer=True)
+        fitting, too_long = self._fitting(rows, tree.depth)
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
         for batch in self._batches(fitting):
@@ -112,18 +126,29 @@ class LocalEngine:
             for row, values in zip(batch, logprobs.tolist(), strict=True):
                 yield ChoiceLogprobs(row.request.key, tuple(values), len(row.tokens))
 
-    def _tokenized(
-        self, requests: Sequence[Request], new_tokens: int, answer: bool = False
-    ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
-        """The requests that fit in the context with `new_tokens` more, and those that do not.
+    def _prompts(
+        self, requests: Sequence[Request], answer: bool = False
+    ) -> tuple[list[TokenizedRequest], dict[str, str]]:
+        """The requests as tokens, and why the chat template refuses the others, by their keys.
 
         answer: whether the answer itself follows, without reasoning.
         """
-        rows = []
+        rows, refused = [], {}
         for request in requests:
-            prompt = self.chat.prompt(request.messages, request.opening, answer)
+            try:
+                prompt = self.chat.prompt(request.messages, request.opening, answer)
+            except Refusal as reason:
+                about = f" ({request.about})" if request.about else ""
+                refused[request.key] = f"{reason}{about}"
+                continue
             opened = self.chat.opened(prompt)
             rows.append(TokenizedRequest(request, self.chat.tokens(prompt), opened))
+        return rows, refused
+
+    def _fitting(
+        self, rows: Sequence[TokenizedRequest], new_tokens: int
+    ) -> tuple[list[TokenizedRequest], list[TokenizedRequest]]:
+        """The rows that fit in the context with `new_tokens` more, and those that do not."""
         fits = [len(row.tokens) + new_tokens <= self.context for row in rows]
         return (
             [row for row, fit in zip(rows, fits, strict=True) if fit],

@@ -35,7 +35,7 @@ def open_model(
     """
     from transformers import AutoModelForCausalLM
 
-    config = _causal_config(folder)
+    config = causal_config(folder)
     options: dict[str, Any] = {}
     if attention != "auto":
         _check_attention(attention, dtype)
@@ -63,11 +63,18 @@ def open_model(
     return model.eval()
 
 
-def _causal_config(folder: Path) -> Any:
+def causal_config(folder: Path) -> Any:
+    """The configuration of a model. Raises UserError where it is not that of a language model."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    config = AutoConfig.from_pretrained(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: not a language model that transformers opens "
+            f"({str(error).splitlines()[0]}); write a causal language model."
+        ) from None
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise UserError(
             f"{folder}: {config.model_type} models write no text in this version of transformers; "

@@ -9,6 +9,7 @@ from typing import Any
 
 from wim.engines.answers import NumberSource, ReadChoices
 from wim.engines.base import Request
+from wim.engines.chat_format import Refusal
 from wim.engines.remote.chat import (
     SEEDS,
     AnswerToken,
@@ -84,7 +85,7 @@ class Chooser:
                 logger.info("no text completions (%s): numbers are queried in the chat", none)
                 self.render_prompt = None
                 return await self._read(request, choices)
-        except NoAnswer as error:
+        except (NoAnswer, Refusal) as error:
             return ReadChoices(request.key, None, 0, None, str(error))
 
     async def _read(self, request: Request, choices: Sequence[str]) -> ReadChoices:

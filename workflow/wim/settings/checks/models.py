@@ -31,7 +31,7 @@ def problems(config: "Config") -> Iterator[str]:
             "`serve`."
         )
     elif encoder in models:
-        for key in ("quantization", "adapter"):
+        for key in ("quantization", "adapter", "chat_template"):
             if getattr(models[encoder], key) != ModelSource.model_fields[key].default:
                 yield f"models.{encoder}.{key}: has no effect on a sentence encoder; leave it out."
     if config.arms and actor in models and models[actor].engine == "endpoint":
@@ -52,6 +52,8 @@ def _own(key: str, model: ModelSource) -> Iterator[str]:
             yield f"{key}.sha256: an endpoint has no files; leave it out."
         if model.adapter is not None:
             yield f"{key}.adapter: an endpoint has no weights here; leave it out."
+        if model.chat_template is not None:
+            yield f"{key}.chat_template: the server has its own; leave it out."
         if model.serve is not None:
             yield f"{key}.serve: an endpoint is served elsewhere; leave it out."
         yield from _address(f"{key}.api.url", model.api.url if model.api else None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.dialogues.context import conversation
+from wim.engines.chat_format import Refusal
 from wim.errors import UserError
 from wim.settings.dialogues import DialogueSettings
 from wim.training.turns import TrainedTurns
@@ -46,18 +47,27 @@ def prompt_dataset(
     from wim.tables.schemas import PROMPTS
 
     rows, left_out = [], 0
+    refused: list[str] = []
     longest = turns.turns.chat.room + dialogues.sampling.max_new_tokens
     for row in read_tables(prompts, PROMPTS, ["prompt_id", "messages", "split"]).to_pylist():
         if row["split"] != "train":
             continue
         if sft_prompts is not None and is_for_sft(row["prompt_id"], sft_prompts):
             continue
-        context = conversation(row["messages"], dialogues.system)
-        prompt = turns.prompt(context)
+        context = conversation(row["messages"], dialogues.system, dialogues.system_as)
+        try:
+            prompt = turns.prompt(context)
+        except Refusal as reason:
+            refused.append(str(reason))
+            continue
         if len(turns.turns.chat.tokens(prompt)) + longest > max_length:
             left_out += 1
             continue
         rows.append({"prompt_id": row["prompt_id"], "context": context, "prompt": prompt})
+    if refused:
+        logger.warning("online_dpo: %d prompts left out; the first: %s", len(refused), refused[0])
+    if not rows and not left_out and refused:
+        raise UserError(f"online_dpo: all {len(refused)} prompts are left out: {refused[0]}")
     if not rows:
         raise UserError(
             f"online_dpo: none of {left_out} prompts of the train split leaves room for "

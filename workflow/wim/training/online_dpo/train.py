@@ -140,7 +140,7 @@ class OnlineDpoTraining(Training):
         inputs, reward, judge = self.inputs, self.inputs.reward, self.inputs.reward.judge
         labelling: dict[str, Any] = {
             "sampling": inputs.dialogues.sampling.model_dump(mode="json"),
-            "system": inputs.dialogues.system,
+            **inputs.dialogues.system_message,
             "judge": judge and judge.settings.identity(),
             "reward": reward.reward.identity(reward.seed),
             "pairs": inputs.pairing.identity(),

@@ -209,12 +209,7 @@ def trainer_parts(
     model = open_model(base, dtype=dtype, **quantized)
     if quantized:
         keep_4bit_differentiable(model)
-    chat = ChatFormat.of_folder(base, run.thinking)
-    if chat.tokenizer.chat_template is None:
-        raise UserError(
-            f"{run.manifest}: the model has no chat template, which turns messages into its text; "
-            "take a chat or instruct model, or add chat_template.jinja to its folder."
-        )
+    chat = ChatFormat.of_folder(base, run.thinking, str(run.manifest))
     turns = checked_turns(TurnFormat(chat), name, str(run.manifest))
     arguments = {
         "output_dir": str(_saving_folder(working)),

@@ -9,6 +9,7 @@ from typing import Any
 from wim.dialogues.context import conversation
 from wim.errors import UserError
 from wim.prompts.splits import is_for_sft
+from wim.settings.dialogues import SystemAs
 from wim.settings.sft import REFERENCES, SftSettings
 from wim.tables.files import read_candidates, read_tables
 from wim.tables.schemas import CUT, PROMPTS, Message
@@ -31,6 +32,7 @@ def completion_splits(
     settings: SftSettings,
     system: str | None,
     excluded: Counter[str],
+    system_as: SystemAs = "system",
 ) -> tuple[list[Taught], list[Taught]]:
     """The completions to train on, and those held out.
 
@@ -40,6 +42,7 @@ def completion_splits(
         settings: Which completions are taken.
         system: The system message that precedes prompts of references that have none.
         excluded: Counts what is left out, by cause.
+        system_as: Where the system message stands.
 
     Returns:
         Both in the order of the shards.
@@ -50,7 +53,9 @@ def completion_splits(
     columns = ["prompt_id", "messages", "split", "reference"]
     known = {row["prompt_id"]: row for row in read_tables(prompts, PROMPTS, columns).to_pylist()}
     spoken = (
-        _references(known, system) if settings.completions == REFERENCES else _spoken(dialogues)
+        _references(known, system, system_as)
+        if settings.completions == REFERENCES
+        else _spoken(dialogues)
     )
     splits: dict[str, list[Taught]] = {"train": [], "eval": []}
     for prompt_id, taught in spoken:
@@ -77,11 +82,14 @@ def completion_splits(
 Spoken = Iterator[tuple[str, Taught]]
 
 
-def _references(known: Mapping[str, Mapping[str, Any]], system: str | None) -> Spoken:
+def _references(
+    known: Mapping[str, Mapping[str, Any]], system: str | None, system_as: SystemAs
+) -> Spoken:
     """The prompts that have a reference, by their ids."""
     for prompt_id, row in known.items():
         if row["reference"] is not None:
-            yield prompt_id, Taught(conversation(row["messages"], system), row["reference"])
+            context = conversation(row["messages"], system, system_as)
+            yield prompt_id, Taught(context, row["reference"])
 
 
 def _spoken(dialogues: Sequence[Path]) -> Spoken:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wim.engines.chat_format import Refusal
+from wim.settings.dialogues import SystemAs
 from wim.settings.sft import SftSettings
 from wim.training.run.setup import Run, TrainerParts
 from wim.training.run.training import Training, training_code
@@ -24,6 +26,7 @@ def train_sft(
     name: str,
     upstream_settings: dict[str, Any],
     run: Run,
+    system_as: SystemAs = "system",
 ) -> None:
     """Train on completions of training prompts, evaluate on held-out ones, write the checkpoint.
 
@@ -35,12 +38,13 @@ def train_sft(
         name: That of the fine-tuning.
         upstream_settings: Those that made the completions, for the model card.
         run: Where the training starts from and goes to.
+        system_as: Where the system message stands.
 
     Raises:
         UserError: No completion is left to train on, or see Training.write_checkpoint.
     """
     excluded: Counter[str] = Counter()
-    train, held_out = completion_splits(prompts, dialogues, settings, system, excluded)
+    train, held_out = completion_splits(prompts, dialogues, settings, system, excluded, system_as)
     for cause, count in sorted(excluded.items()):
         logger.info("sft: %d completions left out: %s", count, cause)
     SftTraining(
@@ -85,7 +89,7 @@ class SftTraining(Training):
         from trl import SFTConfig, SFTTrainer
 
         train, held_out = (
-            Dataset.from_list([_tokens(taught, parts.turns) for taught in split])
+            Dataset.from_list(_rows(split, parts.turns))
             for split in (self.completions, self.held_out)
         )
         parts.turns.log(self.kind)
@@ -96,6 +100,24 @@ class SftTraining(Training):
             held_out=held_out,
             arguments={"completion_only_loss": True, "packing": False},
         )
+
+
+def _rows(split: Sequence[Taught], turns: TrainedTurns) -> list[dict[str, list[int]]]:
+    """TRL's rows of completions, without those whose prompt the chat template refuses.
+
+    Raises Refusal if it refuses all of them.
+    """
+    rows, refused = [], []
+    for taught in split:
+        try:
+            rows.append(_tokens(taught, turns))
+        except Refusal as reason:
+            refused.append(reason)
+    if refused and not rows:
+        raise refused[0]
+    if refused:
+        logger.warning("sft: %d completions left out; the first: %s", len(refused), refused[0])
+    return rows
 
 
 def _tokens(taught: Taught, turns: TrainedTurns) -> dict[str, list[int]]:
