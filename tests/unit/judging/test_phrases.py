@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from wim.errors import UserError
+from wim.judging import phrases
 from wim.judging.phrases.load import shipped
 from wim.judging.phrases.match import KnownPhrases
 from wim.settings.judging import JudgeSettings, PhraseSettings
@@ -14,6 +15,11 @@ from wim.settings.load import load_config
 
 CASES = yaml.safe_load((Path(__file__).parent / "phrase_cases.yaml").read_text("utf-8"))
 PHRASES = KnownPhrases("Nothing is missing")
+FOLDER = Path(phrases.__file__).parent
+KINDS = {
+    *("alone", "labels", "openers", "nothing_missing", "exceptions", "turns", "lacks"),
+    *("apologies", "joins", "unable", "refusals"),
+}
 
 
 def cases() -> Iterator[object]:
@@ -39,6 +45,15 @@ def test_the_ten_most_spoken_languages_of_such_data_are_known() -> None:
     most_spoken = {"english", "chinese", "spanish", "french", "german", "portuguese"}
     most_spoken |= {"russian", "japanese", "arabic", "hindi"}
     assert most_spoken <= set(shipped()) == set(CASES)
+
+
+@pytest.mark.parametrize("language", sorted(CASES))
+def test_every_language_has_the_same_kinds_of_phrases_and_uses_its_parts(language) -> None:
+    content = yaml.safe_load((FOLDER / f"{language}.yaml").read_text("utf-8"))
+    assert set(content) - {"parts", "spaced"} == KINDS
+    lines = [content[kind] for kind in KINDS]
+    for part in content["parts"]:
+        assert any(f"<{part}>" in text for text in [*lines, *content["parts"].values()]), part
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ the language's `parts`. The keys:
 - spaced: whether words are divided by spaces. If so, a phrase consists of whole words.
 - alone: words that say, alone, that nothing is missing.
 - labels: headings in front of a critique, as in "What is missing: nothing".
-- openers: words in front of a phrase that change nothing of it.
+- openers: words in front of a claim or a refusal that change nothing of it.
 - nothing_missing: phrases that a critique opens with if nothing is missing.
 - exceptions: behind them in the same sentence, words by which something is missing after all.
 - turns: the same at the start of the next sentence; lacks: the same anywhere in a later one.

@@ -30,6 +30,7 @@ class Phrases:
 
     alone: Any
     labels: Any
+    openers: Any
     claim: Any
     exceptions: Any
     turns: Any
@@ -85,6 +86,7 @@ def _compiled(content: Mapping[str, Any]) -> Phrases:
     return Phrases(
         alone=pattern("alone", whole=True),
         labels=pattern("labels"),
+        openers=pattern_of([openers], spaced=False, whole=False),
         claim=pattern_of([rf"(?:{openers}[\s,:]*)*{claim}"], spaced=False, whole=False),
         exceptions=pattern("exceptions"),
         turns=pattern("turns"),

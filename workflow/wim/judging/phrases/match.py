@@ -88,15 +88,21 @@ def _claim(text: str, language: Phrases) -> int | None:
 
 
 def _refuses(text: str, language: Phrases) -> bool:
-    apology = language.apologies.match(text)
-    if not apology:
+    text = _behind(text, language.openers)
+    if not language.apologies.match(text):
         return language.refusals.match(text) is not None
-    rest = text
-    while more := language.apologies.match(rest) or language.joins.match(rest):
-        if more.end() == 0:
-            break
-        rest = _EDGES.sub("", rest[more.end() :])
+    rest = _behind(text, language.apologies, language.joins, language.openers)
     return not rest or any(each.match(rest) for each in (language.unable, language.refusals))
+
+
+def _behind(text: str, *patterns: Any) -> str:
+    """What follows any of these patterns, however often they come."""
+    found = True
+    while found:
+        ends = [match.end() for each in patterns if (match := each.match(text))]
+        found = any(ends)
+        text = _EDGES.sub("", text[max(ends) :]) if found else text
+    return text
 
 
 def _lines(text: str) -> list[str]:
@@ -139,6 +145,7 @@ def _in_any_language(nothing_missing: Sequence[str], refusals: Sequence[str]) ->
     return Phrases(
         alone=nowhere,
         labels=any_of("labels"),
+        openers=nowhere,
         claim=_literal(nothing_missing),
         exceptions=any_of("exceptions"),
         turns=any_of("turns"),
