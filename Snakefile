@@ -43,7 +43,7 @@ rule all:
         rules.dpo_checkpoint.input,
         rules.sft_checkpoint.input,
         rules.reward_model.input,
-        rules.summary.output if CONFIG.arms else [],
+        rules.summary.output if CONFIG.arms or CONFIG.rewards else [],
         rules.rounds.output if rounds.repeated else [],
         rules.sweep.output if CONFIG.grid else [],
         rules.evaluation.input,

@@ -309,7 +309,8 @@ def write_pairs(path: Path, count: int, vocabulary: int, length: int, held_out: 
 
     draw, rows = random.Random(1), []
     empty: dict[str, Any] = {
-        field.name: 0.0 if pa.types.is_floating(field.type) else "none" for field in PAIRS.schema
+        field.name: None if field.nullable else 0.0 if pa.types.is_floating(field.type) else "none"
+        for field in PAIRS.schema
     }
     for place in range(count + held_out):
         row = dict(empty)
@@ -1021,9 +1022,11 @@ def _ours(
         base=model,
         open_model=training.open_model,
         working=state,
+        first_step=0,
+        is_awaited=lambda: False,
     )
     trainer = training.make_trainer(parts)
-    return trainer, lambda: training.train(trainer, parts, state)
+    return trainer, lambda: training.train(trainer, parts, None)
 
 
 def _of_trl(
@@ -1353,16 +1356,17 @@ def _adapters(trainer: Any) -> dict[str, Any]:
 
 def scores(report: Report, size: Size, folder: Path, part: int) -> None:
     """A reward model's scores: against the CPU, by batch size, and in bfloat16."""
-    from wim.engines.reward_model_engine import ScoringModel
+    from wim.engines.reward_model_engine import Conversation, ScoringModel
+    from wim.engines.turn_format import Turn
 
     values = {**ARCHITECTURES["llama"], "vocab_size": size.words, "num_labels": 1}
     kind = "AutoModelForSequenceClassification"
     model = write_model(folder / "scores", "llama", values, made_by=kind)
     draw = random.Random(2)
-    conversations: list[Any] = [
-        (
-            {"role": "user", "content": some_words(draw, draw.randint(1, 60), size.words)},
-            {"role": "assistant", "content": some_words(draw, draw.randint(1, 90), size.words)},
+    conversations = [
+        Conversation(
+            ({"role": "user", "content": some_words(draw, draw.randint(1, 60), size.words)},),
+            Turn(some_words(draw, draw.randint(1, 90), size.words)),
         )
         for _ in range(16 * size.rows)
     ]

@@ -138,8 +138,10 @@ def train_case(folder: Path, case: dict[str, Any]) -> dict[str, int]:
             base=folder,
             open_model=training.open_model,
             working=state,
+            first_step=0,
+            is_awaited=lambda: False,
         )
-        training.train(training.make_trainer(parts), parts, state)
+        training.train(training.make_trainer(parts), parts, None)
     return {"peak": resident.peak()}
 
 
@@ -149,7 +151,10 @@ def _pair(name: str, words: int) -> dict[str, Any]:
     # One completion is truncated and the other is padded, as in most batches.
     texts = {"prompt": "rain " * 30, "chosen": "hill " * words, "rejected": "hill " * (words // 2)}
     kinds = {"string": name, "double": 0.0}
-    row: dict[str, Any] = {field.name: kinds.get(str(field.type), 0) for field in PAIRS.schema}
+    row: dict[str, Any] = {
+        field.name: None if field.nullable else kinds.get(str(field.type), 0)
+        for field in PAIRS.schema
+    }
     for column, text in texts.items():
         role = "user" if column == "prompt" else "assistant"
         row[column] = [{"role": role, "content": text}]
