@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_of_a_damaged_state_the_folder_is_named_and_the_one_before_is_taken(
     flip(before / "shares/0.bin")
     assert last_saved(tmp_path) is None
     assert f"{before}: this saved state is damaged" in caplog.text
+
+
+def test_no_flipped_bit_of_a_state_goes_unnoticed(tmp_path: Path) -> None:
+    before, state = saved(tmp_path, 1), saved(tmp_path, 2)
+    choice = random.Random(0)
+    files = sorted(path for path in state.rglob("*") if path.is_file())
+    for _ in range(50):
+        file = choice.choice(files)
+        content = file.read_bytes()
+        flipped = bytearray(content)
+        flipped[choice.randrange(len(content))] ^= 1 << choice.randrange(8)
+        file.write_bytes(flipped)
+        assert last_saved(tmp_path) == before, (file, flipped)
+        file.write_bytes(content)
+        assert last_saved(tmp_path) == state
 
 
 def test_a_state_replaces_a_damaged_one_of_its_step_and_of_later_steps(tmp_path: Path) -> None:
@@ -207,3 +223,19 @@ def test_who_waited_for_the_same_training_makes_its_checkpoint_without_a_step(
     assert "step 4 of 4" not in caplog.text
     assert content(second) == content(undisturbed)
     assert not [path for path in (tmp_path / "store/train_dpo").iterdir() if path.is_dir()]
+
+
+def test_a_working_folder_that_is_removed_is_never_there_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its states rely on other files of it."""
+    from wim.training.run import training
+
+    working = tmp_path / "training"
+    saved(working, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(training.shutil, "rmtree", lambda *_, **__: None)
+        training._discard(working)
+    assert not working.exists()
+    training._discard(working)
+    assert list(tmp_path.iterdir()) == []

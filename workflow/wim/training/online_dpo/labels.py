@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.atomic import synchronise
 from wim.dialogues.candidates import ACTOR, candidate_of
 from wim.engines.chat_format import ChatFormat
 from wim.engines.failures import in_words
@@ -126,3 +127,6 @@ class RewardLabeller:
         name = f"{step:08d}-{self.rank:03d}-{self.batches[step]:04d}.parquet"
         self.batches[step] += 1
         write_table(self.folder / name, DIALOGUES, as_arrow(DIALOGUES, candidates))
+        # A training that resumes from a state saved later does not sample them again.
+        synchronise(self.folder / name)
+        synchronise(self.folder)

@@ -5,6 +5,7 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -91,7 +92,7 @@ class Training(ABC):
             else:
                 self._train_and_write(provenance, working, mine)
             if mine.alone and not mine.is_awaited():
-                shutil.rmtree(working, ignore_errors=True)
+                _discard(working)
 
     def _train_and_write(self, provenance: Mapping[str, Any], working: Path, mine: Turn) -> None:
         from wim.models.node_copy import local_copy
@@ -254,3 +255,13 @@ class Training(ABC):
 
     def report(self, trainer: Any, folder: Path) -> None:  # noqa: B027
         """Measure the trained model and add the results to the checkpoint's folder."""
+
+
+def _discard(working: Path) -> None:
+    """Remove a working folder. It is there whole or not at all, whenever this process ends."""
+    former = working.with_name(f".{working.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
+    with suppress(OSError):
+        working.rename(former)
+    for left in working.parent.glob(".*.former"):
+        shutil.rmtree(left, ignore_errors=True)
