@@ -114,6 +114,7 @@ def test_models_that_one_has_are_compared_without_any_training(
         "models": {
             "mine": {"source": f"path:{tiny_model}", "dtype": "float32"},
             "yours": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": "on"},
+            "quiet": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": "off"},
         },
         "dialogues": {"actor": "mine", "sampling": {"max_new_tokens": 16}},
         "judges": {"pairs": {"model": "mine", "method": "pairwise"}},
@@ -123,13 +124,21 @@ def test_models_that_one_has_are_compared_without_any_training(
                 "judge": "pairs",
                 "speakers": ["yours"],
                 "prompts": {"files": ["prompts.jsonl"]},
-            }
+            },
+            "thinking": {
+                "judge": "pairs",
+                "reference": "quiet",
+                "speakers": ["yours"],
+                "prompts": {"files": ["prompts.jsonl"]},
+            },
         },
     }
     project = Project.copied(tmp_path / "project", config, PROMPTS[:4])
     project.run()
     found = figures(project, "ours")
     assert found["speakers"]["yours"]["compared"] == 4
+    # One model that differs in its thinking alone is two speakers.
+    assert figures(project, "thinking")["speakers"]["yours"]["compared"] == 4
     made = {
         path.parts[1]
         for path in (project.folder / "results").rglob("*.parquet")

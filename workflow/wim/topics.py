@@ -159,7 +159,7 @@ def create_topics(
         engines = open_engines(opened, models)
         topics, left_out = choose_topics(
             engines,
-            [model.digest for model in models],
+            [model.identity for model in models],
             Encoder(encoder, models[0].batch_size).encode,
             read_templates([template]),
             settings,

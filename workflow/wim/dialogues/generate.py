@@ -141,7 +141,7 @@ def generate_dialogues(
     from wim.tables.files import as_arrow, write_table
     from wim.tables.schemas import CUT, DIALOGUES
 
-    rows, digests = _prompts(prompts), [model.digest for model in models]
+    rows, digests = _prompts(prompts), [model.identity for model in models]
     with ExitStack() as opened:
         engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
@@ -193,7 +193,7 @@ def rows_wanted(
     """
     from wim.engines.stored import open_engines
 
-    rows, digests = _prompts(prompts), [model.digest for model in models]
+    rows, digests = _prompts(prompts), [model.identity for model in models]
     wanted, known = len(rows) * settings.rows_per_prompt, 0
     with ExitStack() as opened:
         engines = open_engines(opened, unopened(models))

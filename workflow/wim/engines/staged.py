@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.job import scratch_folder, store_folder
+from wim.provenance.digest import digest_of
 from wim.settings.models import ModelSource
 
 
@@ -34,10 +35,17 @@ class StagedModel:
 
     @property
     def digest(self) -> str:
-        """The model's identity in tables and keys."""
+        """That of its manifest."""
         from wim.models.manifest import read_manifest
 
         return read_manifest(self.manifest).digest
+
+    @property
+    def identity(self) -> str:
+        """Who answers, in the ids of rows: the model, and whether it thinks and is quantised."""
+        answering = self.source.answering
+        further = {key: answering[key] for key in ("thinking", "quantization") if key in answering}
+        return digest_of([self.digest, further]) if further else self.digest
 
     @property
     def folder(self) -> Path:

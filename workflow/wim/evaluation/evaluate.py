@@ -138,7 +138,7 @@ def _win_rates(
     reference = speakers[0]
     scores = {speaker: score_by_prompt(of) for speaker, of in outcomes.items()}
     against = {speaker: difference_from(of, EVEN, seed) for speaker, of in scores.items()}
-    found = verdicts(against, reference, "bootstrap")
+    found = verdicts(against, reference)
     figures = {
         speaker: {
             **asdict(win_rate(of, seed)),
@@ -172,13 +172,13 @@ def _control(
     needed: dict[Variant, dict[str, Any]] = {"minimal": {}}
     if not files:
         return needed
-    known = dict(
-        zip(
-            map(clean_text, read_instructions(Path(files[0]))),
-            read_difficulties(Path(files[1])),
-            strict=False,
+    instructions, hard = read_instructions(Path(files[0])), read_difficulties(Path(files[1]))
+    if len(instructions) != len(hard):
+        raise UserError(
+            f"{files[0]} has {len(instructions)} instructions and {files[1]} {len(hard)} "
+            "difficulties; write files with one for each."
         )
-    )
+    known = dict(zip(map(clean_text, instructions), hard, strict=True))
     texts = {row["prompt_id"]: clean_text(row["messages"][-1]["content"]) for row in prompts}
     difficulties = {prompt: known[text] for prompt, text in texts.items() if text in known}
     if not difficulties:
@@ -202,9 +202,9 @@ def _without_leaks(
     return {"without_leaks": asdict(win_rate(rest, seed).win_rate)}
 
 
-def _compared(between: Mapping[str, Difference], percent: bool = True) -> dict[str, Any]:
+def _compared(between: Mapping[str, Difference]) -> dict[str, Any]:
     """The paired differences of two speakers each, with what they show."""
-    said = verdicts(between, "the other", "bootstrap", percent=percent)
+    said = verdicts(between, "the other")
     return {pair: {**asdict(each), "verdict": asdict(said[pair])} for pair, each in between.items()}
 
 

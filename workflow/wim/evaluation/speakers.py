@@ -118,11 +118,12 @@ def rewards_by_candidate(path: str) -> dict[str, Scored]:
 
 
 def _answers(paths: Sequence[str], dropped: Collection[str]) -> dict[str, Answer]:
-    columns = ["candidate_id", "prompt_id", "completion", "completion_tokens"]
+    columns = ["candidate_id", "prompt_id", "completion", "judged", "completion_tokens"]
     return {
         row["prompt_id"]: Answer(row["candidate_id"], row["completion"], row["completion_tokens"])
         for row in table_rows(paths, DIALOGUES, columns)
-        if row["prompt_id"] not in dropped
+        # What never came to an answer is none, and nobody judges it.
+        if row["judged"] and row["prompt_id"] not in dropped
     }
 
 

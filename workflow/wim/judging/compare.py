@@ -154,6 +154,6 @@ def _comparisons(
     policies = [read_judged(path, reasoning=reasoning) for path in dialogues]
     pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
     with open_engine(model) as engine:
-        rows = PairwiseJudge(judge, engine, texts, model.digest).compare(pairs)
+        rows = PairwiseJudge(judge, engine, texts, model.identity).compare(pairs)
     unanswered = {pair_of(key): reason for key, reason in engine.unanswered.items()}
     return rows, len(set(map(pair_of, engine.computed))), unanswered

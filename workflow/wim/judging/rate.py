@@ -149,5 +149,5 @@ def _ratings(
             return rater.rate(candidates), len(scorer.computed), {}
     texts = read_templates(templates)
     with open_engine(model) as engine:
-        rater_of_method = judge_of(judge, engine, texts, settings, seed, model.digest)
+        rater_of_method = judge_of(judge, engine, texts, settings, seed, model.identity)
         return rater_of_method.rate(candidates), len(engine.computed), engine.unanswered

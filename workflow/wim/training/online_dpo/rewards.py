@@ -210,7 +210,7 @@ def _rewards_by(
 
     with ExitStack() as opened:
         engine = opened.enter_context(open_engine(online.model))
-        templates, digest = read_templates(list(online.templates)), online.model.digest
+        templates, digest = read_templates(list(online.templates)), online.model.identity
         judge = judge_of(online.name, engine, templates, online.settings, pipeline.seed, digest)
         encoder = None
         if online.encoder:
