@@ -114,7 +114,7 @@ class ChatFormat:
             raise Refusal(
                 f"the chat template of {self.name} refuses the conversation: {error}"
                 f"{_remedy(conversation)}"
-            ) from None
+            ) from error
 
     def _without_reasoning(self, text: str) -> str:
         """A prompt after which the answer itself follows."""

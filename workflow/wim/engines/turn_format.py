@@ -172,7 +172,8 @@ def _refusals(speaker: str) -> Iterator[None]:
     try:
         yield
     except (Refusal, ValueError, LookupError, AttributeError) as error:
-        raise UserError(f"the chat template refuses a turn of the {speaker}'s ({error})") from error
+        words = error.__cause__ if isinstance(error, Refusal) else error
+        raise UserError(f"the chat template refuses a turn of the {speaker}'s ({words})") from error
 
 
 def _behind_opening(prompt: str, thought: str, markers: Markers) -> str:

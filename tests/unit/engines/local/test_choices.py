@@ -14,7 +14,7 @@ from wim.engines.local.choices import choice_tree
 from wim.engines.local.engine import LocalEngine
 
 NUMBERS = tuple(f" {number}" for number in range(1, 11))
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 
 
 def ask(key: str, text: str, opening: str = "") -> Request:
