@@ -7,6 +7,7 @@ from typing import Any
 
 from wim.errors import UserError
 from wim.fetch.hub import HubFiles, hub_snapshot
+from wim.models.saving import save_weights
 from wim.provenance.digest import digest_file, digest_of
 from wim.settings.models import SOURCE
 
@@ -57,7 +58,7 @@ def merge_adapter(model: Path, adapter: Path, source: str) -> None:
         ) from None
     for path in model.glob("model*.safetensors*"):
         path.unlink()
-    merged.save_pretrained(model)
+    save_weights(merged, model)
 
 
 def _check_all_used(adapted: Any, weights: set[str]) -> None:

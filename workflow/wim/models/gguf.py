@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
+from wim.models.saving import save_tokenizer, save_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -35,8 +36,8 @@ def convert_gguf(file: Path, folder: Path, scratch: Path, source: str) -> None:
             "that transformers does not take from GGUF needs the original: write "
             "hf:<repo>@<revision> or path:<folder>."
         ) from None
-    _unquantised(loaded).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_weights(_unquantised(loaded), folder)
+    save_tokenizer(tokenizer, folder)
     for weights in folder.glob("*.safetensors"):
         # safetensors writes for its owner alone, and a staged model is often shared.
         weights.chmod((folder / "config.json").stat().st_mode)

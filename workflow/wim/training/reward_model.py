@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wim.display.json_files import write_json
+from wim.models.manifest import EVALUATION
 from wim.settings.reward_models import RewardModelSettings
 from wim.training.preference_data import conversation_tokens, preference_splits
 from wim.training.run.setup import Run, TrainerParts
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
-EVALUATION = "evaluation.json"
 
 
 def train_reward_model(

@@ -41,6 +41,7 @@ def training_code(entry: Path, *further: str) -> str:
         "wim.engines.reasoning",
         "wim.engines.special_tokens",
         "wim.engines.turn_format",
+        "wim.models.saving",
     )
     return code_digest(entry, within=(*common, *further), without=("wim.training.records",))
 

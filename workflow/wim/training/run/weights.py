@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from wim.models.manifest import ADAPTER
+from wim.models.saving import save_adapter, save_tokenizer, save_weights
 from wim.settings.optimization import OptimizationSettings
 from wim.training.run.trl_internals import new_head_expected
 
@@ -78,13 +80,9 @@ def save_model(
 
     model = trainer.accelerator.unwrap_model(trainer.model)
     if settings.lora is not None:
-        for adapter in model.peft_config.values():
-            adapter.base_model_name_or_path = str(name)
-        inner = model.get_base_model()
-        inner.name_or_path = inner.config.name_or_path = str(name)
-        model.save_pretrained(folder / "adapter", state_dict=weights)
+        save_adapter(model, base=name, folder=folder / ADAPTER, weights=weights)
         whole = open_model(base)
-        model = PeftModel.from_pretrained(whole, folder / "adapter").merge_and_unload()
+        model = PeftModel.from_pretrained(whole, folder / ADAPTER).merge_and_unload()
         weights = None
-    model.save_pretrained(folder, state_dict=weights)
-    trainer.processing_class.save_pretrained(folder)
+    save_weights(model, folder, weights)
+    save_tokenizer(trainer.processing_class, folder)
