@@ -48,12 +48,17 @@ ENVIRONMENT = {
 
 
 @functools.cache
-def address() -> str:
-    """The socket of this process's server, which is started when first asked for."""
+def address(hash_seed: str | None = None) -> str:
+    """The socket of this process's server, which is started when first asked for.
+
+    Forks have the order of hashes of their server, so there is one for each `hash_seed`.
+    """
     folder = tempfile.mkdtemp(prefix="fork-")
     path = f"{folder}/socket"
     environment = {**os.environ, **ENVIRONMENT}
     environment.pop("PYTHONPATH", None)
+    if hash_seed is not None:
+        environment["PYTHONHASHSEED"] = hash_seed
     log = Path(folder, "log")
     with log.open("w") as errors:
         server = subprocess.Popen(

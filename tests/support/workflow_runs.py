@@ -26,11 +26,13 @@ FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
 
 
-def forked_environment(library: Path = REPOSITORY / "workflow") -> dict[str, str]:
+def forked_environment(
+    library: Path = REPOSITORY / "workflow", hash_seed: str | None = None
+) -> dict[str, str]:
     """An environment in which snakemake, its jobs and `wim` run in forks of the fork server."""
     path = [str(library), str(REPOSITORY / "tests/support/forked")]
-    forked = {"PYTHONPATH": os.pathsep.join(path), "WIM_TEST_FORK_SERVER": address()}
-    return os.environ | forked
+    forked = {"PYTHONPATH": os.pathsep.join(path), "WIM_TEST_FORK_SERVER": address(hash_seed)}
+    return os.environ | forked | ({"PYTHONHASHSEED": hash_seed} if hash_seed else {})
 
 
 def tiny_config(
@@ -55,10 +57,14 @@ def tiny_config(
 
 
 class Project:
-    """A copy of the project's own files, with results beside them."""
+    """A copy of the project's own files, with results beside them.
 
-    def __init__(self, folder: Path) -> None:
+    hash_seed: PYTHONHASHSEED of what `call` and `run` start; None for the environment's.
+    """
+
+    def __init__(self, folder: Path, hash_seed: str | None = None) -> None:
         self.folder = folder
+        self.hash_seed = hash_seed
 
     @classmethod
     def copied(cls, folder: Path, config: dict[str, object], prompts: list[str]) -> "Project":
@@ -142,7 +148,7 @@ class Project:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=forked_environment(self.folder / "workflow"),
+            env=forked_environment(self.folder / "workflow", self.hash_seed),
             capture_output=True,
             text=True,
             check=False,
