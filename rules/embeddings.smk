@@ -17,9 +17,7 @@ rule embed_critiques:
         paths.log("embed_critiques/{policy}/{judge}/{shard}"),
     benchmark:
         paths.benchmark("embed_critiques/{policy}/{judge}/{shard}")
-    threads: THREADS_OF_SHARD
-    resources:
-        batch_size=BATCH_SIZES["embed_critiques"],
+    threads: 1
     params:
         spec=specs.embeddings,
         untracked=untracked.job,

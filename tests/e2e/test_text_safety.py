@@ -115,7 +115,6 @@ def judged(
         ratings=folder / "ratings.parquet",
         manifest=encoder / "manifest.json",
         judge="tiny",
-        batch_size=8,
         store=folder / "vectors",
         output=folder / "embeddings.parquet",
     )

@@ -11,7 +11,6 @@ with job(snakemake) as spec:
         ratings=Path(snakemake.input.ratings),
         manifest=Path(snakemake.input.manifest),
         judge=snakemake.wildcards.judge,
-        batch_size=snakemake.resources.batch_size,
         store=store_folder(snakemake),
         scratch=scratch_folder(snakemake),
         output=Path(snakemake.output.embeddings),

@@ -160,7 +160,7 @@ def create_topics(
         topics, left_out = choose_topics(
             engines,
             [model.identity for model in models],
-            Encoder(encoder, models[0].batch_size).encode,
+            Encoder(encoder).encode,
             read_templates([template]),
             settings,
             seed,

@@ -299,8 +299,14 @@ def test_names_are_matched_whole_and_no_names_match_nothing() -> None:
     assert one_of([]) == "(?!)"
 
 
-def test_a_planned_rule_with_a_batch_and_no_gpu_is_refused_and_another_is_not() -> None:
-    resources = {"train_dpo": {"batch_size": 8}, "summary": {}, "rate": {"batch_size": 1, "gpu": 0}}
-    check_gpus_are_requested(resources, {"summary", "rate"})
-    with pytest.raises(UserError, match="train_dpo requests no GPU"):
-        check_gpus_are_requested(resources, {"train_dpo"})
+def test_a_planned_rule_with_a_model_and_no_gpu_is_refused_and_another_is_not() -> None:
+    resources = {
+        "train_dpo": {"batch_size": 8},
+        "embed_critiques": {"mem_mb": 8000},
+        "summary": {},
+        "rate_candidates": {"batch_size": 1, "gpu": 0},
+    }
+    check_gpus_are_requested(resources, {"summary", "rate_candidates"})
+    for rule in ("train_dpo", "embed_critiques"):
+        with pytest.raises(UserError, match=f"{rule} requests no GPU"):
+            check_gpus_are_requested(resources, {rule})

@@ -232,7 +232,6 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
         ratings,
         tmp_path / "manifest.json",
         "j",
-        8,
         tmp_path / "embed_critiques",
         tmp_path / "embeddings.parquet",
         conversations=True,

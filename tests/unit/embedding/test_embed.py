@@ -26,16 +26,21 @@ LONG = "bread " * 600
 
 @pytest.fixture(scope="module")
 def encoder(minilm: Path) -> Encoder:
-    return Encoder(minilm, batch_size=4)
+    return Encoder(minilm)
 
 
 @pytest.fixture(scope="module")
 def alone(minilm: Path) -> dict[str, Any]:
-    """Each text by sentence_transformers itself, one at a time."""
+    """Each text by sentence_transformers itself, one at a time, on one thread."""
+    import torch
     from sentence_transformers import SentenceTransformer
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     model = SentenceTransformer(str(minilm))
-    return {text: model.encode([text], normalize_embeddings=True)[0] for text in [*TEXTS, LONG]}
+    found = {text: model.encode([text], normalize_embeddings=True)[0] for text in [*TEXTS, LONG]}
+    torch.set_num_threads(before)
+    return found
 
 
 def test_vectors_are_those_of_sentence_transformers_one_at_a_time(encoder, alone) -> None:
@@ -66,6 +71,29 @@ def test_a_text_that_occurs_twice_is_embedded_once(encoder, monkeypatch) -> None
     np.testing.assert_array_equal(vectors, vectors[::-1])
 
 
+def test_a_vector_does_not_depend_on_the_other_texts(encoder, alone) -> None:
+    texts = [*TEXTS, LONG]
+    for some in (texts, texts[::-1], texts[1::2], texts[:1], texts[3:4]):
+        vectors = encoder.encode(some).vectors
+        np.testing.assert_array_equal(vectors, [alone[text] for text in some])
+
+
+def test_a_vector_does_not_depend_on_the_number_of_threads(encoder) -> None:
+    import torch
+
+    # Of texts of up to ten tokens, kernels divide the work differently.
+    texts = [" ".join(["bread"] * count) for count in range(1, 10)]
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(encoder.encode(texts).vectors)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
+
+
 def test_a_text_longer_than_the_encoder_reads_is_flagged(encoder) -> None:
     assert encoder.encode([LONG, "bread", LONG]).truncated == [True, False, True]
 
@@ -86,6 +114,46 @@ def test_no_texts_have_no_vectors(encoder) -> None:
     found = encoder.encode([])
     assert found.vectors.shape == (0, encoder.dimension)
     assert found.truncated == []
+
+
+@pytest.mark.parametrize("long", ["cut", "windows"])
+def test_shards_have_the_same_table_whichever_is_embedded_first(minilm, tmp_path, long) -> None:
+    # Both have the first critique, and find it in the store if the other was first.
+    said = [
+        [("Paris.", "The year is missing."), ("Bread " * 40, "It gives no source.")],
+        [("No.", "The year is missing.")],
+    ]
+    tables = []
+    for order in ([0, 1], [1, 0]):
+        store = tmp_path / f"store-{order[0]}"
+        for number in order:
+            dialogues, ratings = rated(tmp_path, said[number])
+            embed_critiques(
+                dialogues,
+                ratings,
+                minilm / "manifest.json",
+                "tiny",
+                store,
+                tmp_path / f"{number}-{order[0]}.parquet",
+                long=long,
+            )
+        tables.append([(tmp_path / f"{n}-{order[0]}.parquet").read_bytes() for n in range(2)])
+    assert tables[0] == tables[1]
+
+
+def rated(folder: Path, said: list[tuple[str, str]]) -> tuple[Path, Path]:
+    """Dialogues and ratings of one candidate for each response and critique."""
+    names = [f"{number:032x}" for number in range(len(said))]
+    candidates = [
+        candidate(name, sample=number, completion=said[number][0])
+        for number, name in enumerate(names)
+    ]
+    ratings = [
+        rating(name, judge="tiny", wim=wim) for name, (_, wim) in zip(names, said, strict=True)
+    ]
+    write_table(folder / "dialogues.parquet", DIALOGUES, as_arrow(DIALOGUES, candidates))
+    write_table(folder / "ratings.parquet", RATINGS, as_arrow(RATINGS, ratings))
+    return folder / "dialogues.parquet", folder / "ratings.parquet"
 
 
 STATUSES = ["ok", "nothing_missing", "echo", "truncated", "unparsable", "refused", "error", "ok"]
@@ -114,7 +182,7 @@ def test_every_response_and_only_critiques_of_status_ok_are_embedded(
     output = tmp_path / "embeddings.parquet"
     dialogues, ratings = shard(tmp_path)
     embed_critiques(
-        dialogues, ratings, minilm / "manifest.json", "tiny", 4, tmp_path / "store", output
+        dialogues, ratings, minilm / "manifest.json", "tiny", tmp_path / "store", output
     )
     rows = {row["candidate_id"]: row for row in read_embeddings(output).to_pylist()}
     found = [rows[f"{9 - number:032x}"] for number in range(len(STATUSES))]
@@ -140,7 +208,6 @@ def test_a_shard_without_candidates_has_an_empty_table(minilm, tmp_path) -> None
         tmp_path / "r",
         minilm / "manifest.json",
         "tiny",
-        4,
         tmp_path / "store",
         output,
     )

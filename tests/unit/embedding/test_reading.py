@@ -24,12 +24,12 @@ CHINESE = "缺少印刷机发明的年份。它也没有说明发明者是谁。
 
 @pytest.fixture(scope="module")
 def encoder(minilm: Path) -> Encoder:
-    return Encoder(minilm, batch_size=8)
+    return Encoder(minilm)
 
 
 @pytest.fixture(scope="module")
 def by_windows(minilm: Path) -> Encoder:
-    return Encoder(minilm, batch_size=8, long="windows")
+    return Encoder(minilm, long="windows")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def embedded(folder: Path, minilm: Path, texts: list[tuple[str, str]], **options
     write_table(folder / "d", DIALOGUES, as_arrow(DIALOGUES, candidates))
     write_table(folder / "r", RATINGS, as_arrow(RATINGS, ratings))
     manifest, store, output = minilm / "manifest.json", folder / "store", folder / "embeddings"
-    embed_critiques(folder / "d", folder / "r", manifest, "j", 8, store, output, **options)
+    embed_critiques(folder / "d", folder / "r", manifest, "j", store, output, **options)
     assert rows_wanted(folder / "d", folder / "r", manifest, store, **options)[1] == 0
     return output
 

@@ -250,6 +250,7 @@ def test_scores_make_a_judgement_and_a_missing_one_fails() -> None:
     assert of_scores("p", (2.0, 1.0)).winner == "a"
     assert of_scores("p", (1.0, 2.0)).winner == "b"
     assert of_scores("p", (0.0, 0.0)).winner == "tie"
+    assert of_scores("p", (0.5, 0.5 + 1e-7)).winner == "tie", "float32 tells them apart, no more"
     failed = of_scores("p", (None, 2.0), ("echo", "ok"))
     assert (failed.winner, failed.statuses) == (None, ("echo", "ok"))
 

@@ -358,7 +358,6 @@ def test_an_encoder_opened_from_a_copy_gives_the_same_table(
             ratings=tmp_path / "r.parquet",
             manifest=minilm / "manifest.json",
             judge="tiny",
-            batch_size=4,
             store=tmp_path / f"store-{name}",
             output=tmp_path / f"{name}.parquet",
             scratch=place,

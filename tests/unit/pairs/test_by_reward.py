@@ -220,6 +220,17 @@ def test_all_pairs_are_every_two_candidates() -> None:
     assert sorted(found) == [("id0", "id2"), ("id1", "id0"), ("id1", "id2")]
 
 
+def test_rewards_that_differ_by_rounding_alone_are_ties() -> None:
+    assert ids(scored(0.5, 0.5 + 1e-7)) == ([], Counter({"pairs with equal rewards": 1}))
+    assert ids(scored(0.5, 0.5 + 1e-7), ties="first")[0] == [("id0", "id1")]
+    assert ids(scored(0.5, 0.50001))[0] == [("id1", "id0")]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7, -1e-7])
+def test_of_the_best_and_of_the_worst_that_tie_the_earlier_sample_is_taken(noise) -> None:
+    assert ids(scored(0.9, 0.9 + noise, -0.5, -0.5 - noise))[0] == [("id0", "id2")]
+
+
 def test_tied_candidates_give_no_pair_or_the_earlier_sample_first() -> None:
     assert ids(scored(0.5, 0.5)) == ([], Counter({"pairs with equal rewards": 1}))
     assert ids(scored(0.5, 0.5), ties="first")[0] == [("id0", "id1")]

@@ -406,7 +406,7 @@ def test_a_reward_is_compared_with_controls_where_both_decide(tmp_path: Path) ->
     rewards: dict[str, Sequence[Judged]] = {
         name: [Judged(context, 5, value) for context, value in zip(contexts, values, strict=True)]
         for name, values in {
-            "wim": [0.1, 0.2, 0.3, 0.1, 0.5, 0.5],
+            "wim": [0.1, 0.2, 0.3, 0.1, 0.5, 0.5 + 1e-7],
             "lot": [0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
         }.items()
     }
@@ -415,7 +415,7 @@ def test_a_reward_is_compared_with_controls_where_both_decide(tmp_path: Path) ->
     run.write()
     controls = run.table["controls"]["wim"]
     assert set(run.table["controls"]) == {"wim"}
-    # Of p and q; in r the reward ties. Completions grow longer from row to row.
+    # Of p and q; in r the reward ties, but for rounding. Completions grow longer from row to row.
     for control in ("lot", "(longer completion)"):
         assert (controls[control]["count"], controls[control]["n"]) == (1, 2)
     assert "| reward | lot | (longer completion) |" in run.text

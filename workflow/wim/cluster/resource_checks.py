@@ -7,7 +7,7 @@ models have no hyphen there.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from wim.errors import UserError
 
@@ -15,10 +15,15 @@ INSTEAD = {"gpus": "gpu", "nvidia_gpu": "gpu", "num_gpus": "gpu", "gpu_type": "g
 MODEL = re.compile(r"[A-Za-z0-9_.]+")
 
 
-def rules_without_gpu(resources: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """The rules that run a model, as they have a batch size, and say nothing about GPUs."""
-    said = {rule: {"batch_size", "gpu", "gres"} & set(names) for rule, names in resources.items()}
-    return [rule for rule, names in said.items() if names == {"batch_size"}]
+def rules_without_gpu(
+    resources: Mapping[str, Mapping[str, object]], with_model: Collection[str]
+) -> list[str]:
+    """The rules among those that run a model (`with_model`) that say nothing about GPUs."""
+    return [
+        rule
+        for rule, names in resources.items()
+        if rule in with_model and not {"gpu", "gres"} & set(names)
+    ]
 
 
 def check_resources(resources: Mapping[str, Mapping[str, object]]) -> None:

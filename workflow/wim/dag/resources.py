@@ -8,12 +8,13 @@ BATCH_SIZES: Mapping[str, int] = {
     "generate_dialogues": 64,
     "rate_candidates": 64,
     "compare_candidates": 64,
-    "embed_critiques": 64,
     "train_dpo": 8,
     "train_online_dpo": 8,
     "train_sft": 8,
     "train_reward_model": 8,
 }
+# An encoder reads one text at a time (docs/design/decisions/one-text-at-a-time.md).
+RUN_A_MODEL = frozenset({*BATCH_SIZES, "embed_critiques"})
 # Seconds between two saved states of a training.
 SAVE_SECONDS = 300
 

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.inputs import Inputs
+from wim.dag.resources import RUN_A_MODEL
 from wim.dag.snakemake_internals import (
     executor,
     planned_rules,
@@ -83,7 +84,7 @@ def check_gpus_are_requested(
         resources: Of all rules, by rule and name.
         planned: The rules with jobs to run.
     """
-    for rule in rules_without_gpu(resources):
+    for rule in rules_without_gpu(resources, RUN_A_MODEL):
         if rule in planned:
             raise UserError(
                 f"{rule} requests no GPU. --set-resources on the command line replaces all of the"

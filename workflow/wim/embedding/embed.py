@@ -23,7 +23,6 @@ def embed_critiques(
     ratings: Path,
     manifest: Path,
     judge: str,
-    batch_size: int,
     store: Path,
     output: Path,
     scratch: str | None = None,
@@ -41,7 +40,6 @@ def embed_critiques(
         ratings: Its ratings table.
         manifest: The encoder's.
         judge: The judge's name.
-        batch_size: Texts that the encoder encodes at once.
         store: The folder of the row store.
         output: The table.
         scratch: The folder on the node's own disk to copy the encoder to, if any.
@@ -59,7 +57,7 @@ def embed_critiques(
     wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(
-            lambda: Encoder(local_copy(manifest, scratch).parent, batch_size, long),
+            lambda: Encoder(local_copy(manifest, scratch).parent, long),
             vectors,
             digest,
             long,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,11 @@ class Encoded:
 class Encoder:
     """The sentence encoder of a staged folder."""
 
-    def __init__(self, folder: Path, batch_size: int = 64, long: Long = "cut") -> None:
+    def __init__(self, folder: Path, long: Long = "cut") -> None:
         """Load it.
 
         Args:
             folder: The staged folder.
-            batch_size: Texts that it encodes at once.
             long: Of a text that is longer than it reads, whether the end is cut off, or the vector
                 is the mean over windows of the text.
         """
@@ -56,7 +56,6 @@ class Encoder:
         self.model: Any = SentenceTransformer(
             str(folder), trust_remote_code=False, local_files_only=True
         )
-        self.batch_size = batch_size
         self.long = long
 
     @property
@@ -76,7 +75,7 @@ class Encoder:
         return int(limit) - int(self.model.tokenizer.num_special_tokens_to_add())
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode texts, each distinct one once; the encoder batches them by length."""
+        """Encode texts, each distinct one once. A vector depends on its own text alone."""
         distinct = sorted(set(texts))
         place = {text: number for number, text in enumerate(distinct)}
         tokens = tokens_of(self.model.tokenizer, distinct)
@@ -94,9 +93,12 @@ class Encoder:
 
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
-        found: np.ndarray[Any, Any] = self.model.encode(
-            texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-        )
+        # Padding, the shape of a batch and the number of threads decide how sums are ordered, and
+        # so the last bits (docs/design/decisions/one-text-at-a-time.md).
+        with _one_thread():
+            found: np.ndarray[Any, Any] = self.model.encode(
+                texts, batch_size=1, normalize_embeddings=True, show_progress_bar=False
+            )
         return found.astype(np.float32)
 
     def _means(self, texts: Sequence[Tokens]) -> "np.ndarray[Any, Any]":
@@ -119,6 +121,19 @@ class Encoder:
                 of_text = (mean / np.linalg.norm(mean))[None]
             means[row] = of_text[0]
         return means
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch's operations on the CPU on one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class StoredEncoder:

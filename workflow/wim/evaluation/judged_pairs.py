@@ -8,6 +8,7 @@ from wim.dialogues.candidates import candidate_of
 from wim.engines.base import Completion
 from wim.judging.pairwise import ResponsePair, share_of_first
 from wim.provenance.digest import row_id
+from wim.rewards.ties import lead
 from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Comparison, Message
 
@@ -87,9 +88,12 @@ def of_scores(
     scores: tuple[float | None, float | None],
     statuses: tuple[str, str] = (Status.OK.value, Status.OK.value),
 ) -> PairJudgement:
-    """The judgement of the scores of a and b: the higher wins; it fails if one is missing."""
+    """The judgement of the scores of a and b: the higher wins; it fails if one is missing.
+
+    Scores that differ by rounding alone are a tie.
+    """
     a, b = scores
-    won = None if a is None or b is None else _winner(a - b)
+    won = None if a is None or b is None else _winner(lead(a, b))
     return PairJudgement(pair_id, won, won, statuses)
 
 

@@ -15,6 +15,7 @@ from wim.pairs.table import (
     write_preferences,
 )
 from wim.provenance.digest import seed_of
+from wim.rewards.ties import lead
 from wim.settings.pairs import PairSettings
 from wim.tables.files import read_candidates, read_table, read_tables
 from wim.tables.ratings import Status
@@ -166,7 +167,7 @@ def candidate_pairs(
     for one, other in _compared(by_sample, settings):
         if one.completion == other.completion:
             excluded["pairs of identical completions"] += 1
-        elif one.reward == other.reward and settings.ties == "drop":
+        elif not lead(one.reward, other.reward) and settings.ties == "drop":
             excluded["pairs with equal rewards"] += 1
         elif abs(one.reward - other.reward) < settings.min_margin:
             excluded["pairs below the minimum margin"] += 1
@@ -181,9 +182,12 @@ def _compared(
     if settings.select == "all":
         yield from itertools.combinations(by_sample, 2)
         return
-    best = max(by_sample, key=lambda row: row.reward)
+    # Of rewards that tie for the highest or the lowest, the earliest sample's.
+    highest = max(row.reward for row in by_sample)
+    best = next(row for row in by_sample if not lead(highest, row.reward))
     others = [row for row in by_sample if row is not best]
-    worst = min(others, key=lambda row: row.reward)
+    lowest = min(row.reward for row in others)
+    worst = next(row for row in others if not lead(row.reward, lowest))
     yield (best, worst) if best.sample < worst.sample else (worst, best)
 
 
@@ -191,10 +195,11 @@ def _chosen_first(
     one: Scored, other: Scored, settings: PairSettings, seed: int
 ) -> tuple[Scored, Scored]:
     """Chosen before rejected. Of equal rewards `one`, the earlier sample, or a random one."""
-    if one.reward == other.reward:
+    ahead = lead(one.reward, other.reward)
+    if not ahead:
         swapped = (
             settings.ties == "random"
             and seed_of(seed, "tie", one.candidate_id, other.candidate_id) % 2
         )
         return (other, one) if swapped else (one, other)
-    return (one, other) if one.reward > other.reward else (other, one)
+    return (one, other) if ahead > 0 else (other, one)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim.rewards.ties import without_noise
 from wim.statistics import Share, differences
 from wim.tables.files import read_table
 from wim.tables.schemas import REWARDS
@@ -45,7 +46,7 @@ def agreement_with_controls(
     places = [names.index(name) for name in controls]
     decided, agreeing = np.zeros((2, len(names), len(controls)), dtype=np.int64)
     for difference in differences(np.column_stack(columns), candidates["context"].to_numpy()):
-        signs = np.nan_to_num(np.sign(difference))
+        signs = np.nan_to_num(np.sign(without_noise(difference)))
         for place, column in enumerate(places):
             product = signs * signs[:, [column]]
             decided[:, place] += (product != 0).sum(axis=0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
 from wim.reports.figures import Course, Distribution, histogram
+from wim.rewards.ties import without_noise
 from wim.settings.rewards import RewardSettings
 from wim.statistics import Share, differences, rank_correlation
 from wim.tables.files import read_candidates, read_table, read_tables
@@ -94,7 +95,7 @@ def describe_reward(
     values = usable[["reward", "rating_scaled"]].to_numpy(np.float64)
     counts = np.zeros(5, dtype=np.int64)
     deltas, total = histogram(points[:0]), 0.0
-    for difference in differences(values, usable["context"].to_numpy()):
+    for difference in map(without_noise, differences(values, usable["context"].to_numpy())):
         delta, number = 5 * np.abs(difference[:, 0]), difference[:, 1]
         tied, numbered = delta == 0, ~np.isnan(number)
         untied = numbered & (number != 0)

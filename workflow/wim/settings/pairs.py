@@ -15,7 +15,7 @@ class PairSettings(Section):
     candidates. Unit: none."""
 
     ties: Literal["drop", "random", "first"] = "drop"
-    """What happens to two equal rewards. drop: no pair; random: a pair in a random order, by seed;
+    """What happens to two equal rewards, which differ by at most 1e-6, as by rounding. drop: no pair; random: a pair in a random order, by seed;
     first: the earlier sample is chosen. Unit: none."""
 
     min_margin: float = Field(default=0.0, ge=0)

@@ -51,9 +51,12 @@ class Speed:
         return max(operations / peak, moved / self.gpu.bandwidth) / self.efficiency
 
 
-def reading_seconds(model: Architecture, tokens: float, dtype: str, speed: Speed) -> float:
-    """A forward pass over tokens: 2 operations a parameter and token."""
-    return speed.seconds(2.0 * model.multiplied * tokens, half=BYTES[dtype] == 2)
+def reading_seconds(
+    model: Architecture, tokens: float, dtype: str, speed: Speed, passes: int = 1
+) -> float:
+    """Forward passes over tokens, of all passes together: 2 operations a parameter and token."""
+    computing = speed.seconds(2.0 * model.multiplied * tokens, half=BYTES[dtype] == 2)
+    return max(computing, passes * LAUNCH * model.layers)
 
 
 def decoding_seconds(

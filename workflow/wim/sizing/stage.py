@@ -101,10 +101,14 @@ def stage_of(
     jobs: int,
     seconds: float,
     assumed: Assumed,
+    most: int = LARGEST,
 ) -> Stage:
-    """The stage, and the largest batch whose memory the GPU has. loaded: bytes on the host."""
+    """The stage, and the largest batch, `most` at most, whose memory the GPU has.
+
+    loaded: bytes on the host.
+    """
     room = GPUS[assumed.gpu].memory
-    fitting = [size for size in _powers_of_two() if memory(size).total <= room]
+    fitting = [size for size in _powers_of_two(most) if memory(size).total <= room]
     return Stage(
         rule,
         of,
@@ -119,8 +123,8 @@ def stage_of(
     )
 
 
-def _powers_of_two() -> list[int]:
-    return [2**power for power in range(LARGEST.bit_length())]
+def _powers_of_two(most: int) -> list[int]:
+    return [2**power for power in range(most.bit_length())]
 
 
 def share(rows: int, jobs: int) -> int:

@@ -173,7 +173,7 @@ def _compare(sizing: Sizing, of: str, judge: str, model: Architecture, rows: int
 
 
 def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:
-    """The encoder, for N candidates and what a judge says of each."""
+    """The encoder, one text at a time, for N candidates and what a judge says of each."""
     config, assumed = sizing.config, sizing.assumed
     rule, jobs, rows = "embed_critiques", config.prompts.shards, 2 * candidates
     model = sizing.models[config.embeddings.encoder]
@@ -183,8 +183,7 @@ def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:
     def memory(batch: int) -> Memory:
         return encoding_memory(model, batch, max(lengths))
 
-    batch = min(assumed.batches[rule], share(rows, jobs))
     host = model.file_bytes + weights_bytes(model, model.file_dtype)
     tokens = rows * sum(lengths) / 2
-    seconds = reading_seconds(model, tokens, model.file_dtype, assumed.speed)
-    return stage_of(rule, judge, model, batch, memory, host, rows, jobs, seconds, assumed)
+    seconds = reading_seconds(model, tokens, model.file_dtype, assumed.speed, passes=rows)
+    return stage_of(rule, judge, model, 1, memory, host, rows, jobs, seconds, assumed, most=1)

@@ -217,11 +217,7 @@ def _rewards_by(
             (manifest,) = online.encoder
             vectors = opened.enter_context(RowStore(online.encoder_store, vector_schema()))
             encoder = StoredEncoder(
-                lambda: Encoder(
-                    local_copy(manifest, online.model.scratch).parent,
-                    online.model.batch_size,
-                    online.long,
-                ),
+                lambda: Encoder(local_copy(manifest, online.model.scratch).parent, online.long),
                 vectors,
                 read_manifest(manifest).digest,
                 online.long,

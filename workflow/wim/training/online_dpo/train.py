@@ -271,7 +271,6 @@ class OnlineDpoTraining(Training):
                 ratings=tables.ratings,
                 manifest=manifest,
                 judge=judge.name,
-                batch_size=judge.model.batch_size,
                 store=judge.encoder_store,
                 output=embeddings,
                 scratch=judge.model.scratch,
