@@ -10,6 +10,7 @@ rule compare_candidates:
     """Let a judge of pairs compare a shard of candidates, in both orders."""
     input:
         dialogues=after_sharding(comparisons.dialogues),
+        questions=inputs.questions_of_job,
         manifest=inputs.manifest_of_judge,
         templates=inputs.templates_of_judge,
     output:
@@ -20,7 +21,7 @@ rule compare_candidates:
         paths.benchmark("compare_candidates/{comparison}/{judge}/{shard}")
     wildcard_constraints:
         comparison=one_of(comparisons.names),
-        judge=one_of(inputs.pair_judges),
+        judge=one_of([*inputs.pair_judges, *inputs.grading_judges]),
     threads: THREADS_OF_SHARD
     resources:
         batch_size=BATCH_SIZES["compare_candidates"],

@@ -20,6 +20,7 @@ rule evaluation_prompts:
     """Take the prompts of an evaluation in, in shards."""
     input:
         files=after_sharding(evaluations.prompt_files),
+        reference_answers=evaluations.reference_answers,
     output:
         shards=evaluations.prompt_shards("{evaluation}"),
     log:
@@ -74,6 +75,7 @@ rule evaluate:
         prompts=evaluations.prompts,
         leaks=paths.LEAKS,
         answers=evaluations.answers,
+        ratings=evaluations.ratings,
         comparisons=evaluations.comparisons,
         rewards=evaluations.rewards,
         length_control=evaluations.length_control,
@@ -111,6 +113,7 @@ rule export_evaluation:
     input:
         prompts=evaluations.prompts,
         answers=evaluations.answers,
+        ratings=evaluations.ratings,
         comparisons=evaluations.comparisons,
         rewards=evaluations.rewards,
     output:

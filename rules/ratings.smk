@@ -9,6 +9,7 @@ rule rate_candidates:
     """Let a judge read a shard of candidates."""
     input:
         dialogues=after_sharding(paths.DIALOGUES),
+        questions=inputs.questions_of_job,
         manifest=inputs.manifest_of_judge,
         templates=inputs.templates_of_judge,
     output:
@@ -18,7 +19,7 @@ rule rate_candidates:
     benchmark:
         paths.benchmark("rate_candidates/{policy}/{judge}/{shard}")
     wildcard_constraints:
-        judge=one_of(inputs.rating_judges),
+        judge=one_of([*inputs.rating_judges, *inputs.grading_judges]),
     threads: THREADS_OF_SHARD
     resources:
         batch_size=BATCH_SIZES["rate_candidates"],

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from wim.engines.staged import staged_models
 from wim.job import job
-from wim.judging.compare import compare_candidates
+from wim.judging.compare import Questions, compare_candidates
+from wim.settings.judging import JudgeSettings
 
 with job(snakemake) as spec:
+    settings = JudgeSettings.model_validate(spec["judge"])
+    questions = [Path(path) for path in snakemake.input.questions]
     (model,) = staged_models(snakemake, [snakemake.input.manifest])
     compare_candidates(
         dialogues=[Path(path) for path in snakemake.input.dialogues],
@@ -16,5 +19,6 @@ with job(snakemake) as spec:
         per_context=spec["per_context"],
         seed=spec["seed"],
         reasoning=spec.get("reasoning") == "judged",
+        questions=Questions(settings, questions) if settings.grades else None,
         output=Path(snakemake.output.comparisons),
     )

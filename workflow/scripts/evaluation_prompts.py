@@ -12,5 +12,7 @@ with job(snakemake) as spec:
         files=files,
         settings=spec["prompts"]
         and PromptSettings.model_validate({**spec["prompts"], "files": files}),
+        reference_categories=spec.get("reference_categories"),
+        reference_answers=next(map(Path, snakemake.input.reference_answers), None),
         outputs=[Path(path) for path in snakemake.output.shards],
     )

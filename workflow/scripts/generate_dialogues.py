@@ -15,4 +15,5 @@ with job(snakemake) as spec:
         settings=DialogueSettings.model_validate(spec["dialogues"]),
         seed=spec["seed"],
         output=Path(snakemake.output.dialogues),
+        temperatures=spec.get("temperatures"),
     )

@@ -19,4 +19,5 @@ with job(snakemake) as spec:
         output=Path(snakemake.output.ratings),
         conversations=spec.get("judged") == "conversations",
         reasoning=spec.get("reasoning") == "judged",
+        questions=[Path(path) for path in snakemake.input.questions],
     )

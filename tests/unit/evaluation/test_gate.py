@@ -12,7 +12,7 @@ from support.builders import embeddings
 from wim.errors import UserError
 from wim.evaluation.gate import check_bar, label_dialogues, retested, reward_gate
 from wim.evaluation.llmbar import read_labelled_pairs
-from wim.judging.compare import pair_id_of
+from wim.judging.pairwise import pair_id_of
 from wim.tables.files import as_arrow, read_table, write_table
 from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison, embeddings_table
 

@@ -30,6 +30,7 @@ class Comparisons:
             evaluated_policy(name, speaker): settings.judge
             for name, settings in config.evaluations.items()
             if settings.judge is not None
+            and (settings.kind == "win_rate" or settings.mode == "pairwise")
             for speaker in speakers_of(config, name)
             if speaker != settings.reference
         }

@@ -8,6 +8,7 @@ from wim.dag.inputs import Inputs, Wildcards
 from wim.paths import at
 from wim.settings.evaluated import checkpoint_of, evaluated_policy, speakers_of
 from wim.settings.evaluations import EvaluationSettings
+from wim.settings.prompts import staged_path
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,13 @@ class Evaluations:
         if prompts is None:
             return self.inputs.prompt_shards()
         key = f"evaluations.{wildcards.evaluation}.prompts.files"
-        return [self.inputs.file_at(path, key) for path in prompts.files]
+        return [staged_path(path) or self.inputs.file_at(path, key) for path in prompts.files]
+
+    def reference_answers(self, wildcards: Wildcards) -> list[str]:
+        """The file of reference answers to an evaluation's questions, if it names one."""
+        path = self.settings(wildcards.evaluation).reference_answers
+        key = f"evaluations.{wildcards.evaluation}.reference_answers"
+        return [] if path is None else [self.inputs.file_at(path, key)]
 
     def prompt_shards(self, evaluation: str) -> list[str]:
         """The prompts of an evaluation, all shards: as many as the run's own prompts have."""
@@ -87,6 +94,18 @@ class Evaluations:
             for comparison in of.of_evaluations
             if judge is not None and comparison.startswith(f"{name}@")
             for path in of.shards(comparison, judge)
+        ]
+
+    def ratings(self, wildcards: Wildcards) -> list[str]:
+        """The grades of each speaker's answers, speaker by speaker, where answers are graded."""
+        name, settings = wildcards.evaluation, self.settings(wildcards.evaluation)
+        if settings.kind != "mt_bench" or settings.mode != "single":
+            return []
+        policies = [evaluated_policy(name, each) for each in speakers_of(self.inputs.config, name)]
+        return [
+            at(paths.RATINGS, policy=policy, judge=settings.judge, shard=shard)
+            for policy in policies
+            for shard in self.inputs.shards
         ]
 
     def rewards_of(self, name: str) -> list[str]:

@@ -12,7 +12,14 @@ from wim.errors import UserError
 from wim.fetch.folders import file_names
 from wim.paths import at
 from wim.settings.config import Config
-from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
+from wim.settings.evaluated import (
+    SEPARATOR,
+    Evaluated,
+    checkpoint_of,
+    is_written,
+    speakers_of,
+    temperatures_of,
+)
 from wim.settings.judging import JudgeSettings
 from wim.settings.prompts import staged_path
 
@@ -102,7 +109,12 @@ class Inputs:
     @property
     def pair_judges(self) -> list[str]:
         """The judges that compare two candidates."""
-        return [name for name, each in self.config.judges.items() if not each.rates]
+        return [name for name, each in self.config.judges.items() if each.compares]
+
+    @property
+    def grading_judges(self) -> list[str]:
+        """The judges of answers to questions of several turns."""
+        return [name for name, each in self.config.judges.items() if each.grades]
 
     @property
     def online_arms(self) -> list[str]:
@@ -138,7 +150,12 @@ class Inputs:
     @property
     def hub_prompts(self) -> dict[str, str]:
         """The sources of prompts on the hub, by the file that each is packed into."""
-        files = {source: staged_path(source) for source in self.config.prompts.files}
+        own = (each.own_prompts(name) for name, each in self.config.evaluations.items())
+        sources = [
+            *self.config.prompts.files,
+            *(file for prompts in own if prompts for file in prompts.files),
+        ]
+        files = {source: staged_path(source) for source in sources}
         return {path: source for source, path in files.items() if path is not None}
 
     @property
@@ -188,7 +205,7 @@ class Inputs:
         """The language models that stages run or train, as staged, in the order of the stages."""
         policies = [*self.policies, *self.generating_speakers]
         speakers = [name for policy in policies for name in self.speakers(policy)]
-        judging = [*self.config.consulted_judges, *self.pair_judges]
+        judging = [*self.config.consulted_judges, *self.pair_judges, *self.grading_judges]
         judges = [each.model for name, each in self.config.judges.items() if name in judging]
         starts = map(self.config.start_of, self.config.arms)
         names = [*speakers, *judges, *self.config.sft, *self.config.reward_models, *starts]
@@ -285,14 +302,29 @@ class Inputs:
         return self.manifest_of_model(self.config.judges[wildcards.judge].model)
 
     def templates_of_judge(self, wildcards: Wildcards) -> list[str]:
-        """The template files of the judge's method, about single turns or whole conversations."""
+        """The template files of the judge's method, about single turns or whole conversations.
+
+        Of a judge that grades answers and compares them, those of what the job does.
+        """
         policy = getattr(wildcards, "policy", BASE)
-        return self.judge_templates(wildcards.judge, self.config.judges_conversations(policy))
+        found = self.judge_templates(wildcards.judge, self.config.judges_conversations(policy))
+        if wildcards.judge not in self.grading_judges:
+            return found
+        kind = "pair" if hasattr(wildcards, "comparison") else "single"
+        return [path for path in found if Path(path).name.startswith(kind)]
 
     def judge_templates(self, judge: str, conversations: bool = False) -> list[str]:
         """The template files of a judge's method."""
         found = self.config.judges[judge].templates_for(conversations)
         return [self.file_at(path, f"judges.{judge}.templates") for path in found]
+
+    def questions_of_job(self, wildcards: Wildcards) -> list[str]:
+        """The shard of questions whose answers a job judges; none where it judges others."""
+        policy = getattr(wildcards, "policy", None) or wildcards.comparison
+        if temperatures_of(self.config, policy) is None:
+            return []
+        evaluation = policy.partition(SEPARATOR)[0]
+        return [at(paths.EVALUATION_PROMPTS, evaluation=evaluation, shard=wildcards.shard)]
 
     def first_template_of_judge(self, wildcards: Wildcards) -> str:
         """The template that asks for the critique."""

@@ -18,7 +18,7 @@ from wim.dag.training import Training
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
 from wim.settings.config import Config
-from wim.settings.evaluated import speakers_of
+from wim.settings.evaluated import speakers_of, temperatures_of
 from wim.settings.gate import seed_of_policy
 from wim.settings.grid import axes_of_arms
 from wim.settings.section import Section
@@ -102,7 +102,13 @@ class Specs:
             dialogues=self.config.policy_dialogues(wildcards.policy).identity(),
             answering=[model.answering for model in models],
             seed=self.config.seed,
+            **self._temperatures(wildcards.policy),
         )
+
+    def _temperatures(self, policy: str) -> dict[str, Any]:
+        """The temperatures by category of a policy that answers questions of several turns."""
+        found = temperatures_of(self.config, policy)
+        return {} if found is None else {"temperatures": found}
 
     def ratings(self, wildcards: Wildcards) -> str:
         """The judge's settings but for its templates, which are inputs, and what it judges."""
@@ -284,8 +290,13 @@ class Specs:
     def evaluation_prompts(self, wildcards: Wildcards) -> str:
         """Which prompts an evaluation takes: held-out ones, or those of files."""
         name = wildcards.evaluation
-        prompts = self.config.evaluations[name].own_prompts(name)
-        return spec(prompts=None if prompts is None else prompts.identity())
+        settings = self.config.evaluations[name]
+        prompts = settings.own_prompts(name)
+        categories = {"reference_categories": sorted(settings.reference_categories)}
+        return spec(
+            prompts=None if prompts is None else prompts.identity(),
+            **(categories if settings.kind == "mt_bench" else {}),
+        )
 
     def leaks(self, wildcards: Wildcards) -> str:
         """Nothing: its inputs decide."""
@@ -296,17 +307,19 @@ class Specs:
         return spec(
             **self.config.policy_dialogues(wildcards.policy).system_message,
             speaker=wildcards.policy.partition("@")[2],
+            **({"questions": True} if self._temperatures(wildcards.policy) else {}),
         )
 
     def evaluation(self, wildcards: Wildcards) -> str:
         """What is compared, and how."""
         name = wildcards.evaluation
         settings = self.config.evaluations[name]
+        keys = {"kind", "reference", "judge", "reward", "leaks"}
         return spec(
             name=name,
             settings=settings.model_dump(
                 mode="json",
-                include={"kind", "reference", "judge", "reward", "leaks"},
+                include=keys | ({"mode", "parse"} if settings.kind == "mt_bench" else set()),
             ),
             speakers=speakers_of(self.config, name),
             rewards=Evaluations(self.inputs).rewards_of(name),

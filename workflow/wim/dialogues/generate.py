@@ -1,19 +1,21 @@
 """Candidate completions: what the actor answers to each prompt, several times."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from wim.dialogues.candidates import ACTOR, PARTNER, candidate_of
 from wim.dialogues.context import conversation
 from wim.dialogues.expert_chat import Speaker, hold_dialogues
+from wim.dialogues.questions import answer_questions
 from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Engine, Request
 from wim.engines.failures import check_answers
 from wim.engines.staged import StagedModel, unopened
 from wim.errors import UserError
 from wim.progress import progress
+from wim.prompts.questions import question_of
 from wim.provenance.digest import row_id, seed_of
 from wim.settings.dialogues import DialogueSettings
 from wim.tables.schemas import Candidate, Prompt
@@ -95,8 +97,10 @@ def draw_dialogues(
     templates: Templates | None,
     settings: DialogueSettings,
     seed: int,
+    temperatures: Mapping[str, float] | None = None,
 ) -> Iterator[Candidate]:
-    """The rows of a shard: completions of each prompt, or with templates dialogues of two.
+    """The rows of a shard: completions of each prompt, with templates dialogues of two, or with
+    temperatures answers to every turn of questions.
 
     Args:
         prompts: The prompts of the shard.
@@ -105,7 +109,12 @@ def draw_dialogues(
         templates: Those of the two speakers; None for completions.
         settings: The settings of the policy's dialogues.
         seed: The run's.
+        temperatures: By the category of questions; None for prompts of one turn.
     """
+    if temperatures is not None:
+        model = engines[0], settings, seed, model_digests[0]
+        yield from answer_questions(prompts, *model, temperatures)
+        return
     if templates is None:
         yield from generate_candidates(prompts, engines[0], settings, seed, model_digests[0])
         return
@@ -121,6 +130,7 @@ def generate_dialogues(
     settings: DialogueSettings,
     seed: int,
     output: Path,
+    temperatures: Mapping[str, float] | None = None,
 ) -> None:
     """Write the dialogues table of one shard of prompts.
 
@@ -133,6 +143,7 @@ def generate_dialogues(
         settings: The settings of the policy's dialogues.
         seed: The run's.
         output: The table.
+        temperatures: By the category of questions of several turns; None for other prompts.
 
     Raises:
         UserError: None of the requests was answered, or all were cut while the model thought.
@@ -145,7 +156,9 @@ def generate_dialogues(
     with ExitStack() as opened:
         engines = open_engines(opened, models)
         texts = read_templates(templates) if templates else None
-        candidates = list(draw_dialogues(rows, engines, digests, texts, settings, seed))
+        candidates = list(
+            draw_dialogues(rows, engines, digests, texts, settings, seed, temperatures)
+        )
     reasons = [why for engine in dict.fromkeys(engines) for why in engine.unanswered.values()]
     # A dialogue of two ends early where a turn has no answer, so what else is missing is not known.
     check_answers("completions", len(candidates) + len(reasons), reasons)
@@ -183,24 +196,27 @@ def rows_wanted(
     templates: list[Path],
     settings: DialogueSettings,
     seed: int,
+    temperatures: Mapping[str, float] | None = None,
 ) -> tuple[int, int]:
     """The number of rows that generate_dialogues would write, and of those that the store lacks.
 
     No model is opened.
 
     Args:
-        prompts, models, templates, settings, seed: As in generate_dialogues.
+        prompts, models, templates, settings, seed, temperatures: As in generate_dialogues.
     """
     from wim.engines.stored import open_engines
 
     rows, digests = _prompts(prompts), [model.identity for model in models]
     wanted, known = len(rows) * settings.rows_per_prompt, 0
+    if temperatures is not None:
+        wanted = sum(len(question_of(row).turns) for row in rows)
     with ExitStack() as opened:
         engines = open_engines(opened, unopened(models))
         texts = read_templates(templates) if templates else None
         # What is known comes first; the first row without an answer ends it.
         with suppress(UserError):
-            for _ in draw_dialogues(rows, engines, digests, texts, settings, seed):
+            for _ in draw_dialogues(rows, engines, digests, texts, settings, seed, temperatures):
                 known += 1
     return wanted, wanted - known
 

@@ -21,6 +21,12 @@ from wim.evaluation.evaluation_figure import draw_evaluation
 from wim.evaluation.evaluation_text import evaluation_text
 from wim.evaluation.formats.alpaca_eval import read_difficulties, read_gamed, read_instructions
 from wim.evaluation.leaks import read_leaks
+from wim.evaluation.question_figures import answer_figures, pair_figures, single_figures
+from wim.evaluation.question_judgements import (
+    answered_questions,
+    pair_judgements,
+    single_judgements,
+)
 from wim.evaluation.speakers import (
     Answers,
     answers_of_speakers,
@@ -45,6 +51,7 @@ class EvaluationInputs(Protocol):
         prompts: All shards of its prompts.
         leaks: Those of them that stand in what was trained on.
         answers: The dialogues of each speaker, all shards, speaker by speaker.
+        ratings: The grades of each speaker's answers to questions, speaker by speaker.
         comparisons: What the judge said of each speaker and the reference, speaker by speaker.
         rewards: The rewards tables of each speaker, reward by reward.
         length_control: AlpacaEval's instructions, difficulties and gamed rows, as far as named.
@@ -53,6 +60,7 @@ class EvaluationInputs(Protocol):
     prompts: Sequence[str]
     leaks: str
     answers: Sequence[str]
+    ratings: Sequence[str]
     comparisons: Sequence[str]
     rewards: Sequence[str]
     length_control: Sequence[str]
@@ -94,7 +102,6 @@ def evaluate(
         )
     dropped: Mapping[str, str] = leaked if settings.leaks == "drop" else {}
     prompts = [prompt for prompt in prompts if prompt not in dropped]
-    answers = answers_of_speakers(inputs.answers, speakers, dropped)
     drawn = seed_of(seed, "evaluation", name) % 2**32
     counts: Mapping[str, int] = Counter(leaked.values())
     head = {
@@ -104,20 +111,28 @@ def evaluate(
         "by": settings.judge or settings.reward,
         "prompts": len(prompts),
         "leaks": {"file": inputs.leaks, "what": settings.leaks, **counts},
-        "unanswered": {speaker: len(prompts) - len(of) for speaker, of in answers.items()},
-        "tokens": {
-            speaker: asdict(mean_over([each.tokens for each in of.values()], list(of), drawn))
-            for speaker, of in answers.items()
-        },
     }
-    if settings.kind == "reward":
-        found = _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
-    elif settings.judge:
-        judged = judged_outcomes(inputs.comparisons, speakers, answers)
-        found = _win_rates(speakers, judged, leaked, _control(inputs.length_control, rows), drawn)
+    if settings.kind == "mt_bench":
+        found = _questions(inputs, settings, speakers, dropped, drawn)
     else:
-        scored = scored_outcomes(inputs.rewards, speakers, answers)
-        found = _win_rates(speakers, scored, leaked, _control(inputs.length_control, rows), drawn)
+        answers = answers_of_speakers(inputs.answers, speakers, dropped)
+        found = {
+            "unanswered": {speaker: len(prompts) - len(of) for speaker, of in answers.items()},
+            "tokens": {
+                speaker: asdict(mean_over([each.tokens for each in of.values()], list(of), drawn))
+                for speaker, of in answers.items()
+            },
+        }
+        if settings.kind == "reward":
+            found |= _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
+        else:
+            outcomes = (
+                judged_outcomes(inputs.comparisons, speakers, answers)
+                if settings.judge
+                else scored_outcomes(inputs.rewards, speakers, answers)
+            )
+            control = _control(inputs.length_control, rows)
+            found |= _win_rates(speakers, outcomes, leaked, control, drawn)
     figures = rounded({**head, **found})
     write_json(output.table, figures)
     text = evaluation_text(figures)
@@ -125,6 +140,26 @@ def evaluate(
     draw_evaluation(figures, Path(output.figure))
     for line in text.splitlines():
         logger.info("%s", line)
+
+
+def _questions(
+    inputs: EvaluationInputs,
+    settings: EvaluationSettings,
+    speakers: Sequence[str],
+    dropped: Mapping[str, str],
+    seed: int,
+) -> dict[str, Any]:
+    """The figures of answers to questions of several turns, graded or compared."""
+    answered = answered_questions(inputs.prompts, inputs.answers, speakers, dropped)
+    judge, published = str(settings.judge), settings.parse == "as_published"
+    if settings.mode == "single":
+        graded = single_judgements(answered, inputs.ratings, judge, published)
+        found = single_figures(graded, answered, seed)
+    else:
+        compared = pair_judgements(answered, inputs.comparisons, judge, published)
+        found = pair_figures(compared, answered, seed)
+    read = {"mode": settings.mode, "parse": settings.parse}
+    return read | answer_figures(answered, seed) | found
 
 
 def _win_rates(

@@ -1,10 +1,11 @@
 """The page of an evaluation: verdicts first, then the figures that they follow from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wim.display.markdown import estimate_with_interval, markdown_table, shown
 from wim.evaluation.leaks import KINDS
+from wim.evaluation.question_text import question_answer_rows, question_parts
 from wim.statistics import Estimate
 
 NO_SCORE = "0"
@@ -13,14 +14,16 @@ NO_SCORE = "0"
 def evaluation_text(figures: Mapping[str, Any]) -> str:
     """The page in Markdown."""
     by = f", by `{figures['by']}`" if figures["by"] else ""
+    questions = figures["kind"] == "mt_bench"
     parts = [
         f"# Evaluation: {figures['evaluation']}",
-        f"{figures['prompts']} prompts; every speaker against `{figures['reference']}`{by}. "
-        "Intervals are of 95 %, over prompts.",
+        f"{figures['prompts']} {'questions' if questions else 'prompts'}; every speaker against `{figures['reference']}`{by}. "
+        f"Intervals are of 95 %, over {'questions' if questions else 'prompts'}.",
     ]
     parts += _leaks(figures["leaks"])
-    parts += _win_rates(figures) if figures["kind"] == "win_rate" else _rewards(figures)
-    parts += ["## Answers", markdown_table(list(_answer_rows(figures)))]
+    parts += PARTS[figures["kind"]](figures)
+    rows = question_answer_rows(figures) if questions else _answer_rows(figures)
+    parts += ["## Answers", markdown_table(list(rows))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -128,3 +131,10 @@ def _answer_rows(figures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "tokens": estimate_with_interval(Estimate(**figures["tokens"][speaker])),
             "without an answer": str(missing),
         }
+
+
+PARTS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "win_rate": _win_rates,
+    "reward": _rewards,
+    "mt_bench": question_parts,
+}

@@ -1,6 +1,7 @@
 """An evaluation in the formats of other tools, so that these can go on from it."""
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,19 @@ from wim.evaluation.formats.alpaca_eval import (
     write_model_outputs,
 )
 from wim.evaluation.formats.arena_hard import ArenaAnswer, write_answers
-from wim.evaluation.formats.fastchat import ModelAnswer, write_model_answers
+from wim.evaluation.formats.fastchat import (
+    ModelAnswer,
+    PairwiseJudgement,
+    SingleJudgement,
+    write_judgements,
+    write_model_answers,
+    write_questions,
+)
+from wim.evaluation.question_judgements import (
+    answered_questions,
+    pair_judgements,
+    single_judgements,
+)
 from wim.evaluation.speakers import (
     Answers,
     answers_of_speakers,
@@ -23,7 +36,8 @@ from wim.evaluation.speakers import (
     scored_outcomes,
     table_rows,
 )
-from wim.tables.schemas import PROMPTS
+from wim.prompts.questions import Question
+from wim.tables.schemas import PROMPTS, Candidate
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +47,7 @@ class ExportInputs(Protocol):
 
     prompts: Sequence[str]
     answers: Sequence[str]
+    ratings: Sequence[str]
     comparisons: Sequence[str]
     rewards: Sequence[str]
 
@@ -69,6 +84,66 @@ def export_evaluation(
                 _annotations(speaker, speakers[0], str(by), of, answers, instructions),
             )
     logger.info("evaluation: answers of %d speakers: %s", len(speakers), output)
+
+
+def export_questions(
+    inputs: ExportInputs,
+    speakers: Sequence[str],
+    judge: str,
+    mode: str,
+    published: bool,
+    output: Path,
+) -> None:
+    """Write questions, answers and judgements in FastChat's formats into a folder.
+
+    question.jsonl, model_answer/<speaker>.jsonl, with the turns that were answered, and
+    model_judgment/<judge>_single.jsonl or <judge>_pair.jsonl, where a failed judgement is -1 or
+    error. `wim mtbench` has the evaluation's own figures of them.
+
+    Args:
+        inputs: The tables.
+        speakers: Who answers, the reference first, in the order of the inputs.
+        judge: Its name.
+        mode: Whether answers are graded, `single`, or compared, `pairwise`.
+        published: Whether judgements are read as published.
+        output: The folder; it appears whole or not at all.
+    """
+    answered = answered_questions(inputs.prompts, inputs.answers, speakers)
+    questions = sorted(answered.questions.items(), key=lambda each: _number(each[1].question_id))
+    judgements: Sequence[SingleJudgement | PairwiseJudgement]
+    if mode == "single":
+        judgements = single_judgements(answered, inputs.ratings, judge, published)
+    else:
+        judgements = pair_judgements(answered, inputs.comparisons, judge, published)
+    with whole_folder(output) as folder:
+        for part in ("model_answer", "model_judgment"):
+            (folder / part).mkdir()
+        write_questions(folder / "question.jsonl", [question for _, question in questions])
+        for speaker, answers in answered.answers.items():
+            write_model_answers(
+                folder / "model_answer" / f"{speaker}.jsonl",
+                [
+                    ModelAnswer(question_id=question.question_id, model=speaker, turns=turns)
+                    for prompt, question in questions
+                    if (turns := _turns_of(prompt, question, answers))
+                ],
+            )
+        name = f"{judge}_{'single' if mode == 'single' else 'pair'}.jsonl"
+        write_judgements(folder / "model_judgment" / name, judgements)
+    logger.info("evaluation: answers of %d speakers: %s", len(speakers), output)
+
+
+def _turns_of(
+    prompt: str, question: Question, answers: Mapping[tuple[str, int], Candidate]
+) -> tuple[str, ...]:
+    """A speaker's answers to a question, up to the last that it has."""
+    numbers = range(1, len(question.turns) + 1)
+    return tuple(answers[prompt, turn].completion for turn in numbers if (prompt, turn) in answers)
+
+
+def _number(question_id: str) -> tuple[int, str]:
+    """Orders ids that are numbers by these, and before others."""
+    return (int(question_id), "") if question_id.isdecimal() else (sys.maxsize, question_id)
 
 
 def _write_answers(

@@ -25,7 +25,7 @@ from wim.evaluation.judged_pairs import (
 )
 from wim.evaluation.llmbar import read_labelled_pairs
 from wim.evaluation.pair_statistics import pair_statistics, stability
-from wim.judging.compare import pair_id_of
+from wim.judging.pairwise import pair_id_of
 from wim.provenance.digest import SEED_BITS, seed_of
 from wim.statistics import Estimate, rank_correlation
 from wim.tables.files import as_arrow, read_table, read_tables, write_table

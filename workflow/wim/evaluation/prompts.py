@@ -1,11 +1,12 @@
 """The prompts of an evaluation: those that are held out from training, or those of files."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from wim.errors import UserError
+from wim.evaluation.questions import question_prompts
 from wim.prompts.ingest import keep_prompts, read_prompts
 from wim.prompts.splits import shard_of
 from wim.settings.prompts import PromptSettings
@@ -17,7 +18,11 @@ HELD_OUT = "eval"
 
 
 def evaluation_prompts(
-    files: Sequence[str], settings: PromptSettings | None, outputs: Sequence[Path]
+    files: Sequence[str],
+    settings: PromptSettings | None,
+    outputs: Sequence[Path],
+    reference_categories: Sequence[str] | None = None,
+    reference_answers: Path | None = None,
 ) -> None:
     """Write the prompts of an evaluation, each to the shard of its id.
 
@@ -25,11 +30,20 @@ def evaluation_prompts(
         files: Files of prompts; of held-out prompts the shards of the run's own.
         settings: What is read and kept of files; None takes the held-out prompts of the shards.
         outputs: The tables, one for each shard.
+        reference_categories: Of questions of several turns, those that are judged beside a
+            reference answer; None for other prompts.
+        reference_answers: The file of reference answers to questions; None takes their own.
 
     Raises:
         UserError: There is no prompt.
     """
-    prompts = _held_out(files) if settings is None else _of_files(settings)
+    if settings is None:
+        prompts = _held_out(files)
+    elif reference_categories is None:
+        prompts = _kept(read_prompts(settings).distinct.values(), settings)
+    else:
+        questions = question_prompts(settings, HELD_OUT, reference_answers, reference_categories)
+        prompts = _kept(questions, settings)
     if not prompts:
         raise UserError(
             "evaluation: no prompt is held out from training; write prompts.eval_fraction: 0.1, "
@@ -48,6 +62,6 @@ def _held_out(shards: Sequence[str]) -> list[Prompt]:
     return [Prompt(**row) for row in rows if row["split"] == HELD_OUT]
 
 
-def _of_files(settings: PromptSettings) -> list[Prompt]:
-    kept, _ = keep_prompts(read_prompts(settings).distinct.values(), settings)
+def _kept(prompts: Iterable[Prompt], settings: PromptSettings) -> list[Prompt]:
+    kept, _ = keep_prompts(prompts, settings)
     return [replace(prompt, split=HELD_OUT) for prompt in kept]

@@ -7,7 +7,7 @@ from typing import Any
 
 from wim.evaluation.compared.outcomes import Outcome, outcome_of, tie
 from wim.evaluation.judged_pairs import of_comparison, of_scores
-from wim.judging.compare import pair_id_of
+from wim.judging.pairwise import pair_id_of
 from wim.tables.files import read_table, read_tables
 from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
 

@@ -3,22 +3,29 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
 from wim.engines.failures import check_answers
 from wim.engines.staged import StagedModel, unopened
-from wim.judging.pairwise import PairwiseJudge, ResponsePair, pair_of
-from wim.provenance.digest import digest_of, row_id, seed_of
+from wim.judging.mt_bench import MtBenchJudge, answer_pairs, read_questions_of
+from wim.judging.pairwise import PairwiseJudge, ResponsePair, pair_id_of, pair_of
+from wim.provenance.digest import digest_of, seed_of
+from wim.settings.judging import JudgeSettings
+from wim.tables.ratings import Status
 from wim.tables.schemas import Candidate, Comparison
 from wim.templates import read_templates
 
 logger = logging.getLogger(__name__)
 
 
-def pair_id_of(a_id: str, b_id: str) -> str:
-    """The id of two candidates as a pair, a before b."""
-    return row_id([a_id, b_id])
+@dataclass(frozen=True)
+class Questions:
+    """Questions of several turns: the prompts that carry them, and their judge's settings."""
+
+    settings: JudgeSettings
+    prompts: Sequence[Path]
 
 
 def compared_pairs(
@@ -70,6 +77,7 @@ def compare_candidates(
     seed: int,
     output: Path,
     reasoning: bool = False,
+    questions: Questions | None = None,
 ) -> None:
     """Write the comparisons table of one shard, by one judge of pairs.
 
@@ -84,6 +92,7 @@ def compare_candidates(
         seed: The run's.
         output: The table.
         reasoning: Whether responses are compared with what was thought before them.
+        questions: What the policies answer turn by turn, where they do; None for other prompts.
 
     Raises:
         UserError: Every comparison failed.
@@ -92,7 +101,7 @@ def compare_candidates(
     from wim.tables.schemas import COMPARISONS
 
     rows, new, unanswered = _comparisons(
-        dialogues, model, templates, judge, per_context, seed, reasoning
+        dialogues, model, templates, judge, per_context, seed, reasoning, questions
     )
     ties = sum(row.winner == "tie" for row in rows)
     failed = [row.pair_id for row in rows if row.winner is None]
@@ -105,8 +114,9 @@ def compare_candidates(
         ties,
         len(failed),
     )
-    # Without a server's reason the prompt was too long.
-    reasons = [unanswered.get(pair, "no room in the judge's context") for pair in failed]
+    # Without a server's reason the prompt was too long. What has another status was answered.
+    errors = [row.pair_id for row in rows if row.winner is None and row.status == Status.ERROR]
+    reasons = [unanswered.get(pair, "no room in the judge's context") for pair in errors]
     check_answers(f"comparisons by {judge}", len(rows), reasons)
     write_table(output, COMPARISONS, as_arrow(COMPARISONS, rows), failed=len(reasons))
 
@@ -119,18 +129,19 @@ def rows_wanted(
     per_context: int | None,
     seed: int,
     reasoning: bool = False,
+    questions: Questions | None = None,
 ) -> tuple[int, int]:
     """The number of rows that compare_candidates would write, and of those that the store lacks.
 
     No model is opened.
 
     Args:
-        dialogues, model, templates, judge, per_context, seed, reasoning: As in
+        dialogues, model, templates, judge, per_context, seed, reasoning, questions: As in
             compare_candidates.
     """
     (lookup,) = unopened([model])
     rows, missing, _ = _comparisons(
-        dialogues, lookup, templates, judge, per_context, seed, reasoning
+        dialogues, lookup, templates, judge, per_context, seed, reasoning, questions
     )
     return len(rows), missing
 
@@ -143,6 +154,7 @@ def _comparisons(
     per_context: int | None,
     seed: int,
     reasoning: bool,
+    questions: Questions | None,
 ) -> tuple[list[Comparison], int, dict[str, str]]:
     """The comparisons of a shard, the number of pairs of which the store lacked an order, and why.
 
@@ -152,8 +164,15 @@ def _comparisons(
     from wim.engines.stored import open_engine
 
     policies = [read_judged(path, reasoning=reasoning) for path in dialogues]
-    pairs, texts = list(compared_pairs(policies, per_context, seed)), read_templates(templates)
+    texts = read_templates(templates)
     with open_engine(model) as engine:
-        rows = PairwiseJudge(judge, engine, texts, model.identity).compare(pairs)
+        if questions is None:
+            pairs = list(compared_pairs(policies, per_context, seed))
+            rows = PairwiseJudge(judge, engine, texts, model.identity).compare(pairs)
+        else:
+            answered = list(answer_pairs(*policies))
+            asked = read_questions_of(questions.prompts)
+            identity = questions.settings, seed, model.identity
+            rows = MtBenchJudge(judge, engine, texts, *identity, asked).compare(answered)
     unanswered = {pair_of(key): reason for key, reason in engine.unanswered.items()}
     return rows, len(set(map(pair_of, engine.computed))), unanswered

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wim.engines.answers import ReadChoices
 from wim.engines.base import ChoiceLogprobs, Engine, Request
 from wim.progress import progress
-from wim.provenance.digest import digest_of
+from wim.provenance.digest import digest_of, row_id
 from wim.tables.ratings import Status
 from wim.tables.schemas import Comparison, Message
 from wim.templates import Templates
@@ -60,7 +60,9 @@ class PairwiseJudge:
             answer.key: answer for answer in progress(answers, len(requests), "comparisons", "call")
         }
         return [
-            self._comparison(pair, found[_key(pair, False)], found[_key(pair, True)])
+            self._comparison(
+                pair, found[order_key(pair.pair_id, False)], found[order_key(pair.pair_id, True)]
+            )
             if pair.response_a != pair.response_b
             else self._equal(pair)
             for pair in pairs
@@ -92,7 +94,9 @@ class PairwiseJudge:
             "comparison", conversation=pair.context, first=first, second=second
         )
         return Request(
-            _key(pair, swapped), ({"role": "user", "content": content},), opening=OPENING
+            order_key(pair.pair_id, swapped),
+            ({"role": "user", "content": content},),
+            opening=OPENING,
         )
 
     def _comparison(
@@ -129,8 +133,14 @@ class PairwiseJudge:
         )
 
 
-def _key(pair: ResponsePair, swapped: bool) -> str:
-    return f"{pair.pair_id}/{'ba' if swapped else 'ab'}"
+def pair_id_of(a_id: str, b_id: str) -> str:
+    """The id of two candidates as a pair, a before b."""
+    return row_id([a_id, b_id])
+
+
+def order_key(pair_id: str, swapped: bool) -> str:
+    """The key of the request that shows a pair in one of the two orders."""
+    return f"{pair_id}/{'ba' if swapped else 'ab'}"
 
 
 def pair_of(key: str) -> str:

@@ -1,13 +1,14 @@
 """The ratings of a shard of dialogues, by the method that a judge's settings name."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wim.engines.base import Engine
 from wim.engines.failures import check_answers
 from wim.engines.staged import StagedModel, unopened
 from wim.judging.base import Judge
+from wim.judging.mt_bench import MtBenchJudge, read_questions_of
 from wim.judging.reward_model import RewardModelJudge
 from wim.judging.single_call import SingleCallJudge
 from wim.judging.structured import StructuredJudge
@@ -55,6 +56,7 @@ def rate_candidates(
     output: Path,
     conversations: bool = False,
     reasoning: bool = False,
+    questions: Sequence[Path] = (),
 ) -> None:
     """Write the ratings table of one shard of dialogues, by one judge.
 
@@ -71,6 +73,7 @@ def rate_candidates(
         output: The table.
         conversations: Whether a candidate is judged with the whole conversation that followed it.
         reasoning: Whether it is judged with what was thought before it.
+        questions: The prompts whose questions are answered turn by turn; mt_bench alone.
 
     Raises:
         UserError: Every judgement is an error.
@@ -80,7 +83,9 @@ def rate_candidates(
     from wim.tables.schemas import RATINGS
 
     candidates = read_judged(dialogues, conversations, reasoning)
-    ratings, new, unanswered = _ratings(candidates, model, templates, judge, settings, seed)
+    ratings, new, unanswered = _ratings(
+        candidates, model, templates, judge, settings, seed, questions
+    )
     counts = {status.value: sum(row.status == status for row in ratings) for status in Status}
     found = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     logger.info(
@@ -111,20 +116,21 @@ def rows_wanted(
     seed: int,
     conversations: bool = False,
     reasoning: bool = False,
+    questions: Sequence[Path] = (),
 ) -> tuple[int, int]:
     """The number of rows that rate_candidates would write, and of those that the store lacks.
 
     No model is opened.
 
     Args:
-        dialogues, model, templates, judge, settings, seed, conversations, reasoning: As in
-            rate_candidates.
+        dialogues, model, templates, judge, settings, seed, conversations, reasoning, questions:
+            As in rate_candidates.
     """
     from wim.dialogues.conversations import read_judged
 
     (lookup,) = unopened([model])
     candidates = read_judged(dialogues, conversations, reasoning)
-    ratings, missing, _ = _ratings(candidates, lookup, templates, judge, settings, seed)
+    ratings, missing, _ = _ratings(candidates, lookup, templates, judge, settings, seed, questions)
     return len(ratings), missing
 
 
@@ -135,6 +141,7 @@ def _ratings(
     judge: str,
     settings: JudgeSettings,
     seed: int,
+    questions: Sequence[Path],
 ) -> tuple[list[Rating], int, Mapping[str, str]]:
     """The ratings of candidates, the number of requests that the store lacked, and why some failed.
 
@@ -149,5 +156,9 @@ def _ratings(
             return rater.rate(candidates), len(scorer.computed), {}
     texts = read_templates(templates)
     with open_engine(model) as engine:
+        if settings.grades:
+            asked = read_questions_of(questions)
+            grader = MtBenchJudge(judge, engine, texts, settings, seed, model.identity, asked)
+            return grader.rate(candidates), len(engine.computed), engine.unanswered
         rater_of_method = judge_of(judge, engine, texts, settings, seed, model.identity)
         return rater_of_method.rate(candidates), len(engine.computed), engine.unanswered

@@ -32,6 +32,7 @@ def model_sources(job: Job, config: "Config") -> "Sequence[ModelSource]":
 
 def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
     from wim.dialogues.generate import rows_wanted
+    from wim.settings.evaluated import temperatures_of
 
     return rows_wanted(
         prompts=_inputs(job, ".parquet")[0],
@@ -39,6 +40,7 @@ def _dialogues(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         templates=_inputs(job, ".jinja"),
         settings=config.policy_dialogues(job.wildcards["policy"]),
         seed=config.seed,
+        temperatures=temperatures_of(config, job.wildcards["policy"]),
     )
 
 
@@ -57,22 +59,26 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         seed=seed_of_policy(policy, config.seed),
         conversations=config.judges_conversations(policy),
         reasoning=config.judges_reasoning(policy),
+        questions=_inputs(job, ".parquet")[1:],
     )
 
 
 def _comparisons(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.judging.compare import rows_wanted
+    from wim.judging.compare import Questions, rows_wanted
 
     (model,) = _models(job, config, store)
+    settings, dialogues = config.judges[job.wildcards["judge"]], _inputs(job, ".parquet")
+    questions = [dialogues.pop()] if settings.grades else []
     comparison = config.comparisons.get(job.wildcards["comparison"])
     return rows_wanted(
-        dialogues=_inputs(job, ".parquet"),
+        dialogues=dialogues,
         model=model,
         templates=_inputs(job, ".jinja"),
         judge=job.wildcards["judge"],
         per_context=comparison.per_context if comparison else None,
         seed=config.seed,
         reasoning=config.judges_reasoning(job.wildcards["comparison"]),
+        questions=Questions(settings, questions) if settings.grades else None,
     )
 
 

@@ -13,6 +13,7 @@ from wim.settings.dialogues import DialogueSettings
 from wim.settings.evaluations import BASE, REFERENCES, EvaluationSettings
 from wim.settings.models import ModelSource
 from wim.settings.policies import PolicySettings
+from wim.settings.questions import TEMPERATURES
 from wim.settings.reading import overlaid
 from wim.settings.rounds import RoundSettings
 from wim.settings.sft import SftSettings
@@ -93,6 +94,15 @@ def model_of(config: Speakers, speaker: str) -> str:
         return config.policies[speaker].model
     known = speaker in config.sft or speaker in config.models
     return speaker if known else config.dialogues.actor
+
+
+def temperatures_of(config: Speakers, policy: str) -> dict[str, float] | None:
+    """The temperatures by category of a policy that answers questions of several turns; else None."""
+    evaluated = Evaluated.of(policy)
+    settings = config.evaluations[evaluated.evaluation] if evaluated else None
+    if settings is None or settings.kind != "mt_bench":
+        return None
+    return TEMPERATURES if settings.temperatures is None else settings.temperatures
 
 
 def dialogues_of(config: Speakers, evaluated: Evaluated) -> DialogueSettings:

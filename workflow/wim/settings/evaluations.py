@@ -1,11 +1,18 @@
 """Settings of an evaluation: who answers which prompts, and who compares the answers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from wim.errors import UserError
 from wim.settings.prompts import PromptSettings
+from wim.settings.questions import (
+    LONGEST,
+    OF_PROMPTS,
+    OF_QUESTIONS,
+    WITH_REFERENCE,
+)
 from wim.settings.reading import overlaid
 from wim.settings.section import Name, Section
 
@@ -16,13 +23,15 @@ BASE, REFERENCES = "base", "references"
 class EvaluationSettings(Section):
     """Answers of several speakers to the same prompts, compared with those of a reference."""
 
-    kind: Literal["win_rate", "reward"] = "win_rate"
+    kind: Literal["win_rate", "reward", "mt_bench"] = "win_rate"
     """win_rate: every speaker against the reference; reward: the mean of rewards on each speaker's
-    answers. Unit: none."""
+    answers; mt_bench: answers to questions of several turns, graded or compared turn by turn.
+    Unit: none."""
 
     prompts: dict[str, Any] = {}
     """Prompts of its own, by keys of `prompts` (files, column, limit ...); empty takes those that are
-    held out from training. Unit: none."""
+    held out from training. mt_bench: files of questions in FastChat's format, JSON lines of
+    {question_id, category, turns, reference}. Unit: none."""
 
     speakers: list[str] = []
     """Who answers: base (the actor before training), names under `policies`, `models`, `sft`, `arms`
@@ -31,14 +40,38 @@ class EvaluationSettings(Section):
 
     answers: dict[Name, str] = {}
     """Files of answers that are speakers too, by a name of your choice: JSON or JSON lines with
-    `instruction` and `output` on each row, as AlpacaEval writes them. Unit: paths, from the working
-    directory."""
+    `instruction` and `output` on each row, as AlpacaEval writes them; of mt_bench FastChat's
+    model_answer files. Unit: paths, from the working directory."""
 
     reference: str = BASE
     """The speaker that the others are compared with. Unit: name."""
 
     judge: Name | None = None
-    """win_rate: the judge of pairs, by its name under `judges`. Unit: name."""
+    """win_rate: the judge of pairs, by its name under `judges`; mt_bench: a judge of the method
+    mt_bench. Unit: name."""
+
+    mode: Literal["single", "pairwise"] = "single"
+    """mt_bench: single: every turn of every speaker gets a grade from 1 to 10; pairwise: it is
+    compared with the reference's, in both orders. Unit: none."""
+
+    parse: Literal["strict", "as_published"] = "strict"
+    """mt_bench: how grades and choices are read. strict: the answer ends with its only one, in double
+    brackets, a grade from 1 to 10; as_published: the first found, whatever else is said, a grade also
+    in single brackets and of any size, a choice of A before one of B. Unit: none."""
+
+    temperatures: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """mt_bench: the temperature of answers by the category of the question; other categories have
+    that of `sampling`. null takes the published ones: 0.7 for writing and roleplay, 0.1 for stem and
+    humanities, 0 for extraction, math, coding and reasoning. Unit: none."""
+
+    reference_answers: str | None = None
+    """mt_bench: a model_answer file of FastChat's, such as reference_answer/gpt-4.jsonl, whose answers
+    the judge is shown as references in place of those in the questions' file. Unit: path, from the
+    working directory."""
+
+    reference_categories: list[str] = WITH_REFERENCE
+    """mt_bench: the categories whose answers are judged beside a reference answer, where there is one.
+    Unit: names."""
 
     reward: Name | None = None
     """win_rate: in place of a judge, the reward whose larger value wins, by its name under
@@ -75,9 +108,22 @@ class EvaluationSettings(Section):
 
         Raises UserError for keys that do not fit.
         """
+        key = f"evaluations.{name}.prompts"
+        if self.kind == "mt_bench":
+            if not self.prompts.get("files"):
+                raise UserError(
+                    f"{key}.files: mt_bench needs questions of several turns; write "
+                    "prompts: {files: [question.jsonl]}."
+                )
+            if others := sorted(set(map(str, self.prompts)) - set(OF_PROMPTS)):
+                raise UserError(
+                    f"{key}: found {', '.join(others)}, and questions in FastChat's format have "
+                    "columns of their own; leave it out."
+                )
+            return overlaid(PromptSettings(min_chars=1, max_chars=LONGEST), self.prompts, key)
         if not self.prompts:
             return None
-        return overlaid(PromptSettings(), self.prompts, f"evaluations.{name}.prompts")
+        return overlaid(PromptSettings(), self.prompts, key)
 
     @model_validator(mode="after")
     def _who_compares(self) -> "EvaluationSettings":
@@ -87,6 +133,12 @@ class EvaluationSettings(Section):
                 f"found {found} of judge and reward, one of which says who wins; write "
                 "judge: <name of a judge of pairs> or reward: <name>"
             )
+        if self.kind == "mt_bench":
+            self._check_questions()
+            return self
+        for name in OF_QUESTIONS:
+            if name in self.model_fields_set and getattr(self, name) != self._default(name):
+                raise ValueError(f"{name} belongs to the kind mt_bench; leave the line out")
         if self.kind == "reward" and (self.judge or self.reward):
             raise ValueError("the kind reward compares means; write rewards: [<name>, ...]")
         if (self.difficulties is None) != (self.instructions is None):
@@ -99,6 +151,21 @@ class EvaluationSettings(Section):
         if self.kind == "win_rate" and self.rewards:
             raise ValueError("rewards belong to the kind reward; write reward: <name>")
         return self
+
+    def _check_questions(self) -> None:
+        if self.judge is None or self.reward is not None or self.rewards:
+            raise ValueError(
+                "the kind mt_bench has a judge and no reward; write judge: <name of a judge of the "
+                "method mt_bench>"
+            )
+        if self.difficulties or self.instructions or self.gamed:
+            raise ValueError(
+                "difficulties, instructions and gamed belong to the kind win_rate; leave them out"
+            )
+
+    @classmethod
+    def _default(cls, name: str) -> Any:
+        return cls.model_fields[name].default
 
 
 # What a configuration writes that trains something, or labels what is trained on.

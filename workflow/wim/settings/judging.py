@@ -13,6 +13,7 @@ TEMPLATES = {
     "single_call": ("judgement",),
     "upstream": ("judgement",),
     "pairwise": ("comparison",),
+    "mt_bench": ("single", "single_conversation", "pair", "pair_conversation"),
     "reward_model": (),
 }
 UNUSED = {
@@ -27,6 +28,7 @@ UNUSED = {
         "attempts",
         "decimals",
     },
+    "mt_bench": {"nothing_missing", "echo_overlap", "attempts", "decimals"},
     "reward_model": {
         "templates",
         "sampling",
@@ -69,24 +71,26 @@ class JudgeSettings(Section):
     """The model that judges, by its name under `models` or `sft`; of the method reward_model by its
     name under `reward_models`, or under `models` for one that is trained already. Unit: name."""
 
-    method: Literal["structured", "single_call", "upstream", "pairwise", "reward_model"] = (
-        "structured"
-    )
+    method: Literal[
+        "structured", "single_call", "upstream", "pairwise", "mt_bench", "reward_model"
+    ] = "structured"
     """structured: the critique in a separate call, then the number from the probabilities of 1 to
     10 with the critique in view; single_call: explanation, [[number]] and [[[critique]]] in one
     answer, strictly parsed; upstream: the same, prompted and parsed as the published code does, to
     reproduce its figures; pairwise: which of two responses is better, in both orders, from the
-    probabilities of A and B (see `comparisons`); reward_model: the number that a reward model
-    gives, without text. Unit: none."""
+    probabilities of A and B (see `comparisons`); mt_bench: grades and compares answers to questions
+    of several turns, explanation first, for evaluations of the kind mt_bench alone; reward_model:
+    the number that a reward model gives, without text. Unit: none."""
 
     templates: str | None = None
     """Folder with the method's templates: critique.jinja and rating.jinja; judgement.jinja for
-    methods of one call; comparison.jinja for pairs. null takes config/templates/<method>.
+    methods of one call; comparison.jinja for pairs; single.jinja, single_conversation.jinja,
+    pair.jinja and pair_conversation.jinja for mt_bench. null takes config/templates/<method>.
     Unit: path, from the working directory."""
 
     sampling: Sampling = Sampling(max_new_tokens=40, temperature=0.0)
     """How the judge's text is sampled; methods of one call need room for all of it, 256 tokens in
-    the published code."""
+    the published code, and 2048 in that of MT-Bench."""
 
     nothing_missing: str = Field(default="Nothing is missing", min_length=1)
     """The text by which a critique says that nothing is missing: a critique that opens with it has
@@ -111,12 +115,22 @@ class JudgeSettings(Section):
     @property
     def rates(self) -> bool:
         """Whether it rates candidates one by one, as rewards need it."""
-        return self.method != "pairwise"
+        return self.method not in ("pairwise", "mt_bench")
+
+    @property
+    def compares(self) -> bool:
+        """Whether it compares two responses, as comparisons and win rates need it."""
+        return self.method == "pairwise"
+
+    @property
+    def grades(self) -> bool:
+        """Whether it grades and compares answers to the questions of evaluations."""
+        return self.method == "mt_bench"
 
     @property
     def criticises(self) -> bool:
         """Whether it writes what is missing."""
-        return self.method not in ("pairwise", "reward_model")
+        return self.rates and self.method != "reward_model"
 
     @property
     def template_paths(self) -> list[str]:
@@ -145,12 +159,12 @@ class JudgeSettings(Section):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"the method {self.method} ignores {name}; leave the line out")
         if (
-            self.method in ("single_call", "upstream")
+            self.method in ("single_call", "upstream", "mt_bench")
             and self.sampling.max_new_tokens < SINGLE_CALL_TOKENS
         ):
             raise ValueError(
-                f"{self.sampling.max_new_tokens} tokens hold no explanation with number and "
-                "critique; write sampling: {max_new_tokens: 256}"
+                f"{self.sampling.max_new_tokens} tokens hold no explanation with what follows it; "
+                "write sampling: {max_new_tokens: 256}"
             )
         if self.attempts > 1 and not self.sampling.random:
             raise ValueError(

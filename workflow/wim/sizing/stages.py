@@ -9,6 +9,7 @@ from wim.sizing.architecture import Architecture
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
 from wim.sizing.prompts import prompts_of
+from wim.sizing.questions import answer_questions, judge_questions, sized_questions
 from wim.sizing.stage import CHAT, Sizing, Stage, share, stage_of
 
 # Tokens of the judge's templates; of "Nothing is missing" and of a number.
@@ -48,6 +49,8 @@ def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
     if of_files is None:
         held_out = round(sizing.prompts.count * config.prompts.eval_fraction)
         prompts = replace(sizing.prompts, count=max(1, held_out))
+    elif settings.kind == "mt_bench":
+        prompts = sized_questions(of_files)
     else:
         prompts = prompts_of(of_files)
     own = replace(sizing, prompts=prompts)
@@ -55,7 +58,8 @@ def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
     for each in speakers:
         model = own.model(config.policy_dialogues(each.policy).actor)
         if model and not is_written(config, each):
-            yield _generate(own, each.policy, model)
+            generate = answer_questions if settings.kind == "mt_bench" else _generate
+            yield generate(own, each.policy, model)
     rewards = [settings.reward] if settings.reward else settings.rewards
     if settings.kind == "reward":
         rewards = settings.rewards or list(config.rewards)
@@ -64,6 +68,9 @@ def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
         if model := own.model(config.judges[judge].model):
             yield rate(own, judge, model, rows)
     if settings.judge and (model := own.model(config.judges[settings.judge].model)):
+        if settings.kind == "mt_bench":
+            yield judge_questions(own, name, model, len(speakers))
+            return
         pairs = prompts.count * (len(speakers) - 1)
         yield _compare(own, name, settings.judge, model, pairs)
 

@@ -114,7 +114,9 @@ class Comparison:
         preference_a: Probability that a is chosen, mean of both orders.
         logprob_a_shown_first, logprob_b_shown_second, logprob_b_shown_first,
             logprob_a_shown_second: In nats.
-        source: What they are read from, `logprobs` or `samples`.
+        source: What they are read from, `logprobs` or `samples`, or `text`.
+        raw_a_shown_first, raw_b_shown_first: A judge's raw text in each order, where it writes one;
+            None where it gave no answer.
     """
 
     pair_id: str
@@ -130,6 +132,8 @@ class Comparison:
     logprob_b_shown_first: float | None
     logprob_a_shown_second: float | None
     source: str | None = field(default=None, kw_only=True)
+    raw_a_shown_first: str | None = field(default=None, kw_only=True)
+    raw_b_shown_first: str | None = field(default=None, kw_only=True)
     judge_digest: str
 
 

@@ -26,7 +26,8 @@ class Difference:
         higher, lower: In how many independent prompts the speaker's score is higher, or lower.
         p_mcnemar: Of the exact test that both are as likely: McNemar's where scores are wins and
             losses (1947), the sign test in general.
-        p_bootstrap: Of the paired bootstrap that the mean difference is 0.
+        p_bootstrap: Of the paired bootstrap that the mean difference is 0; at least 2 ** (1 - n) for
+            n independent prompts.
     """
 
     common: int
@@ -75,7 +76,8 @@ def difference(
         higher=higher,
         lower=lower,
         p_mcnemar=exact_mcnemar(higher, lower),
-        p_bootstrap=_p_of_resamples(resampled),
+        # Not below what signs alone can show: resamples of few prompts are all on one side.
+        p_bootstrap=max(_p_of_resamples(resampled), min(1.0, 2.0 ** (1 - len(sums)))),
     )
 
 

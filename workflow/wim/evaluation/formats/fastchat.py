@@ -13,6 +13,7 @@ from typing import Any
 from wim.display.json_files import write_json_lines
 from wim.errors import UserError
 from wim.evaluation.formats.rows import FileRow, number, printable, read_rows
+from wim.prompts.questions import Question, question_in, text_of_id
 from wim.provenance.digest import row_id
 
 QUESTIONS = "FastChat's question.jsonl: {question_id, category, turns}"
@@ -24,16 +25,6 @@ JUDGEMENTS = (
 WINNERS = ("model_1", "model_2", "tie")
 # The judge of a file that names none.
 JUDGE = "unnamed judge"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """A question of one or more turns, and reference answers to those turns that have one."""
-
-    question_id: str
-    category: str
-    turns: tuple[str, ...]
-    reference: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +170,7 @@ def _judge(row: FileRow) -> tuple[str, str]:
 
 
 def _question_id(row: FileRow) -> str:
-    value = row.values.get("question_id", row.place)
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return text_of_id(row.values.get("question_id", row.place))
 
 
 def _turn(row: FileRow, prompt: str) -> int:
@@ -197,17 +187,10 @@ def read_questions(path: Path) -> list[Question]:
     """
     questions = []
     for row in read_rows(path, QUESTIONS).rows:
-        turns = _texts(row.values.get("turns"))
-        if "question_id" not in row.values or not turns:
+        question = question_in(row.values)
+        if question is None:
             raise UserError(f"{path}: {row.place} has no id or no turns; expected {QUESTIONS}.")
-        questions.append(
-            Question(
-                question_id=_question_id(row),
-                category=row.text("category") or "",
-                turns=turns,
-                reference=_texts(row.values.get("reference")),
-            )
-        )
+        questions.append(question)
     return questions
 
 
@@ -227,6 +210,22 @@ def read_model_answers(path: Path) -> list[ModelAnswer]:
         model = row.text("model_id") or path.stem
         answers.append(ModelAnswer(question_id=_question_id(row), model=model, turns=turns))
     return answers
+
+
+def write_questions(path: Path, questions: Iterable[Question]) -> None:
+    """Write questions with their categories and references."""
+    write_json_lines(
+        path,
+        (
+            {
+                "question_id": _id(one.question_id),
+                "category": one.category,
+                "turns": list(one.turns),
+                **({"reference": list(one.reference)} if one.reference else {}),
+            }
+            for one in questions
+        ),
+    )
 
 
 def write_model_answers(path: Path, answers: Iterable[ModelAnswer]) -> None:

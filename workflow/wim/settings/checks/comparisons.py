@@ -19,13 +19,18 @@ def problems(config: "Config") -> Iterator[str]:
             "write another."
         )
     for name, comparison in config.comparisons.items():
-        if comparison.judge in judges and judges[comparison.judge].rates:
+        if comparison.judge in judges and not judges[comparison.judge].compares:
             yield (
                 f"comparisons.{name}.judge: found '{comparison.judge}', which rates responses one "
                 "by one; write a judge of the method pairwise."
             )
     for name, reward in config.rewards.items():
-        if reward.judge and reward.judge in judges and not judges[reward.judge].rates:
+        if reward.judge and reward.judge in judges and judges[reward.judge].grades:
+            yield (
+                f"rewards.{name}.judge: found '{reward.judge}', which grades the answers of "
+                "evaluations alone; write a judge of another method."
+            )
+        elif reward.judge and reward.judge in judges and not judges[reward.judge].rates:
             yield (
                 f"rewards.{name}.judge: found '{reward.judge}', which compares responses and rates "
                 "none; write a judge of another method, or label an arm by it: "

@@ -26,13 +26,18 @@ def problems(config: "Config") -> Iterator[str]:
         except UserError as error:
             yield from str(error).splitlines()
         else:
-            if own and (own.topics or any(path.startswith("hf:") for path in own.files)):
-                yield f"{key}.prompts: write files that are on this machine."
+            if own and own.topics:
+                yield f"{key}.prompts: write files of prompts; topics are proposed for training."
         yield from _speakers(config, name)
         if settings.judge is not None:
             if settings.judge not in config.judges:
                 yield f"{key}.judge: found '{settings.judge}'; {_near(settings.judge, config.judges)}"
-            elif config.judges[settings.judge].rates:
+            elif settings.kind == "mt_bench" and not config.judges[settings.judge].grades:
+                yield (
+                    f"{key}.judge: found '{settings.judge}' of the method "
+                    f"{config.judges[settings.judge].method}; write a judge of the method mt_bench."
+                )
+            elif settings.kind == "win_rate" and not config.judges[settings.judge].compares:
                 yield (
                     f"{key}.judge: found '{settings.judge}', which rates answers one by one; write "
                     "a judge of the method pairwise, or reward: <name>."
@@ -42,7 +47,13 @@ def problems(config: "Config") -> Iterator[str]:
                 yield f"{key}.reward: found '{reward}'; {_near(reward, config.rewards)}"
         if settings.kind == "reward" and not config.rewards:
             yield f"{key}: compares rewards, and there are none; write rewards."
-        if settings.kind == "win_rate" and len(speakers_of(config, name)) < 2:
+        if settings.kind == "mt_bench" and REFERENCES in speakers_of(config, name):
+            yield (
+                f"{key}.speakers: found '{REFERENCES}', and questions come with no answers to be "
+                "judged; write answers: {<name>: <model_answer file>}."
+            )
+        pairs = settings.kind == "win_rate" or settings.mode == "pairwise"
+        if pairs and len(speakers_of(config, name)) < 2:
             yield f"{key}.speakers: found the reference alone; write who is compared with it."
 
 
