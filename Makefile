@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two more than the cores, as many tests wait for a job, a server or a cluster.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
-.PHONY: setup demo demo-chat plan size stage check test test-slow format reference clean help
+.PHONY: setup demo demo-chat demo-learns plan size stage check test test-slow format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: setup ## the embedded default, from prompts to a checkpoint and a summary
 
 demo-chat: setup ## two experts in dialogue, from topics to a checkpoint; its results are in chat/
 	$(BIN)/snakemake --directory chat --configfile config/presets/demo-chat.yaml -- dpo_checkpoint all
+
+demo-learns: setup ## a reward that is learnt, its control, and their evaluation; in learns/
+	$(BIN)/snakemake --directory learns --configfile config/presets/demo-learns.yaml
 
 plan: setup ## what a run would do, why, and at what cost; before it is run
 	$(BIN)/wim plan

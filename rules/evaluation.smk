@@ -3,8 +3,9 @@
 The speakers of an evaluation are policies, `<evaluation>@<speaker>`: the rules of dialogues, ratings,
 embeddings, comparisons and rewards make their tables as those of any other policy. Reads the prompts
 that are held out, or files. Writes results/evaluation/prompts/<evaluation>/<shard>.parquet,
-results/evaluation/leaks/<evaluation>.jsonl, results/evaluation/<evaluation>.json, .md and .svg,
-results/evaluation/exports/<evaluation>/ for other tools, and results/evaluation/verdict.json.
+results/evaluation/leaks/<evaluation>.jsonl, results/prompts/leaks.jsonl, results/evaluation/kl/<evaluation>@<speaker>.json, results/evaluation/<evaluation>.json, .md and .svg,
+results/evaluation/exports/<evaluation>/ for other tools, results/evaluation/cards/<arm>.md, and
+results/evaluation/verdict.json.
 """
 
 from wim.dag.evaluations import Evaluations
@@ -69,6 +70,47 @@ rule find_leaks:
         "../workflow/scripts/find_leaks.py"
 
 
+rule find_split_leaks:
+    """Find the held-out prompts that stand in those that are trained on, or nearly."""
+    input:
+        prompts=after_sharding(inputs.prompt_shards),
+        trained=after_sharding(inputs.prompt_shards),
+    output:
+        leaks=paths.SPLIT_LEAKS,
+    log:
+        paths.log("find_split_leaks"),
+    localrule: True
+    params:
+        spec=specs.split_leaks,
+        code=code_of("find_leaks"),
+    script:
+        "../workflow/scripts/find_leaks.py"
+
+
+rule measure_kl:
+    """Measure how far a checkpoint is from the model that it was trained from, on its answers."""
+    input:
+        answers=inputs.dialogue_shards,
+        manifests=evaluations.manifests_of_measured,
+    output:
+        kl=paths.KL,
+    log:
+        paths.log("measure_kl/{policy}"),
+    benchmark:
+        paths.benchmark("measure_kl/{policy}")
+    wildcard_constraints:
+        policy=evaluations.measured_pattern,
+    threads: workflow.cores
+    resources:
+        batch_size=BATCH_SIZES["measure_kl"],
+    params:
+        spec=specs.kl,
+        untracked=untracked.measured,
+        code=code_of("measure_kl"),
+    script:
+        "../workflow/scripts/measure_kl.py"
+
+
 rule evaluate:
     """Compare the answers of an evaluation's speakers."""
     input:
@@ -79,6 +121,8 @@ rule evaluate:
         comparisons=evaluations.comparisons,
         rewards=evaluations.rewards,
         length_control=evaluations.length_control,
+        kl=evaluations.measured,
+        labelled=evaluations.labelled,
     output:
         table=report(
             paths.EVALUATION,
@@ -144,10 +188,33 @@ rule verdict:
         "../workflow/scripts/verdict.py"
 
 
+rule evaluated_card:
+    """Add what the evaluations have shown to the model card of an arm's checkpoint."""
+    input:
+        card=evaluations.card,
+        evaluations=evaluations.tables_of_arm,
+    output:
+        card=report(
+            paths.EVALUATED_CARD,
+            caption="../workflow/report/card.rst",
+            category="Evaluation",
+            labels={"result": "{arm}: model card"},
+        ),
+    log:
+        paths.log("evaluated_card/{arm}"),
+    localrule: True
+    params:
+        spec=specs.evaluated_card,
+        code=code_of("evaluated_card"),
+    script:
+        "../workflow/scripts/evaluated_card.py"
+
+
 rule evaluation:
     """All evaluations."""
     input:
         tables=evaluations.tables,
         exports=evaluations.exports,
         verdict=evaluations.verdicts,
+        cards=evaluations.cards,
     localrule: True

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from support.workflow_runs import REPOSITORY, SNAKEMAKE, forked_environment, job_counts
+from wim.dag.comparisons import Comparisons
+from wim.dag.inputs import Inputs
 from wim.settings.config import Config
 from wim.settings.load import load_config
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "config/presets").glob("*.yaml"))
-PUBLISHED = [name for name in PRESETS if name != "demo-chat"]
+PUBLISHED = [name for name in PRESETS if not name.startswith("demo-")]
 PER_SHARD = ("generate_dialogues", "rate_candidates", "compare_candidates", "embed_critiques")
 
 
@@ -43,15 +45,22 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     profile = REPOSITORY / "profiles/presets" / name if name in PUBLISHED else None
     shown = dry_run(tmp_path, name, profile)
     jobs = job_counts(shown)
-    rating = [judge for judge in config.judges.values() if judge.rates]
-    counts = [1 + len(config.policies), len(rating), len(config.comparisons), len(rating)]
+    generating = Inputs(config, REPOSITORY).generating_speakers
+    rating = config.consulted_judges
+    counts = [
+        1 + len(config.policies) + len(generating),
+        len(rating),
+        len(config.comparisons) + len(Comparisons(Inputs(config, REPOSITORY)).of_evaluations),
+        len(rating),
+    ]
     wanted = {
         rule: config.prompts.shards * n for rule, n in zip(PER_SHARD, counts, strict=True) if n
     }
     assert {rule: jobs[rule] for rule in PER_SHARD if rule in jobs} == wanted
     actor = config.dialogues.actor
     speakers = {config.origin_of(name) for name in (actor, config.dialogues.second or actor)}
-    judges = {judge.model for judge in config.judges.values()}
+    compared = {name for name, judge in config.judges.items() if not judge.rates}
+    judges = {config.judges[name].model for name in {*rating, *compared}}
     policies = {policy.model for policy in config.policies.values()}
     encoder = {config.embeddings.encoder} if rating else set()
     assert jobs["stage_model"] == len(speakers | policies | judges | encoder)

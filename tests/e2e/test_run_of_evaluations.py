@@ -13,7 +13,8 @@ from wim.evaluation.from_files.win_rates import LengthControl, file_win_rates
 
 PROMPTS = [f"Name {number} rivers and say where they end." for number in range(2, 18)]
 LONGER = {"kind": "length", "judge": "tiny"}
-TRAINING = {"epochs": 1, "batch_size": 4, "lora": None, "learning_rate": 1e-3}
+# Enough that the checkpoint answers otherwise.
+TRAINING = {"epochs": 4, "batch_size": 4, "lora": None, "learning_rate": 1e-3, "warmup": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: 
         arms={"short": {"reward": "length"}},
         training=TRAINING,
         evaluations={
-            "held_out": {"reward": "length"},
+            "held_out": {"reward": "length", "kl": True},
             "files": {
                 "judge": "pairs",
                 "prompts": {"files": ["set.json"], "column": "instruction"},
@@ -58,10 +59,38 @@ def test_an_arm_is_compared_with_the_actor_on_held_out_prompts(project: Project)
     held_out = int((prompts["split"] == "eval").sum())
     assert found["prompts"] == held_out > 2
     one = found["speakers"]["short"]
-    assert one["wins"] + one["ties"] + one["losses"] == held_out
-    assert one["win_rate"]["value"] == pytest.approx((one["wins"] + one["ties"] / 2) / held_out)
+    judged = one["wins"] + one["ties"] + one["losses"]
+    assert judged + sum(one["failures"].values()) == one["compared"] == held_out
+    assert one["win_rate"]["value"] == pytest.approx((one["wins"] + one["ties"] / 2) / judged)
     said = json.loads((project.folder / "results/evaluation/verdict.json").read_text())
     assert said["held_out"]["short"]["verdict"] in ("better", "worse", "not shown")
+
+
+def test_what_an_arm_gained_stands_beside_how_far_it_went(project: Project) -> None:
+    found = figures(project, "held_out")
+    assert list(found["kl"]) == ["short"]
+    answer = found["kl"]["short"]["answer"]
+    assert answer["n"] == found["prompts"] and 0 < answer["low"] < answer["value"]
+    assert "KL of an answer" in (project.folder / "results/evaluation/held_out.md").read_text()
+    assert figures(project, "means")["kl"] == {}
+
+
+def test_the_card_of_a_checkpoint_has_its_evaluations(project: Project) -> None:
+    card = (project.folder / "results/evaluation/cards/short.md").read_text()
+    trained = (project.folder / "results/checkpoints/short/round1/README.md").read_text()
+    assert card.startswith(trained.rstrip())
+    rows = card.split("## Evaluations")[1]
+    assert all(f"| `{name}` |" in rows for name in ("held_out", "files", "means"))
+
+
+def test_the_clearest_answers_and_what_the_judge_is_worth_stand_on_the_page(
+    project: Project,
+) -> None:
+    text = (project.folder / "results/evaluation/held_out.md").read_text()
+    one = figures(project, "held_out")["speakers"]["short"]
+    assert text.count("### Win by") == min(5, one["wins"])
+    assert text.count("### Loss by") == min(5, one["losses"])
+    assert "How often `length` agrees with people is not known" in text
 
 
 def test_the_answers_of_the_actor_come_from_the_row_store(project: Project) -> None:

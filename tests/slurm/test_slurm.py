@@ -104,7 +104,9 @@ def ran(
     project.set("arms.online", {"reward": "wim", "method": "online_dpo", "training": trained})
     project.set("judges.pairs", {"model": "tiny", "method": "pairwise"})
     project.set("comparisons.own", {"judge": "pairs"})
-    targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "comparisons")
+    own = {"files": ["prompts.jsonl"], "limit": 2}
+    project.set("evaluations.few", {"reward": "wim", "prompts": own, "kl": True})
+    targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "comparisons", "evaluation")
     output = finish(project, start(cluster, project, "--", *targets))
     return project, [cluster.job(number) for number in submitted(output)]
 
@@ -113,7 +115,7 @@ def test_the_cluster_makes_the_same_tables_as_a_local_run(
     ran: tuple[Project, list[dict[str, str]]], finished: Project
 ) -> None:
     project, _ = ran
-    for name in ("dialogues", "ratings", "rewards", "pairs/wim"):
+    for name in ("dialogues/base", "ratings/base", "rewards/base", "pairs/wim"):
         ours, theirs = table(project, name), table(finished, name)
         key = [column for column in ours.columns if column.endswith("_id")]
         ours, theirs = (each.sort_values(key, ignore_index=True) for each in (ours, theirs))

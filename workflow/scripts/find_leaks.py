@@ -1,13 +1,14 @@
-"""Find the prompts of an evaluation that stand in what was trained on."""
+"""Find the prompts of an evaluation, or the held-out ones, that stand in what was trained on."""
 
 from pathlib import Path
 
 from wim.evaluation.leaks import find_leaks
 from wim.job import job
 
-with job(snakemake):
+with job(snakemake) as spec:
     find_leaks(
         prompts=[Path(path) for path in snakemake.input.prompts],
         trained=[Path(path) for path in snakemake.input.trained],
         output=Path(snakemake.output.leaks),
+        held_out=spec["held_out"],
     )

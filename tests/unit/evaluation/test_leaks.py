@@ -1,10 +1,12 @@
 """Which prompts of an evaluation stand in what was trained on."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from support.builders import prompt, user
 from wim.evaluation.leaks import find_leaks, leaks, words
+from wim.reports.leaks import count_leaks, leaks_text
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import PROMPTS
 
@@ -69,3 +71,19 @@ def test_only_prompts_that_are_trained_on_count_and_each_leak_is_a_line(tmp_path
     find_leaks([own], [run], tmp_path / "leaks.jsonl")
     (line,) = map(json.loads, (tmp_path / "leaks.jsonl").read_text().splitlines())
     assert line == {"prompt_id": "e", "kind": "exact", "trained_id": "t", "share": 1.0}
+
+
+def test_of_a_runs_own_prompts_those_held_out_are_looked_for_and_counted(tmp_path: Path) -> None:
+    run = tmp_path / "run.parquet"
+    rows = [
+        prompt("e", split="eval", messages=user(LONG)),
+        prompt("f", split="eval", messages=user("Nothing of the kind.")),
+        prompt("t", messages=user(LONG.upper())),
+    ]
+    write_table(run, PROMPTS, as_arrow(PROMPTS, rows))
+    output = tmp_path / "leaks.jsonl"
+    find_leaks([run], [run], output, held_out=True)
+    counts = count_leaks(output)
+    assert counts == {"exact": 1}
+    assert "training prompts: 1** (1 exact)" in leaks_text({"leaks.jsonl": counts})
+    assert leaks_text({"leaks.jsonl": Counter()}) == ""

@@ -148,6 +148,7 @@ def run_of(
         "ratings": [folder / "ratings.parquet"],
         "comparisons": [],
         "verdict": [],
+        "split_leaks": [],
         "rewards": [folder / "rewards/base" / f"{reward}.parquet" for reward in rewards],
         "exclusions": exclusions,
         "metrics": metrics,

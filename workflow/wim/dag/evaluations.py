@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from wim import paths
-from wim.dag.comparisons import Comparisons
-from wim.dag.inputs import Inputs, Wildcards
+from wim.dag.comparisons import LABELLED, Comparisons
+from wim.dag.inputs import Inputs, Wildcards, one_of
+from wim.dag.rewards import Gate
 from wim.paths import at
-from wim.settings.evaluated import checkpoint_of, evaluated_policy, speakers_of
+from wim.settings.evaluated import Evaluated, checkpoint_of, evaluated_policy, speakers_of
 from wim.settings.evaluations import EvaluationSettings
 from wim.settings.prompts import staged_path
 
@@ -76,6 +77,36 @@ class Evaluations:
             for path in self.inputs.dialogues_of(evaluated_policy(name, speaker))
         ]
 
+    def _measured(self, name: str) -> list[str]:
+        """The speakers of an evaluation whose distance from their start is measured."""
+        config = self.inputs.config
+        speakers = speakers_of(config, name) if self.settings(name).kl else []
+        return [speaker for speaker in speakers if checkpoint_of(config, speaker)]
+
+    @property
+    def measured_pattern(self) -> str:
+        """A regular expression of the policies whose distance from their start is measured."""
+        return one_of(
+            evaluated_policy(name, speaker)
+            for name in self.inputs.config.evaluations
+            for speaker in self._measured(name)
+        )
+
+    def measured(self, wildcards: Wildcards) -> list[str]:
+        """How far each trained speaker is from its start, speaker by speaker."""
+        name = wildcards.evaluation
+        return [
+            at(paths.KL, policy=evaluated_policy(name, speaker)) for speaker in self._measured(name)
+        ]
+
+    def manifests_of_measured(self, wildcards: Wildcards) -> list[str]:
+        """The manifests of a checkpoint, and of the model that its arm started from."""
+        config, evaluated = self.inputs.config, Evaluated.of(wildcards.policy)
+        checkpoint = checkpoint_of(config, evaluated.speaker) if evaluated else None
+        assert checkpoint is not None
+        start = self.inputs.manifest_of_model(config.start_of(checkpoint[0]))
+        return [self.inputs.manifest_of_policy(wildcards), start]
+
     def length_control(self, wildcards: Wildcards) -> list[str]:
         """The files of length-controlled win rates: instructions, difficulties, gamed rows."""
         settings = self.settings(wildcards.evaluation)
@@ -96,18 +127,6 @@ class Evaluations:
             for path in of.shards(comparison, judge)
         ]
 
-    def ratings(self, wildcards: Wildcards) -> list[str]:
-        """The grades of each speaker's answers, speaker by speaker, where answers are graded."""
-        name, settings = wildcards.evaluation, self.settings(wildcards.evaluation)
-        if settings.kind != "mt_bench" or settings.mode != "single":
-            return []
-        policies = [evaluated_policy(name, each) for each in speakers_of(self.inputs.config, name)]
-        return [
-            at(paths.RATINGS, policy=policy, judge=settings.judge, shard=shard)
-            for policy in policies
-            for shard in self.inputs.shards
-        ]
-
     def rewards_of(self, name: str) -> list[str]:
         """The rewards that an evaluation reads."""
         settings = self.settings(name)
@@ -124,6 +143,36 @@ class Evaluations:
             for speaker in speakers_of(self.inputs.config, name)
         ]
 
+    def ratings(self, wildcards: Wildcards) -> list[str]:
+        """What was said of each speaker's answers, judge by judge and speaker by speaker.
+
+        By the judges of an evaluation's reward; of questions the grades, where answers are graded.
+        """
+        config, name = self.inputs.config, wildcards.evaluation
+        settings = self.settings(name)
+        judges = config.judges_of(settings.reward) if settings.reward else []
+        if settings.kind == "mt_bench" and settings.mode == "single" and settings.judge:
+            judges = [settings.judge]
+        return [
+            at(paths.RATINGS, policy=evaluated_policy(name, speaker), judge=judge, shard=shard)
+            for judge in judges
+            for speaker in speakers_of(config, name)
+            for shard in self.inputs.shards
+        ]
+
+    def labelled(self, wildcards: Wildcards) -> list[str]:
+        """The gate's labelled pairs, and what the judge or the reward says of them."""
+        settings, gate = self.settings(wildcards.evaluation), Gate(self.inputs)
+        if self.inputs.config.gate.pairs is None or settings.kind != "win_rate":
+            return []
+        if settings.judge is not None:
+            of = Comparisons(self.inputs).shards(LABELLED, settings.judge)
+        elif settings.reward is not None:
+            of = [at(paths.REWARDS, policy=LABELLED, reward=settings.reward)]
+        else:
+            return []
+        return [gate.pairs(), *of]
+
     @property
     def exports(self) -> list[str]:
         """What every evaluation exports for other tools."""
@@ -135,6 +184,26 @@ class Evaluations:
     def verdicts(self) -> list[str]:
         """The file of all verdicts; none where nothing is evaluated."""
         return [paths.VERDICT] if self.inputs.config.evaluations else []
+
+    def card(self, wildcards: Wildcards) -> str:
+        """The model card of an arm's last round, as its training wrote it."""
+        last = self.inputs.config.arm_rounds(wildcards.arm).count
+        return at(paths.CHECKPOINT_CARD, arm=wildcards.arm, round=last)
+
+    def tables_of_arm(self, wildcards: Wildcards) -> list[str]:
+        """The figures of the evaluations that an arm's last checkpoint has a part in."""
+        return [
+            at(paths.EVALUATION, evaluation=name)
+            for name in self.inputs.config.evaluations
+            if wildcards.arm in speakers_of(self.inputs.config, name)
+        ]
+
+    @property
+    def cards(self) -> list[str]:
+        """The card of every arm that is evaluated."""
+        config = self.inputs.config
+        evaluated = {name for each in config.evaluations for name in speakers_of(config, each)}
+        return [at(paths.EVALUATED_CARD, arm=arm) for arm in config.arms if arm in evaluated]
 
     @property
     def tables(self) -> list[str]:

@@ -8,6 +8,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "generate_dialogues": 64,
     "rate_candidates": 64,
     "compare_candidates": 64,
+    "measure_kl": 1,
     "train_dpo": 8,
     "train_online_dpo": 8,
     "train_sft": 8,

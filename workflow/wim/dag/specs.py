@@ -299,8 +299,12 @@ class Specs:
         )
 
     def leaks(self, wildcards: Wildcards) -> str:
-        """Nothing: its inputs decide."""
-        return spec()
+        """That all prompts are an evaluation's."""
+        return spec(held_out=False)
+
+    def split_leaks(self, wildcards: Wildcards) -> str:
+        """That the held-out prompts alone are looked for."""
+        return spec(held_out=True)
 
     def written_answers(self, wildcards: Wildcards) -> str:
         """The system message that precedes the prompts, and who answers."""
@@ -310,11 +314,17 @@ class Specs:
             **({"questions": True} if self._temperatures(wildcards.policy) else {}),
         )
 
+    def kl(self, wildcards: Wildcards) -> str:
+        """What decides the tokens of answers and the models' distributions."""
+        model = self.config.source_of(self.inputs.speakers(wildcards.policy)[0])
+        reasoning = self.config.dialogues.reasoning
+        return spec(answering=model.answering, reasoning=reasoning, seed=self.config.seed)
+
     def evaluation(self, wildcards: Wildcards) -> str:
         """What is compared, and how."""
         name = wildcards.evaluation
         settings = self.config.evaluations[name]
-        keys = {"kind", "reference", "judge", "reward", "leaks"}
+        keys = {"kind", "reference", "judge", "reward", "leaks", "kl"}
         return spec(
             name=name,
             settings=settings.model_dump(
@@ -325,6 +335,10 @@ class Specs:
             rewards=Evaluations(self.inputs).rewards_of(name),
             seed=self.config.seed,
         )
+
+    def evaluated_card(self, wildcards: Wildcards) -> str:
+        """The arm, by the name that it has as a speaker."""
+        return spec(arm=wildcards.arm)
 
     def verdict(self, wildcards: Wildcards) -> str:
         """The arms, by the names that they have as speakers."""

@@ -61,6 +61,10 @@ class UntrackedOf:
         """With the models that speak in the policy's dialogues."""
         return self._with(self.inputs.speakers(wildcards.policy))
 
+    def measured(self, wildcards: Wildcards) -> Untracked:
+        """With a checkpoint and the model that it was trained from, which run in one way."""
+        return self._with(2 * self.inputs.speakers(wildcards.policy)[:1])
+
     def judge(self, wildcards: Wildcards) -> Untracked:
         """With the model of the judge of the policy's dialogues."""
         config = self.inputs.config

@@ -1,25 +1,28 @@
 """An evaluation: every speaker's answers against the reference's, on the same prompts."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
 from wim.display.json_files import rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.compared.bootstrap import mean_over
-from wim.evaluation.compared.bradley_terry import Game, NoStrengthsError, bradley_terry
-from wim.evaluation.compared.length_controlled import Variant, length_controlled
-from wim.evaluation.compared.outcomes import Outcome, score_by_prompt
-from wim.evaluation.compared.paired import Difference, difference, difference_from
+from wim.evaluation.compared.paired import difference
 from wim.evaluation.compared.verdicts import verdicts
-from wim.evaluation.compared.win_rate import win_rate
 from wim.evaluation.evaluation_figure import draw_evaluation
 from wim.evaluation.evaluation_text import evaluation_text
-from wim.evaluation.formats.alpaca_eval import read_difficulties, read_gamed, read_instructions
+from wim.evaluation.examples import (
+    Example,
+    clearest,
+    examples_text,
+    margins_of_pairs,
+    margins_of_rewards,
+    words_of_judges,
+)
 from wim.evaluation.leaks import read_leaks
 from wim.evaluation.question_figures import answer_figures, pair_figures, single_figures
 from wim.evaluation.question_judgements import (
@@ -35,13 +38,14 @@ from wim.evaluation.speakers import (
     scored_outcomes,
     table_rows,
 )
-from wim.prompts.messages import clean_text
+from wim.evaluation.win_rates import length_control, win_rates
+from wim.evaluation.worth import measured_worth
 from wim.provenance.digest import seed_of
+from wim.settings.evaluated import Evaluated
 from wim.settings.evaluations import EvaluationSettings
 from wim.tables.schemas import PROMPTS
 
 logger = logging.getLogger(__name__)
-EVEN = 0.5
 
 
 class EvaluationInputs(Protocol):
@@ -51,19 +55,24 @@ class EvaluationInputs(Protocol):
         prompts: All shards of its prompts.
         leaks: Those of them that stand in what was trained on.
         answers: The dialogues of each speaker, all shards, speaker by speaker.
-        ratings: The grades of each speaker's answers to questions, speaker by speaker.
         comparisons: What the judge said of each speaker and the reference, speaker by speaker.
         rewards: The rewards tables of each speaker, reward by reward.
         length_control: AlpacaEval's instructions, difficulties and gamed rows, as far as named.
+        kl: How far each trained speaker is from its start, as <evaluation>@<speaker>.json.
+        ratings: What was said of each speaker's answers by the judges of its reward, or the grades of
+            answers to questions; all shards.
+        labelled: The gate's labelled pairs, and what the judge or the reward says of them.
     """
 
     prompts: Sequence[str]
     leaks: str
     answers: Sequence[str]
-    ratings: Sequence[str]
     comparisons: Sequence[str]
     rewards: Sequence[str]
     length_control: Sequence[str]
+    kl: Sequence[str]
+    ratings: Sequence[str]
+    labelled: Sequence[str]
 
 
 class EvaluationFiles(Protocol):
@@ -111,7 +120,9 @@ def evaluate(
         "by": settings.judge or settings.reward,
         "prompts": len(prompts),
         "leaks": {"file": inputs.leaks, "what": settings.leaks, **counts},
+        "kl": _divergences(inputs.kl),
     }
+    examples: dict[str, list[Example]] = {}
     if settings.kind == "mt_bench":
         found = _questions(inputs, settings, speakers, dropped, drawn)
     else:
@@ -126,16 +137,16 @@ def evaluate(
         if settings.kind == "reward":
             found |= _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
         else:
-            outcomes = (
-                judged_outcomes(inputs.comparisons, speakers, answers)
-                if settings.judge
-                else scored_outcomes(inputs.rewards, speakers, answers)
-            )
-            control = _control(inputs.length_control, rows)
-            found |= _win_rates(speakers, outcomes, leaked, control, drawn)
+            pairs = settings.judge is not None
+            read = judged_outcomes if pairs else scored_outcomes
+            outcomes = read(inputs.comparisons if pairs else inputs.rewards, speakers, answers)
+            worth = measured_worth(inputs.labelled, pairs)
+            control = length_control(inputs.length_control, rows)
+            found |= win_rates(speakers, outcomes, leaked, control, worth, drawn)
+            examples = _examples(inputs, speakers, answers, rows, pairs)
     figures = rounded({**head, **found})
     write_json(output.table, figures)
-    text = evaluation_text(figures)
+    text = "\n\n".join([evaluation_text(figures), *examples_text(examples, speakers[0])]) + "\n"
     Path(output.text).write_text(text, encoding="utf-8")
     draw_evaluation(figures, Path(output.figure))
     for line in text.splitlines():
@@ -162,106 +173,38 @@ def _questions(
     return read | answer_figures(answered, seed) | found
 
 
-def _win_rates(
-    speakers: Sequence[str],
-    outcomes: Mapping[str, Sequence[Outcome]],
-    leaked: Mapping[str, str],
-    control: Mapping[Variant, Mapping[str, Any]],
-    seed: int,
-) -> dict[str, Any]:
-    """The figures of each speaker against the reference, and of every two against each other."""
-    reference = speakers[0]
-    scores = {speaker: score_by_prompt(of) for speaker, of in outcomes.items()}
-    against = {speaker: difference_from(of, EVEN, seed) for speaker, of in scores.items()}
-    found = verdicts(against, reference)
-    figures = {
-        speaker: {
-            **asdict(win_rate(of, seed)),
-            "length_controlled": {
-                variant: asdict(length_controlled(variant, of, seed, **needed))
-                for variant, needed in control.items()
-            },
-            "verdict": asdict(found[speaker]),
-            **_without_leaks(of, leaked, seed),
-        }
-        for speaker, of in outcomes.items()
-    }
-    between = {
-        f"{one} - {other}": difference(scores[one], scores[other], seed)
-        for one, other in combinations(outcomes, 2)
-    }
+def _divergences(paths: Sequence[str]) -> dict[str, Any]:
+    """How far each trained speaker is from its start, by speaker."""
+    policies = {path: Evaluated.of(Path(path).stem) for path in paths}
     return {
-        "speakers": figures,
-        "between": _compared(between),
-        "strengths": _strengths(reference, outcomes, seed),
+        policy.speaker: json.loads(Path(path).read_text(encoding="utf-8"))
+        for path, policy in policies.items()
+        if policy
     }
 
 
-def _control(
-    files: Sequence[str], prompts: Sequence[Mapping[str, Any]]
-) -> dict[Variant, dict[str, Any]]:
-    """What each variant of length control that can be fitted needs; `minimal` needs nothing.
-
-    Difficulties are joined to prompts by the text of the instruction, never by place.
-    """
-    needed: dict[Variant, dict[str, Any]] = {"minimal": {}}
-    if not files:
-        return needed
-    instructions, hard = read_instructions(Path(files[0])), read_difficulties(Path(files[1]))
-    if len(instructions) != len(hard):
-        raise UserError(
-            f"{files[0]} has {len(instructions)} instructions and {files[1]} {len(hard)} "
-            "difficulties; write files with one for each."
-        )
-    known = dict(zip(map(clean_text, instructions), hard, strict=True))
-    texts = {row["prompt_id"]: clean_text(row["messages"][-1]["content"]) for row in prompts}
-    difficulties = {prompt: known[text] for prompt, text in texts.items() if text in known}
-    if not difficulties:
-        raise UserError(
-            f"{files[0]}: none of its instructions is a prompt of the evaluation; leave instructions "
-            "and difficulties out, or name the prompts' own."
-        )
-    needed["noreg"] = {"difficulties": difficulties}
-    if len(files) > 2:
-        needed["v1"] = {"difficulties": difficulties, "gamed": read_gamed(Path(files[2]))}
-    return needed
-
-
-def _without_leaks(
-    outcomes: Sequence[Outcome], leaked: Mapping[str, str], seed: int
-) -> dict[str, Any]:
-    """The win rate without the prompts that leak; nothing where none does."""
-    if not leaked:
-        return {}
-    rest = [each for each in outcomes if each.prompt_id not in leaked]
-    return {"without_leaks": asdict(win_rate(rest, seed).win_rate)}
-
-
-def _compared(between: Mapping[str, Difference]) -> dict[str, Any]:
-    """The paired differences of two speakers each, with what they show."""
-    said = verdicts(between, "the other")
-    return {pair: {**asdict(each), "verdict": asdict(said[pair])} for pair, each in between.items()}
-
-
-def _strengths(
-    reference: str, outcomes: Mapping[str, Sequence[Outcome]], seed: int
-) -> dict[str, Any] | None:
-    """Bradley-Terry strengths with the reference's at 0; None for a single speaker.
-
-    Where they are not decided, `undecided` says why.
-    """
-    if len(outcomes) < 2:
-        return None
-    games = [
-        Game(prompt_id=each.prompt_id, first=speaker, second=reference, score=each.score)
-        for speaker, of in outcomes.items()
-        for each in of
-        if each.score is not None
-    ]
-    try:
-        return asdict(bradley_terry(games, seed, anchor=reference))
-    except NoStrengthsError as error:
-        return {"undecided": str(error)}
+def _examples(
+    inputs: EvaluationInputs,
+    speakers: Sequence[str],
+    answers: Mapping[str, Answers],
+    prompts: Sequence[Mapping[str, Any]],
+    pairs: bool,
+) -> dict[str, list[Example]]:
+    """The clearest wins and losses of each speaker, with the words of the judges."""
+    texts = {row["prompt_id"]: row["messages"][-1]["content"] for row in prompts}
+    words = words_of_judges(inputs.ratings)
+    reference, *others = speakers
+    shards = len(inputs.comparisons) // max(1, len(others))
+    found = {}
+    for place, speaker in enumerate(others):
+        both = answers[speaker], answers[reference]
+        if pairs:
+            own = inputs.comparisons[place * shards : (place + 1) * shards]
+            margins = margins_of_pairs(own, *both)
+        else:
+            margins = margins_of_rewards((inputs.rewards[place + 1], inputs.rewards[0]), *both)
+        found[speaker] = clearest(*both, margins, texts, words)
+    return found
 
 
 def _rewards(

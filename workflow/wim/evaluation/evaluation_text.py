@@ -22,9 +22,10 @@ def evaluation_text(figures: Mapping[str, Any]) -> str:
     ]
     parts += _leaks(figures["leaks"])
     parts += PARTS[figures["kind"]](figures)
+    parts += _divergences(figures["kl"])
     rows = question_answer_rows(figures) if questions else _answer_rows(figures)
     parts += ["## Answers", markdown_table(list(rows))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _leaks(leaks: Mapping[str, Any]) -> Iterator[str]:
@@ -48,6 +49,18 @@ def _win_rates(figures: Mapping[str, Any]) -> Iterator[str]:
         "orders; position bias: how much more often the answer shown first wins. Length-controlled "
         "(`minimal`): the win rate that answers of equal length would have."
     )
+    if worth := figures["worth"]:
+        accuracy = estimate_with_interval(Estimate(**worth["accuracy"]))
+        yield (
+            f"On the {worth['accuracy']['n']} labelled pairs of {worth['labels']} that it judged, "
+            f"`{figures['by']}` is right on {accuracy}. Corrected: the win rate with errors as "
+            "frequent as there taken out, in either direction alike; undefined for a judge that is "
+            "not shown to beat a coin."
+        )
+    else:
+        yield (
+            f"How often `{figures['by']}` agrees with people is not known; `gate.pairs` measures it."
+        )
     if figures["between"]:
         yield "## Speakers against each other"
         yield markdown_table([_between_row(pair, one) for pair, one in figures["between"].items()])
@@ -71,6 +84,27 @@ def _rewards(figures: Mapping[str, Any]) -> Iterator[str]:
         yield markdown_table([_reward_row(name, one) for name, one in speakers.items()])
 
 
+def _divergences(kl: Mapping[str, Any]) -> Iterator[str]:
+    if not kl:
+        return
+    yield "## How far from where the training started"
+    yield markdown_table(
+        [
+            {
+                "speaker": f"`{speaker}`",
+                "KL of an answer": estimate_with_interval(Estimate(**one["answer"])),
+                "of a token": shown(one["token"], ".3g"),
+                "reverse, with prompts": shown(one["reverse_token"], ".3g"),
+            }
+            for speaker, one in kl.items()
+        ]
+    )
+    yield (
+        "In nats, KL(policy || start) on the policy's own answers; reverse is KL(start || policy) per "
+        "token of prompts and answers. The figure has what was gained against it."
+    )
+
+
 def _sentences(speakers: Mapping[str, Any]) -> str:
     said = [f"- **{one['verdict']['words']}**" for one in speakers.values() if "verdict" in one]
     return "\n".join(said)
@@ -86,6 +120,11 @@ def _win_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
         "speaker": f"`{name}`",
         "win rate": estimate_with_interval(Estimate(**one["win_rate"])),
         **controlled,
+        **(
+            {"corrected": estimate_with_interval(Estimate(**one["corrected"]))}
+            if "corrected" in one
+            else {}
+        ),
         "wins / ties / losses": f"{one['wins']} / {one['ties']} / {one['losses']}",
         "equal answers": str(one["identical"]),
         "consistency": estimate_with_interval(Estimate(**one["consistency"])),

@@ -45,16 +45,23 @@ class Leak:
     share: float
 
 
-def find_leaks(prompts: Sequence[Path], trained: Sequence[Path], output: Path) -> None:
+def find_leaks(
+    prompts: Sequence[Path], trained: Sequence[Path], output: Path, held_out: bool = False
+) -> None:
     """Write which prompts of an evaluation stand in what was trained on, a JSON line for each.
 
     Args:
         prompts: The evaluation's, all shards.
         trained: The run's prompts, all shards; those of the split `train` are trained on.
         output: The lines, in the order of the prompts' ids; none if there is no leak.
+        held_out: Whether of `prompts` only those of the split `eval` are the evaluation's.
     """
     columns = ["prompt_id", "messages", "split"]
-    own = {row["prompt_id"]: words(row["messages"]) for row in _rows(prompts, columns)}
+    own = {
+        row["prompt_id"]: words(row["messages"])
+        for row in _rows(prompts, columns)
+        if not held_out or row["split"] == "eval"
+    }
     known = {
         row["prompt_id"]: words(row["messages"])
         for row in _rows(trained, columns)

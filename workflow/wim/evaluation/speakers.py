@@ -96,18 +96,18 @@ def _larger(
     return outcome_of(judgement, prompt, (len(pair[0].text), len(pair[1].text)), one_by_one=True)
 
 
+def compared_pairs(own: Answers, reference: Answers) -> list[tuple[str, Answer, Answer]]:
+    """The prompts that both answered, with the two answers."""
+    return [
+        (prompt, own[prompt], reference[prompt]) for prompt in sorted(own.keys() & reference.keys())
+    ]
+
+
 def _both(own: Answers, reference: Answers) -> list[tuple[str, Answer, Answer, Outcome | None]]:
     """The prompts that both answered, with the two answers; equal ones are a tie unasked."""
     return [
-        (
-            prompt,
-            own[prompt],
-            reference[prompt],
-            tie(prompt, len(own[prompt].text))
-            if own[prompt].text == reference[prompt].text
-            else None,
-        )
-        for prompt in sorted(own.keys() & reference.keys())
+        (prompt, a, b, tie(prompt, len(a.text)) if a.text == b.text else None)
+        for prompt, a, b in compared_pairs(own, reference)
     ]
 
 

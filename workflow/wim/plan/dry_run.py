@@ -52,6 +52,15 @@ RULES = (
     "label_dialogues",
     "reward_gate",
     "check_bar",
+    "evaluation_prompts",
+    "read_answers",
+    "find_leaks",
+    "find_split_leaks",
+    "measure_kl",
+    "evaluate",
+    "export_evaluation",
+    "evaluated_card",
+    "verdict",
 )
 # Tables with the tokens that a row took, and the column that has them.
 TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from wim.evaluation.audit_figure import draw_critiques
 from wim.reports.controls import agreement_with_controls
 from wim.reports.failed import failed_figures, failed_text
 from wim.reports.figures import Course, draw_rewards, draw_training
+from wim.reports.leaks import count_leaks, leaks_text
 from wim.reports.summary_figures import (
     TrainingSummary,
     contexts_and_lengths,
@@ -45,6 +47,7 @@ class SummaryInputs(Protocol):
         fine_tunings: <name>/metrics.jsonl of each fine-tuned model.
         reward_models: <name>/evaluation.json of each trained reward model.
         verdict: What the evaluations have shown; none where there is no evaluation.
+        split_leaks: Held-out prompts that stand in those trained on; none where none is held out.
     """
 
     dialogues: Sequence[str]
@@ -57,6 +60,7 @@ class SummaryInputs(Protocol):
     fine_tunings: Sequence[str]
     reward_models: Sequence[str]
     verdict: Sequence[str]
+    split_leaks: Sequence[str]
 
 
 class SummaryFiles(Protocol):
@@ -104,6 +108,7 @@ def summary(
         evaluations=list(map(Path, inputs.reward_models)),
     )
     verdicts = read_verdicts(next(map(Path, inputs.verdict), None))
+    leaks = {path: count_leaks(Path(path)) for path in inputs.split_leaks}
     draw_rewards(distributions, Path(output.rewards))
     draw_critiques(audits, Path(output.critiques))
     draw_training(courses, Path(output.training))
@@ -111,7 +116,7 @@ def summary(
         rewards=described,
         controls=controls,
         statuses=statuses,
-        warnings=failed_text(failed) + reading_text(audits),
+        warnings=failed_text(failed) + leaks_text(leaks) + reading_text(audits),
         scripts=scripts_table(scripts),
         audits=audits,
         training=training,
@@ -125,6 +130,7 @@ def summary(
         "scripts": scripts,
         **({"failed": failed} if failed else {}),
         **({"verdicts": verdicts} if verdicts else {}),
+        **({"leaks": found} if (found := sum(leaks.values(), Counter())) else {}),
         **others,
         "rewards": {name: asdict(one) for name, one in described.items()},
         "controls": {

@@ -86,6 +86,10 @@ class EvaluationSettings(Section):
     system: str | None = None
     """System message put before each prompt; null takes that of `dialogues`. Unit: text."""
 
+    kl: bool = False
+    """Whether it is measured how far each arm's checkpoint is from the model that it was trained from:
+    the KL divergence on its own answers, beside what was gained by it. Unit: none."""
+
     leaks: Literal["report", "drop", "refuse"] = "report"
     """What becomes of prompts that stand in what the speakers were trained on: exactly, by thirteen
     words in a row, or nearly. report: figures with and without them; drop: without them; refuse: an

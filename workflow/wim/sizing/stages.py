@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wim.settings.dialogues import DialogueSettings
-from wim.settings.evaluated import Evaluated, is_written, speakers_of
+from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
@@ -60,6 +60,8 @@ def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
         if model and not is_written(config, each):
             generate = answer_questions if settings.kind == "mt_bench" else _generate
             yield generate(own, each.policy, model)
+        if model and settings.kl and checkpoint_of(config, each.speaker):
+            yield _measure_kl(own, each.policy, model)
     rewards = [settings.reward] if settings.reward else settings.rewards
     if settings.kind == "reward":
         rewards = settings.rewards or list(config.rewards)
@@ -106,6 +108,26 @@ def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
     )
     of, host = "" if policy == "base" else policy, model.file_bytes + beside
     return stage_of(rule, of, model, batch, memory, host, rows, jobs, seconds, assumed)
+
+
+def _measure_kl(sizing: Sizing, policy: str, model: Architecture) -> Stage:
+    """A checkpoint and the model that it started from, which read its answers one by one."""
+    config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
+    rule, settings = "measure_kl", config.policy_dialogues(policy)
+    packed, dtype = sizing.quantization(settings.actor), sizing.dtype(settings.actor)
+    new = sizing.new_tokens(settings.actor, settings.sampling)
+    longest, weights = prompts.longest + CHAT + new, weights_bytes(model, dtype, packed)
+
+    def memory(batch: int) -> Memory:
+        # The logits of both models at all positions.
+        return generation_memory(
+            model, batch, longest, CHOICE, dtype, packed, lookahead=2 * longest
+        ).beside(weights)
+
+    tokens = 2 * prompts.count * (prompts.mean + CHAT + new)
+    seconds = reading_seconds(model, tokens, dtype, assumed.speed)
+    host, batch = 2 * model.file_bytes, assumed.batches[rule]
+    return stage_of(*(rule, policy, model, batch, memory, host, prompts.count, 1, seconds, assumed))
 
 
 def _turns(settings: DialogueSettings) -> int:

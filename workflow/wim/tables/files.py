@@ -109,7 +109,9 @@ def read_tables(
 
     none = table.schema.empty_table()
     none = none if columns is None else none.select(list(columns))
-    return pa.concat_tables([none, *(read_table(path, table, columns) for path in paths)])
+    tables = (read_table(path, table, columns) for path in paths)
+    # A file has its columns in its own order, whatever order they are named in.
+    return pa.concat_tables([none, *(each.select(none.column_names) for each in tables)])
 
 
 def read_candidates(path: str | Path, columns: Sequence[str] | None = None) -> "pa.Table":

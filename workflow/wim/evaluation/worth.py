@@ -1,0 +1,63 @@
+"""What the judge of an evaluation is worth: its accuracy on labelled pairs, and what that corrects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wim.evaluation.compared.bootstrap import mean_over
+from wim.evaluation.compared.corrected import Corrected, by_accuracy
+from wim.evaluation.compared.outcomes import Outcome
+from wim.evaluation.gate import judged_by_reward, judged_in_pairs
+from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.pair_statistics import credit
+from wim.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How right a judge or a reward is on labelled pairs.
+
+    Attributes:
+        labels: The file of labelled pairs.
+        credits: (pairs,) how right it is on each pair that it judged, 0 to 1.
+        prompts: (pairs,) the context of each, whose pairs depend on each other.
+    """
+
+    labels: str
+    credits: Sequence[float]
+    prompts: Sequence[str]
+
+    def accuracy(self, seed: int) -> Estimate:
+        """The mean, with a bootstrap interval over prompts."""
+        return mean_over(self.credits, self.prompts, seed)
+
+    def corrected(self, outcomes: Sequence[Outcome], seed: int) -> Corrected:
+        """A speaker's win rate with the judge's errors taken out."""
+        judged = [one for one in outcomes if one.score is not None]
+        scores = [one.score for one in judged if one.score is not None]
+        groups = [one.group for one in judged]
+        return by_accuracy(scores, groups, self.credits, self.prompts, seed)
+
+
+def measured_worth(files: Sequence[str], pairs: bool) -> Worth | None:
+    """What a judge is worth on the gate's labelled pairs; None where there are none.
+
+    Args:
+        files: The labelled pairs, then what was said of them: all shards of a judge of pairs, or the
+            table of a reward.
+        pairs: Whether it is a judge of pairs.
+    """
+    if not files:
+        return None
+    labels, tables = Path(files[0]), [Path(path) for path in files[1:]]
+    labelled = read_labelled_pairs(labels)
+    judgements = (
+        judged_in_pairs(labelled, tables) if pairs else judged_by_reward(labelled, tables[0])
+    )
+    by_id = {pair.pair_id: pair for pair in labelled}
+    judged = [each for each in judgements if each.in_order and each.swapped]
+    return Worth(
+        labels.name,
+        [credit(by_id[each.pair_id], each) for each in judged],
+        ["\n".join(m["content"] for m in by_id[each.pair_id].context) for each in judged],
+    )
