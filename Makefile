@@ -6,7 +6,8 @@ BIN := .venv/bin
 # Two more than the cores, as many tests wait for a job, a server or a cluster.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
-.PHONY: setup demo demo-chat demo-learns plan size stage check test test-slow format reference clean help
+.PHONY: setup harness-environment demo demo-chat demo-learns plan size stage check test test-slow
+.PHONY: test-harness format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -17,6 +18,15 @@ setup: .venv/installed ## the pinned environment in .venv
 	$(SYSTEM_PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+harness-environment: .venv-harness/installed ## lm-evaluation-harness, in .venv-harness
+
+.venv-harness/installed: requirements-harness.txt
+	rm -rf .venv-harness
+	$(SYSTEM_PYTHON) -m venv .venv-harness
+	.venv-harness/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement requirements-harness.txt
 	@touch $@
 
 demo: setup ## the embedded default, from prompts to a checkpoint and a summary
@@ -58,6 +68,9 @@ test: setup ## the tests that every change is worth, in ten minutes on two cores
 
 test-slow: setup ## the others: a real SLURM, real servers, kills at random moments, SmolLM2 in full
 	$(PYTEST) -m slow --durations 40 --durations-min 10
+
+test-harness: setup harness-environment ## benchmarks by the real lm-evaluation-harness
+	WIM_HARNESS_PYTHON=$(CURDIR)/.venv-harness/bin/python $(PYTEST) tests/harness
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

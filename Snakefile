@@ -32,6 +32,7 @@ include: "rules/gate.smk"
 include: "rules/training.smk"
 include: "rules/online.smk"
 include: "rules/evaluation.smk"
+include: "rules/harness.smk"
 include: "rules/report.smk"
 include: "rules/slurm.smk"
 

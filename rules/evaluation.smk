@@ -14,7 +14,7 @@ evaluations = Evaluations(inputs)
 
 
 wildcard_constraints:
-    evaluation=one_of(CONFIG.evaluations),
+    evaluation=one_of(evaluations.of_answers),
 
 
 rule evaluation_prompts:

@@ -4,6 +4,8 @@ Reads a model's source: the hub, a local folder or file, or a package's data fil
 Writes results/models/<model>/: files that from_pretrained opens, and manifest.json.
 """
 
+from wim.dag.harness import Harness
+
 
 rule stage_model:
     """Fetch a model, check it, and write its manifest."""
@@ -27,4 +29,5 @@ rule stage:
         models=[inputs.manifest_of_model(name) for name in inputs.used_models],
         # Topics are proposed by a model, in a job that may need a GPU.
         prompts=[] if CONFIG.prompts.topics else rules.ingest_prompts.output.prompts,
+        harness=expand(paths.HARNESS_TASKS, evaluation=Harness(inputs).names),
     localrule: True

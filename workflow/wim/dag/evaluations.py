@@ -18,6 +18,13 @@ class Evaluations:
 
     inputs: Inputs
 
+    @property
+    def of_answers(self) -> list[str]:
+        """The evaluations of answers to prompts; those of the harness are no such."""
+        return [
+            name for name, each in self.inputs.config.evaluations.items() if not each.by_harness
+        ]
+
     def settings(self, name: str) -> EvaluationSettings:
         """Those of an evaluation."""
         return self.inputs.config.evaluations[name]
@@ -175,10 +182,8 @@ class Evaluations:
 
     @property
     def exports(self) -> list[str]:
-        """What every evaluation exports for other tools."""
-        return [
-            at(paths.EVALUATION_EXPORTS, evaluation=name) for name in self.inputs.config.evaluations
-        ]
+        """What every evaluation of answers exports for other tools."""
+        return [at(paths.EVALUATION_EXPORTS, evaluation=name) for name in self.of_answers]
 
     @property
     def verdicts(self) -> list[str]:

@@ -15,9 +15,11 @@ from wim.settings.config import Config
 from wim.settings.evaluated import (
     SEPARATOR,
     Evaluated,
+    answering_speakers,
     checkpoint_of,
     is_written,
-    speakers_of,
+    measured_by_harness,
+    model_of,
     temperatures_of,
 )
 from wim.settings.judging import JudgeSettings
@@ -67,20 +69,11 @@ class Inputs:
         return "|".join([BASE, r"[^@]+-round\d+", *map(re.escape, further)])
 
     @property
-    def speakers_of_evaluations(self) -> list[Evaluated]:
-        """Everyone who answers in an evaluation."""
-        return [
-            Evaluated(name, speaker)
-            for name in self.config.evaluations
-            for speaker in speakers_of(self.config, name)
-        ]
-
-    @property
     def generating_speakers(self) -> list[str]:
         """The policies of evaluations whose answers are generated."""
         return [
             each.policy
-            for each in self.speakers_of_evaluations
+            for each in answering_speakers(self.config)
             if not is_written(self.config, each)
         ]
 
@@ -93,7 +86,7 @@ class Inputs:
     def written_speakers(self) -> list[str]:
         """The policies of evaluations whose answers are in a file, or came with the prompts."""
         return [
-            each.policy for each in self.speakers_of_evaluations if is_written(self.config, each)
+            each.policy for each in answering_speakers(self.config) if is_written(self.config, each)
         ]
 
     @property
@@ -208,7 +201,17 @@ class Inputs:
         judging = [*self.config.consulted_judges, *self.pair_judges, *self.grading_judges]
         judges = [each.model for name, each in self.config.judges.items() if name in judging]
         starts = map(self.config.start_of, self.config.arms)
-        names = [*speakers, *judges, *self.config.sft, *self.config.reward_models, *starts]
+        measured = [
+            model_of(self.config, each.speaker) for each in measured_by_harness(self.config)
+        ]
+        names = [
+            *speakers,
+            *judges,
+            *self.config.sft,
+            *self.config.reward_models,
+            *starts,
+            *measured,
+        ]
         return list(dict.fromkeys(map(self.config.origin_of, names)))
 
     @property
@@ -263,14 +266,18 @@ class Inputs:
         """The manifest of the model that generates: the actor, another model, or a checkpoint."""
         policy = wildcards.policy
         if evaluated := Evaluated.of(policy):
-            checkpoint = checkpoint_of(self.config, evaluated.speaker)
-            if checkpoint is None:
-                return self.manifest_of_model(self.speakers(policy)[0])
-            return at(paths.CHECKPOINT_MANIFEST, arm=checkpoint[0], round=checkpoint[1])
+            return self.manifest_of_speaker(evaluated.speaker)
         if policy in self.policies:
             return self.manifest_of_model(self.speakers(policy)[0])
         arm, number = policy.rsplit("-round", 1)
         return at(paths.CHECKPOINT_MANIFEST, arm=arm, round=number)
+
+    def manifest_of_speaker(self, speaker: str) -> str:
+        """The manifest of the model or checkpoint that a speaker of an evaluation is."""
+        checkpoint = checkpoint_of(self.config, speaker)
+        if checkpoint is None:
+            return self.manifest_of_model(model_of(self.config, speaker))
+        return at(paths.CHECKPOINT_MANIFEST, arm=checkpoint[0], round=checkpoint[1])
 
     def manifests_of_speakers(self, wildcards: Wildcards) -> list[str]:
         """The manifests of the policy's model and of its partner, if it has one."""

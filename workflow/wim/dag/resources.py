@@ -9,6 +9,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "rate_candidates": 64,
     "compare_candidates": 64,
     "measure_kl": 1,
+    "run_harness": 16,
     "train_dpo": 8,
     "train_online_dpo": 8,
     "train_sft": 8,

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from wim.dag.comparisons import LABELLED, Comparisons
 from wim.dag.evaluations import Evaluations
+from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.rounds import Rounds, policy_of_round
 from wim.dag.training import Training
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
 from wim.settings.config import Config
-from wim.settings.evaluated import speakers_of, temperatures_of
+from wim.settings.evaluated import model_of, speakers_of, temperatures_of
 from wim.settings.gate import seed_of_policy
 from wim.settings.grid import axes_of_arms
 from wim.settings.section import Section
@@ -339,6 +340,34 @@ class Specs:
     def evaluated_card(self, wildcards: Wildcards) -> str:
         """The arm, by the name that it has as a speaker."""
         return spec(arm=wildcards.arm)
+
+    def harness_tasks(self, wildcards: Wildcards) -> str:
+        """The tasks of an evaluation by the harness."""
+        return spec(tasks=Harness(self.inputs).tasks(wildcards.evaluation))
+
+    def harness(self, wildcards: Wildcards) -> str:
+        """How a model is measured by the harness, and in which precision it is opened."""
+        settings = self.config.evaluations[wildcards.evaluation]
+        model = self.config.source_of(model_of(self.config, wildcards.speaker))
+        thinking = {} if model.thinking is None else {"thinking": model.thinking != "off"}
+        measuring = {
+            "tasks": Harness(self.inputs).tasks(wildcards.evaluation),
+            **settings.model_dump(include={"num_fewshot", "limit", "chat_template", "system"}),
+            "dtype": model.dtype,
+            **(thinking if settings.chat_template else {}),
+        }
+        return spec(measuring=measuring)
+
+    def harness_evaluation(self, wildcards: Wildcards) -> str:
+        """Who is compared, in which tasks."""
+        name = wildcards.evaluation
+        settings = self.config.evaluations[name]
+        return spec(
+            name=name,
+            settings=settings.model_dump(mode="json", include={"num_fewshot", "limit"}),
+            speakers=speakers_of(self.config, name),
+            seed=self.config.seed,
+        )
 
     def verdict(self, wildcards: Wildcards) -> str:
         """The arms, by the names that they have as speakers."""

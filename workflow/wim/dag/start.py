@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
+from wim.dag.harness import Harness, check_environment
 from wim.dag.inputs import Inputs
 from wim.dag.resources import RUN_A_MODEL
 from wim.dag.snakemake_internals import (
@@ -19,6 +20,7 @@ from wim.dag.snakemake_internals import (
 from wim.errors import UserError
 from wim.fetch.hub import user_is_offline
 
+BY_HARNESS = {"stage_harness", "run_harness"}
 LOCK = Path(".snakemake/run.lock")
 # The lock is held as long as its file is open, so as long as this process lives.
 _locks: list[TextIO] = []
@@ -35,12 +37,15 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
 
     Raises:
         UserError: If another run uses the directory, if models that cannot be fetched are not
-            staged, or if rules would wait for a GPU that they do not request.
+            staged, if lm-eval is wanted and not installed, or if rules would wait for a GPU that
+            they do not request.
     """
     lock_directory()
     os.environ.update(no_starter() if submits_jobs(workflow) else starter())
     if submits_jobs(workflow) and user_is_offline():
         check_models_are_staged(inputs)
+    if planned_rules(workflow) & BY_HARNESS:
+        check_harness(Harness(inputs))
     if executor(workflow) == "slurm":
         check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
 
@@ -73,6 +78,12 @@ def check_models_are_staged(inputs: Inputs) -> None:
             " `make stage` first, where there is network: it fetches every model and prompt file"
             " that the configuration names."
         )
+
+
+def check_harness(harness: Harness) -> None:
+    """Raise UserError where the environment of lm-eval is wanted and not there."""
+    for name in harness.names:
+        check_environment(harness.python(name), f"evaluations.{name}.python")
 
 
 def check_gpus_are_requested(

@@ -1,8 +1,9 @@
 """Settings that a job is given and that rerun nothing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.training import Training
 from wim.settings.config import Config
@@ -23,6 +24,7 @@ class Untracked:
         local_scratch: A folder on a node's own disk, where models are copied before they are opened.
         tracking: Trackers of training metrics.
         parallel: How several GPUs of one job train.
+        harness: The Python that has lm-eval.
     """
 
     models: tuple[ModelSource, ...]
@@ -30,6 +32,7 @@ class Untracked:
     local_scratch: str | None
     tracking: tuple[str, ...]
     parallel: str
+    harness: str | None = None
 
 
 def untracked(config: Config, models: Iterable[ModelSource] = ()) -> Untracked:
@@ -78,6 +81,11 @@ class UntrackedOf:
         """With the model of the judge of an arm that trains online, if its reward reads one."""
         judge = Training(self.inputs).online_reward(wildcards.arm).judge
         return self._with([] if judge is None else [self.inputs.config.judges[judge].model])
+
+    def harness(self, wildcards: Wildcards) -> Untracked:
+        """Of a job of the harness, with its Python."""
+        python = Harness(self.inputs).python(wildcards.evaluation)
+        return replace(untracked(self.inputs.config), harness=python)
 
     def _with(self, models: Iterable[str]) -> Untracked:
         config = self.inputs.config

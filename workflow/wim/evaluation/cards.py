@@ -28,6 +28,9 @@ def _rows(figures: Mapping[str, Any], arm: str) -> Iterator[dict[str, str]]:
     if figures["kind"] == "win_rate":
         gains = {"win rate": figures["speakers"].get(arm)}
         key = "win_rate"
+    elif figures["kind"] == "harness":
+        gains = {task: of["speakers"].get(arm) for task, of in figures["tasks"].items()}
+        key = "difference"
     else:
         gains = {reward: of.get(arm) for reward, of in figures.get("rewards", {}).items()}
         key = "difference"
@@ -35,11 +38,11 @@ def _rows(figures: Mapping[str, Any], arm: str) -> Iterator[dict[str, str]]:
         if one is None or "verdict" not in one:
             continue
         gain = one[key] if key == "win_rate" else one[key]["difference"]
-        worth = figures.get("worth")
+        worth, by = figures.get("worth"), figures.get("by")
         yield {
             "evaluation": f"`{figures['evaluation']}`",
             "against": f"`{figures['reference']}`",
-            "what": f"{name}, by `{figures['by']}`" if figures["by"] else f"difference of `{name}`",
+            "what": f"{name}, by `{by}`" if by else f"difference of `{name}`",
             "verdict": one["verdict"]["verdict"],
             "figure": estimate_with_interval(Estimate(**gain)),
             "prompts": str(gain["n"]),

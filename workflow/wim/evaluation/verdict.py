@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,14 @@ def verdict(evaluations: Sequence[Path], arms: Sequence[str], output: Path) -> N
     Args:
         evaluations: The figures of the evaluations.
         arms: The names of the arms.
-        output: JSON, by evaluation and speaker, of rewards by reward too: `verdict` (better, worse
-            or not shown), the `arm` that the speaker is of, and the figures behind it.
+        output: JSON, by evaluation and speaker, of rewards and of tasks of the harness by these
+            too: `verdict` (better, worse or not shown), the `arm` that the speaker is of, and the figures behind it.
     """
     found: dict[str, Any] = {}
     for path in evaluations:
         figures = json.loads(path.read_text(encoding="utf-8"))
-        by_reward = figures.get("rewards", {"": figures.get("speakers", {})})
-        for reward, speakers in by_reward.items():
-            name = " ".join([figures["evaluation"], *([reward] if reward else [])])
+        for of, speakers in _speakers(figures).items():
+            name = " ".join([figures["evaluation"], *([of] if of else [])])
             said = {
                 speaker: {**one["verdict"], "arm": _arm(speaker, arms)}
                 for speaker, one in speakers.items()
@@ -35,6 +34,14 @@ def verdict(evaluations: Sequence[Path], arms: Sequence[str], output: Path) -> N
             for one in said.values():
                 logger.info("%s: %s", name, one["words"])
     write_json(output, found)
+
+
+def _speakers(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of speakers, by the reward or task that they are of; "" where there is but one."""
+    if "tasks" in figures:
+        return {task: each["speakers"] for task, each in figures["tasks"].items()}
+    found: dict[str, Any] = figures.get("rewards", {"": figures.get("speakers", {})})
+    return found
 
 
 def _arm(speaker: str, arms: Sequence[str]) -> str | None:

@@ -61,6 +61,9 @@ RULES = (
     "export_evaluation",
     "evaluated_card",
     "verdict",
+    "stage_harness",
+    "run_harness",
+    "evaluate_harness",
 )
 # Tables with the tokens that a row took, and the column that has them.
 TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}

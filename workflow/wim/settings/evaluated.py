@@ -72,6 +72,25 @@ def speakers_of(config: Speakers, evaluation: str) -> list[str]:
     return list(dict.fromkeys([settings.reference, *named]))
 
 
+def answering_speakers(config: Speakers) -> list[Evaluated]:
+    """Everyone who answers prompts in an evaluation."""
+    return _speakers(config, by_harness=False)
+
+
+def measured_by_harness(config: Speakers) -> list[Evaluated]:
+    """Everyone who is measured by the harness in an evaluation."""
+    return _speakers(config, by_harness=True)
+
+
+def _speakers(config: Speakers, by_harness: bool) -> list[Evaluated]:
+    return [
+        Evaluated(name, speaker)
+        for name, settings in config.evaluations.items()
+        if settings.by_harness is by_harness
+        for speaker in speakers_of(config, name)
+    ]
+
+
 def is_written(config: Speakers, evaluated: Evaluated) -> bool:
     """Whether a speaker's answers are in a file, and none are generated."""
     answers = config.evaluations[evaluated.evaluation].answers

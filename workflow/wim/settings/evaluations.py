@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from wim.errors import UserError
+from wim.settings.harness import OF_HARNESS, check_harness
 from wim.settings.prompts import PromptSettings
 from wim.settings.questions import (
     LONGEST,
@@ -23,10 +24,10 @@ BASE, REFERENCES = "base", "references"
 class EvaluationSettings(Section):
     """Answers of several speakers to the same prompts, compared with those of a reference."""
 
-    kind: Literal["win_rate", "reward", "mt_bench"] = "win_rate"
+    kind: Literal["win_rate", "reward", "mt_bench", "harness"] = "win_rate"
     """win_rate: every speaker against the reference; reward: the mean of rewards on each speaker's
-    answers; mt_bench: answers to questions of several turns, graded or compared turn by turn.
-    Unit: none."""
+    answers; mt_bench: answers to questions of several turns, graded or compared turn by turn;
+    harness: tasks of EleutherAI's lm-evaluation-harness. Unit: none."""
 
     prompts: dict[str, Any] = {}
     """Prompts of its own, by keys of `prompts` (files, column, limit ...); empty takes those that are
@@ -107,6 +108,32 @@ class EvaluationSettings(Section):
     """win_rate: AlpacaEval's df_gamed.csv, for the length-controlled win rate `v1`. Unit: path, from
     the working directory."""
 
+    tasks: list[Annotated[str, Field(min_length=1)]] = []
+    """harness: the tasks, by their names there, or .yaml files of tasks of your own with their data
+    beside them. Unit: names, or paths from the working directory."""
+
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    """harness: solved examples before each question; null takes each task's own number. Unit:
+    examples."""
+
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """harness: the first questions of each task alone, for a trial; null takes all. Unit:
+    questions."""
+
+    chat_template: bool = False
+    """harness: whether questions are put into the model's chat template, with examples as turns.
+    Unit: none."""
+
+    python: str = ".venv-harness/bin/python"
+    """harness: the Python that has lm-eval, which `make harness-environment` installs; the
+    environment variable WIM_HARNESS_PYTHON takes its place. Another one reruns nothing. Unit: path,
+    from the working directory or the workflow's folder."""
+
+    @property
+    def by_harness(self) -> bool:
+        """Whether models are measured by the harness, and answer no prompts of this workflow."""
+        return self.kind == "harness"
+
     def own_prompts(self, name: str) -> PromptSettings | None:
         """The settings of its own prompts; None for held-out ones. name: the evaluation's.
 
@@ -170,6 +197,18 @@ class EvaluationSettings(Section):
     @classmethod
     def _default(cls, name: str) -> Any:
         return cls.model_fields[name].default
+
+    @model_validator(mode="after")
+    def _keys_of_the_harness(self) -> "EvaluationSettings":
+        # A default does not count: the embedded configuration writes them all.
+        written = {
+            name for name in type(self).model_fields if getattr(self, name) != self._default(name)
+        }
+        if self.by_harness:
+            check_harness(self.tasks, written)
+        for key in sorted(OF_HARNESS & written if not self.by_harness else ()):
+            raise ValueError(f"{key} belongs to the kind harness; write kind: harness")
+        return self
 
 
 # What a configuration writes that trains something, or labels what is trained on.

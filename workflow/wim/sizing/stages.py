@@ -6,6 +6,7 @@ from dataclasses import replace
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
 from wim.sizing.architecture import Architecture
+from wim.sizing.benchmarks import benchmarks_of
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
 from wim.sizing.prompts import prompts_of
@@ -38,8 +39,11 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
             yield _compare(sizing, comparison, of.judge, compares, rows)
     for judge in (name for name, each in rating.items() if each.template_paths):
         yield embed(sizing, judge, rows)
-    for name in config.evaluations:
-        yield from _evaluation(sizing, name)
+    for name, evaluation in config.evaluations.items():
+        if evaluation.by_harness:
+            yield from benchmarks_of(sizing, name)
+        else:
+            yield from _evaluation(sizing, name)
 
 
 def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:

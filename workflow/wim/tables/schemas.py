@@ -185,6 +185,16 @@ class Pair:
     rejected_tokens: list[int] | None
 
 
+@dataclass(frozen=True)
+class HarnessScore:
+    """A model's score in a question of a benchmark, by one metric and filter, as `acc,none`."""
+
+    task: str
+    metric: str
+    question: int
+    score: float
+
+
 # The share of unknown tokens of a text of which the encoder knows nothing: its vector says nothing.
 WHOLLY_UNKNOWN = 1.0
 
@@ -208,7 +218,7 @@ class Embedding:
     encoder_digest: str
 
 
-Row = Prompt | Candidate | Rating | Comparison
+Row = Prompt | Candidate | Rating | Comparison | HarnessScore
 
 
 @dataclass(frozen=True)
@@ -271,6 +281,7 @@ RATINGS = Table("ratings", Rating, key=("candidate_id",))
 COMPARISONS = Table("comparisons", Comparison, key=("pair_id",))
 REWARDS = Table("rewards", Reward, key=("candidate_id",))
 PANELS = Table("panels", PanelReward, key=REWARDS.key)
+HARNESS_SCORES = Table("harness", HarnessScore, key=("task", "metric", "question"))
 PAIRS = Table("pairs", Pair, key=("prompt_id", "chosen_id", "rejected_id"))
 
 

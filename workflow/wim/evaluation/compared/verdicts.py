@@ -44,6 +44,8 @@ def verdicts(
     test: Test = "mcnemar",
     *,
     percent: bool = True,
+    prompts: str = "prompts",
+    family: str = "arms",
 ) -> dict[str, ArmVerdict]:
     """The verdict on each arm, corrected for their number by Holm's procedure.
 
@@ -54,6 +56,8 @@ def verdicts(
         reference: What the words call it.
         test: Whose p decides.
         percent: The scores are shares, and are worded as percentage points.
+        prompts: What the words call what the scores are of.
+        family: What the words call the differences together.
     """
     p_values = {
         arm: one.p_mcnemar if test == "mcnemar" else one.p_bootstrap
@@ -65,8 +69,9 @@ def verdicts(
         level = ALPHA / len(differences)
         smallest = smallest_difference(one.standard_error, one.prompts, level)
         verdict = _verdict(one, adjusted[arm], test)
+        holm_over = f"{len(differences)} {family}" if len(differences) > 1 else None
         words = _words(
-            arm, reference, one, verdict, adjusted[arm], smallest, len(differences), percent
+            arm, reference, one, verdict, adjusted[arm], smallest, holm_over, percent, prompts
         )
         found[arm] = ArmVerdict(verdict, p_values[arm], adjusted[arm], smallest, words)
     return found
@@ -88,11 +93,12 @@ def _words(
     verdict: Verdict,
     p_holm: float,
     smallest: float | None,
-    arms: int,
+    holm_over: str | None,
     percent: bool,
+    prompts: str,
 ) -> str:
     if not one.common:
-        return f"{arm} against {reference}: not shown; there is no common prompt."
+        return f"{arm} against {reference}: not shown; there are no common {prompts}."
 
     def amount(value: float | None, sign: str = "+") -> str:
         shown = 100 * value if percent and value is not None else value
@@ -102,10 +108,10 @@ def _words(
     found = one.difference
     figures = (
         f"{amount(found.value)}{unit} [{amount(found.low)}, {amount(found.high)}] "
-        f"on {one.prompts} prompts, p = {p_holm:.2g}"
+        f"on {one.prompts} {prompts}, p = {p_holm:.2g}"
     )
-    if arms > 1:
-        figures += f" after Holm over {arms} arms"
+    if holm_over:
+        figures += f" after Holm over {holm_over}"
     if verdict is not Verdict.NOT_SHOWN:
         return f"{arm} is {verdict} than {reference}: {figures}."
     seen = ""

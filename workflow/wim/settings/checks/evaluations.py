@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
-from wim.settings.evaluated import checkpoint_of, speakers_of
+from wim.settings.evaluated import checkpoint_of, model_of, speakers_of
 from wim.settings.evaluations import BASE, REFERENCES
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
 
 # Files of the reports beside the evaluations' own.
-TAKEN = ("gate", "passed", "verdict", "prompts", "leaks", "exports")
+TAKEN = ("gate", "passed", "verdict", "prompts", "leaks", "exports", "harness")
 
 
 def problems(config: "Config") -> Iterator[str]:
@@ -29,6 +29,8 @@ def problems(config: "Config") -> Iterator[str]:
             if own and own.topics:
                 yield f"{key}.prompts: write files of prompts; topics are proposed for training."
         yield from _speakers(config, name)
+        if settings.by_harness:
+            yield from _measured(config, name)
         if settings.judge is not None:
             if settings.judge not in config.judges:
                 yield f"{key}.judge: found '{settings.judge}'; {_near(settings.judge, config.judges)}"
@@ -81,6 +83,26 @@ def _speakers(config: "Config", name: str) -> Iterator[str]:
             yield (
                 f"evaluations.{name}: found the speaker '{speaker}', and the arm has "
                 f"{config.arm_rounds(checkpoint[0]).count} rounds; write one of them."
+            )
+
+
+def _measured(config: "Config", name: str) -> Iterator[str]:
+    """Those whom the harness cannot measure: it opens a model's files, whole."""
+    for speaker in speakers_of(config, name):
+        key, model = f"evaluations.{name}: the speaker '{speaker}'", model_of(config, speaker)
+        if speaker == REFERENCES:
+            yield f"{key} is no model, and the harness measures models; leave it out."
+        elif model not in {**config.models, **config.sft}:
+            continue
+        elif config.source_of(model).engine == "endpoint":
+            yield (
+                f"{key} is behind an API, and the harness opens models itself; leave it out, or "
+                "name a model whose files are here."
+            )
+        elif config.source_of(model).quantization != "none":
+            yield (
+                f"{key} is quantised, and the harness opens models whole; define a model of the same "
+                "source without quantization."
             )
 
 

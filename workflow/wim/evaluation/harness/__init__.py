@@ -1,0 +1,1 @@
+"""EleutherAI's lm-evaluation-harness, run in an environment of its own."""

@@ -1,0 +1,36 @@
+"""Settings of evaluations by lm-evaluation-harness: its keys, and tasks that it can take."""
+
+from collections.abc import Collection, Sequence
+
+# The keys of the kind harness, and those of others that have no effect on it.
+OF_HARNESS = {"tasks", "num_fewshot", "limit", "chat_template", "python"}
+OF_ANSWERS = {
+    *("prompts", "answers", "judge", "reward", "rewards", "sampling", "leaks"),
+    *("kl", "instructions", "difficulties", "gamed"),
+}
+
+
+def check_harness(tasks: Sequence[str], written: Collection[str]) -> None:
+    """Raise ValueError where an evaluation by the harness lacks something, or has what is in vain.
+
+    Args:
+        tasks: Its tasks.
+        written: Its keys whose values are no defaults.
+    """
+    if not tasks:
+        raise ValueError("the kind harness needs tasks; write tasks: [arc_easy, tasks/mine.yaml]")
+    for key in sorted(OF_ANSWERS.intersection(written)):
+        raise ValueError(
+            f"{key} has no effect on the kind harness, whose tasks have prompts and scores of their "
+            "own; leave it out"
+        )
+    if "system" in written and "chat_template" not in written:
+        raise ValueError("system needs the chat template; write chat_template: true")
+    if len(set(tasks)) < len(tasks):
+        raise ValueError("a task is named twice; write each once")
+    for task in tasks:
+        if "," in task or task.endswith(".yml"):
+            raise ValueError(
+                f"found the task '{task}'; lm-eval takes names and files that end in .yaml, without "
+                "commas"
+            )
