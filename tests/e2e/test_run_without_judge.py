@@ -47,7 +47,7 @@ def test_nothing_is_rated_and_no_judge_is_staged(unjudged: Project) -> None:
     results = unjudged.folder / "results"
     assert not (results / "ratings").exists()
     assert not (unjudged.folder / "store/rate_candidates").exists()
-    assert [path.name for path in (results / "models").iterdir()] == ["tiny"]
+    assert [path.name for path in (results / "models").glob("[!.]*")] == ["tiny"]
     dialogues = pd.read_parquet(results / "dialogues/base").set_index("candidate_id")
     rewards = pd.read_parquet(results / "rewards/base/brief.parquet").set_index("candidate_id")
     assert (rewards["reward"] == -dialogues["completion_tokens"].reindex(rewards.index)).all()

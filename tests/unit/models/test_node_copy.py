@@ -341,7 +341,7 @@ def test_the_code_of_copying_decides_no_row(monkeypatch: pytest.MonkeyPatch) -> 
 
     def edited(path: Path, *arguments: str, **named: str) -> str:
         text = read(path, *arguments, **named)
-        return f"{text}\nEDITED = 1\n" if path.name == "node_copy.py" else text
+        return f"{text}\nEDITED = 1\n" if path.name in ("node_copy.py", "opening.py") else text
 
     monkeypatch.setattr(Path, "read_text", edited)
     assert codes() == before

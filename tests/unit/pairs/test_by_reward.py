@@ -30,6 +30,7 @@ from wim.tables.schemas import (
     REWARDS,
     embeddings_table,
 )
+from wim.tables.seal import seal
 
 EMBEDDINGS = embeddings_table(2)
 NAMES = {"policy": "base", "judge": "tiny", "reward": "wim"}
@@ -401,6 +402,7 @@ def test_the_order_of_shards_and_rows_changes_no_byte_of_the_pairs(tmp_path, sel
     for shard in shards:
         content = read_table(shard, DIALOGUES)
         pq.write_table(content.take(list(reversed(range(len(content))))), shard)
+        seal(shard)
     assert make_pairs(tmp_path, shards[::-1], "two", **options).read_bytes() == expected
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
 

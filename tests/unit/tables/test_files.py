@@ -14,10 +14,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.builders import candidate, pair, prompt, rating, user
+from support.damage import flip, random_bits
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.provenance.digest import row_id
-from wim.tables.files import as_arrow, read_embeddings, read_table, read_tables, write_table
+from wim.tables.files import (
+    as_arrow,
+    failed_rows,
+    read_embeddings,
+    read_embeddings_in_pieces,
+    read_table,
+    read_tables,
+    row_count,
+    write_table,
+)
 from wim.tables.schemas import (
     DIALOGUES,
     PAIRS,
@@ -27,6 +37,7 @@ from wim.tables.schemas import (
     Table,
     embeddings_table,
 )
+from wim.tables.seal import seal
 
 DEMO = REPOSITORY / "config/prompts/demo.jsonl"
 TEXTS = [json.loads(line)["prompt"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
@@ -170,6 +181,7 @@ def test_the_bytes_of_a_large_table_do_not_depend_on_how_its_rows_were_gathered(
 
 def as_written(path: Path, content: pa.Table) -> Path:
     pq.write_table(content, path)
+    seal(path)
     return path
 
 
@@ -356,3 +368,48 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_partial_one(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
     write_table(path, REWARDS, rewards())
     assert read_table(path, REWARDS).num_rows == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        *ALL,
+        pytest.param(REWARDS, lambda: rewards().slice(0, 0), id="empty"),
+        pytest.param(REWARDS, lambda: rewards().slice(0, 1), id="one row"),
+    ],
+)
+def test_no_flipped_bit_of_a_table_goes_unnoticed(table, rows, tmp_path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(path, table, rows(), failed=3)
+    size = path.stat().st_size
+    footer = [(path, 8 * (size - back) + back % 8) for back in range(1, 400, 31)]
+    for _, bit in random_bits([path], 50) + footer:
+        flip(path, bit, quietly=True)
+        with pytest.raises(UserError, match=r"table\.parquet: not a readable Parquet file"):
+            read_table(path, table)
+        flip(path, bit)
+    assert read_table(path, table).num_rows == len(rows())
+
+
+def test_a_damaged_footer_is_noticed_by_who_reads_it_alone(tmp_path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(path, REWARDS, rewards(), failed=3)
+    place = path.read_bytes().rindex(b"wim.failed")
+    flip(path, 8 * (place + 12))
+    for read in (row_count, lambda path: failed_rows(path, REWARDS)):
+        with pytest.raises(UserError, match=r"table\.parquet: not a readable Parquet file"):
+            read(path)
+
+
+def test_a_table_that_this_version_did_not_write_is_refused_by_name(tmp_path) -> None:
+    pq.write_table(rewards(), tmp_path / "table.parquet")
+    with pytest.raises(UserError, match=r"table\.parquet: .* not written by this version"):
+        read_table(tmp_path / "table.parquet", REWARDS)
+
+
+def test_damage_in_rows_is_noticed_before_a_piece_is_given(tmp_path) -> None:
+    path = tmp_path / "e.parquet"
+    write_table(path, EMBEDDINGS, embeddings())
+    flip(path, 8 * 500)
+    with pytest.raises(UserError, match=r"e\.parquet: not a readable"):
+        next(read_embeddings_in_pieces(path, ["candidate_id"], 2))

@@ -48,7 +48,7 @@ def embed_critiques(
         long: What becomes of a text that is longer than the encoder reads; see `Encoder`.
     """
     from wim.models.manifest import read_manifest
-    from wim.models.node_copy import local_copy
+    from wim.models.opening import opened_folder
     from wim.store.rows import RowStore
 
     rows = _judged(dialogues, ratings, conversations, reasoning)
@@ -57,7 +57,7 @@ def embed_critiques(
     wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
         encoder = StoredEncoder(
-            lambda: Encoder(local_copy(manifest, scratch).parent, long),
+            lambda: Encoder(opened_folder(manifest, scratch), long),
             vectors,
             digest,
             long,

@@ -20,7 +20,7 @@ class StagedModel:
         store: The row store's folder.
         batch_size: Rows at once.
         scratch: Where a local model is copied before it is opened; see
-            `wim.models.node_copy.local_copy`.
+            `wim.models.opening.opened_folder`.
         server_log: The log of a server that is started for the model, if it needs one.
         unopened: Whether it is never opened: what the store lacks then has no answer.
     """
@@ -50,9 +50,9 @@ class StagedModel:
     @property
     def folder(self) -> Path:
         """The folder to open its files from: staged, or their copy on the node's own disk."""
-        from wim.models.node_copy import local_copy
+        from wim.models.opening import opened_folder
 
-        return local_copy(self.manifest, self.scratch).parent
+        return opened_folder(self.manifest, self.scratch)
 
 
 def unopened(models: Sequence[StagedModel]) -> list[StagedModel]:

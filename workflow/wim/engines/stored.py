@@ -237,8 +237,10 @@ def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     from wim.engines.remote.text_completions import prompt_renderer
     from wim.engines.special_tokens import special_tokens
     from wim.engines.transport.server import serving
+    from wim.models.opening import opened_folder
 
     assert source.serve is not None and model.server_log is not None
+    opened_folder(model.manifest)
     chat = ChatFormat.of_folder(folder, source.thinking)
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
         calls = Calls(folder.name, f"{server.url}/v1", api, server.check)

@@ -79,23 +79,27 @@ def read_manifest(path: Path) -> Manifest:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    remedy = f"Delete {path.parent} and run again, which stages the model anew."
     try:
         manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(
             f"{path}: no manifest of a staged model here ({error.strerror}); expected the "
-            f"manifest.json that staging writes. {remedy}"
+            f"manifest.json that staging writes. {remedy(path)}"
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(key) for key in first["loc"]) or "the file"
         raise UserError(
-            f"{path}: not the manifest of a staged model: {where}: {first['msg']}. {remedy}"
+            f"{path}: not the manifest of a staged model: {where}: {first['msg']}. {remedy(path)}"
         ) from None
     if manifest.digest != digest_of(manifest.files):
         raise UserError(
             f"{path}: found the digest {manifest.digest}, but its files have "
-            f"{digest_of(manifest.files)}: the file was edited. {remedy}"
+            f"{digest_of(manifest.files)}: the file was edited. {remedy(path)}"
         )
     return manifest
+
+
+def remedy(manifest: Path) -> str:
+    """What to do about a model's folder that is not as its manifest says."""
+    return f"Delete {manifest.parent} and run again, which makes the model anew."

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wim.atomic import file_marks
 from wim.errors import UserError
-from wim.models.manifest import Manifest, read_manifest
+from wim.models.manifest import Manifest, read_manifest, remedy
 from wim.provenance.digest import digest_file
 
 logger = logging.getLogger(__name__)
@@ -113,14 +114,11 @@ def _is_whole(copy: Path) -> bool:
 
 
 def _marks(folder: Path) -> dict[str, list[int]]:
-    """Size and times of every file. The time of the inode's change cannot be set by hand."""
-    found = {
-        path.relative_to(folder).as_posix(): path.lstat()
+    """Size and times of every file."""
+    return {
+        path.relative_to(folder).as_posix(): file_marks(path)
         for path in folder.rglob("*")
         if path.name != MARK and not path.is_dir()
-    }
-    return {
-        name: [file.st_size, file.st_mtime_ns, file.st_ctime_ns] for name, file in found.items()
     }
 
 
@@ -162,7 +160,7 @@ def _size(manifest: Path, name: str) -> int:
         return (manifest.parent / name).stat().st_size
     except FileNotFoundError:
         raise UserError(
-            f"{manifest.parent / name}: missing, but {manifest} names it. {_remedy(manifest)}"
+            f"{manifest.parent / name}: missing, but {manifest} names it. {remedy(manifest)}"
         ) from None
 
 
@@ -179,10 +177,6 @@ def _copy_file(manifest: Path, name: str, sha256: str, folder: Path) -> None:
     if (found := digest_file(source)) != sha256:
         raise UserError(
             f"{source}: its SHA-256 is {found}, but {manifest} names {sha256}: the file was "
-            f"altered after staging. {_remedy(manifest)}"
+            f"altered after staging. {remedy(manifest)}"
         )
     raise _NotHere(f"{source} did not arrive as it is")
-
-
-def _remedy(manifest: Path) -> str:
-    return f"Delete {manifest.parent} and run again, which makes the model anew."

@@ -19,7 +19,7 @@ from wim import paths
 from wim.errors import UserError
 from wim.plan.reasons import Job, reasons_in_words
 from wim.plan.rows import WANTED, rows_wanted
-from wim.tables.files import row_count
+from wim.tables.files import read_column, row_count
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
@@ -217,9 +217,7 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
         if computed and spent:
             seconds, rows = seconds + spent[-1], rows + computed
         if column := TOKENS.get(rule):
-            import pyarrow.parquet as pq
-
-            values = pq.read_table(table, columns=[column]).column(column).to_pylist()
+            values = read_column(table, column)
             tokens, in_tables = tokens + sum(values), in_tables + len(values)
     return seconds, rows, tokens, in_tables
 

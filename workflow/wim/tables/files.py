@@ -2,17 +2,19 @@
 
 The same rows always give the same bytes: rows are ordered by the table's key, the
 compression is fixed, and nothing of the clock or the machine is stored. A table of rows that models
-answer notes how many of them failed, where some did.
+answer notes how many of them failed, where some did. Every table is sealed (wim.tables.seal), and a
+file that is not as it was written is refused.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wim.atomic import whole_file
 from wim.errors import UserError
 from wim.tables.schemas import DIALOGUES, Row, Table, embeddings_table
+from wim.tables.seal import Damaged, check_footer, check_whole, seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,57 +49,71 @@ def write_sorted(
     path, schema = Path(path), table.schema
     if failed:
         schema = schema.with_metadata({**(schema.metadata or {}), FAILED: str(failed).encode()})
-    with (
-        whole_file(path) as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
-    ):
-        for piece in pieces:
-            writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
+    with whole_file(path) as partial:
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for piece in pieces:
+                writer.write_table(_checked(piece, table, path), row_group_size=ROW_GROUP)
+        seal(partial)
 
 
 def read_table(path: str | Path, table: Table, columns: Sequence[str] | None = None) -> "pa.Table":
     """Read a table, or the named columns of it.
 
     Raises:
-        UserError: The file does not fit the table; names file, column and what was expected.
+        UserError: The file is damaged, or does not fit the table; names file, column and what was
+            expected.
     """
     import pyarrow.parquet as pq
 
     path = Path(path)
-    with _user_errors(path, table):
+    with _user_errors(path, f"the table '{table.name}'"):
+        check_whole(path)
         content = pq.read_table(path, columns=list(columns) if columns else None)
     return _checked(content, table, path, columns)
 
 
-def row_count(path: str | Path) -> int:
-    """How many rows a Parquet file has, by its footer."""
+def read_column(path: str | Path, name: str) -> list[Any]:
+    """The values of a column of any table; raises as `read_table` does."""
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(path).num_rows)
+    with _user_errors(Path(path), "a table"):
+        check_whole(Path(path))
+        values: list[Any] = pq.read_table(path, columns=[name]).column(name).to_pylist()
+    return values
+
+
+def row_count(path: str | Path) -> int:
+    """How many rows a table has, by its footer; raises as `read_table` does."""
+    import pyarrow.parquet as pq
+
+    with _user_errors(Path(path), "a table"):
+        check_footer(Path(path))
+        return int(pq.read_metadata(path).num_rows)
 
 
 def failed_rows(path: str | Path, table: Table) -> int:
     """How many rows of a table have no answer, by its footer; raises as `read_table` does."""
     import pyarrow.parquet as pq
 
-    with _user_errors(Path(path), table):
+    with _user_errors(Path(path), f"the table '{table.name}'"):
+        check_footer(Path(path))
         found = pq.read_schema(path).metadata or {}
     return int(found.get(FAILED, 0))
 
 
 @contextmanager
-def _user_errors(path: Path, table: Table) -> Iterator[None]:
+def _user_errors(path: Path, expected: str) -> Iterator[None]:
     """Turn errors of reading a file into a UserError."""
     import pyarrow as pa
 
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected the table '{table.name}'.") from None
-    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: no such file; expected {expected}.") from None
+    except (pa.ArrowException, OSError, KeyError, Damaged) as error:
         raise UserError(
-            f"{path}: not a readable Parquet file ({error}); expected the table "
-            f"'{table.name}'. Delete the file and run again."
+            f"{path}: not a readable Parquet file ({error}); expected {expected}. "
+            "Delete the file and run again."
         ) from None
 
 
@@ -135,7 +151,10 @@ def read_embeddings_in_pieces(
     import pyarrow.parquet as pq
 
     path, table = Path(path), _embeddings_table_of(path)
-    with _user_errors(path, table), pq.ParquetFile(path, pre_buffer=False) as file:
+    with _user_errors(path, f"the table '{table.name}'"):
+        check_whole(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
+    with file:
         for batch in file.iter_batches(rows, columns=list(columns)):
             yield _checked(pa.Table.from_batches([batch]), table, path, columns)
 

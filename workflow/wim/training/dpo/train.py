@@ -46,7 +46,10 @@ def train_dpo(
     """
     if stopped := reason_to_stop(verdicts):
         if is_first_process():
-            carry_forward(run.manifest.parent, stopped, names, run.folder)
+            from wim.models.opening import opened_folder
+
+            # The next manifest must not take damaged files for this checkpoint's.
+            carry_forward(opened_folder(run.manifest), stopped, names, run.folder)
         return
     DpoTraining(
         run=replace(run, per_device=_pairs_at_once(settings, run.per_device)),
@@ -103,7 +106,7 @@ class DpoTraining(Training):
         """TRL's DPOTrainer with our losses, on the pairs."""
         from trl import DPOConfig
 
-        from wim.models.node_copy import local_copy
+        from wim.models.opening import opened_folder
         from wim.training.dpo.batches import PAD_TO
         from wim.training.dpo.reference import ReferenceStore
         from wim.training.dpo.trainer import PreferenceTrainer, loss_arguments
@@ -115,7 +118,7 @@ class DpoTraining(Training):
         parts.turns.log(self.kind)
         reference = None
         if self.reference is not None:
-            folder = local_copy(self.reference, self.run.scratch).parent
+            folder = opened_folder(self.reference, self.run.scratch)
             reference = open_language_model(folder, dtype=parts.model.dtype)
         return parts.trainer(
             PreferenceTrainer,
@@ -147,7 +150,7 @@ class DpoTraining(Training):
         """Add the KL divergence from the reference to the checkpoint's metrics."""
         from wim.training.records.kl import kl_to_reference
 
-        kl = kl_to_reference(trainer, self.run.manifest.parent, self.settings.max_length)
+        kl = kl_to_reference(trainer, self.base(), self.settings.max_length)
         if kl:
             row = {"step": trainer.state.global_step, "epoch": trainer.state.epoch, **kl}
             with (folder / "metrics.jsonl").open("a", encoding="utf-8") as log:

@@ -204,7 +204,7 @@ def _rewards_by(
     from wim.engines.stored import open_engine
     from wim.judging.rate import judge_of
     from wim.models.manifest import read_manifest
-    from wim.models.node_copy import local_copy
+    from wim.models.opening import opened_folder
     from wim.store.rows import RowStore
     from wim.templates import read_templates
 
@@ -217,7 +217,7 @@ def _rewards_by(
             (manifest,) = online.encoder
             vectors = opened.enter_context(RowStore(online.encoder_store, vector_schema()))
             encoder = StoredEncoder(
-                lambda: Encoder(local_copy(manifest, online.model.scratch).parent, online.long),
+                lambda: Encoder(opened_folder(manifest, online.model.scratch), online.long),
                 vectors,
                 read_manifest(manifest).digest,
                 online.long,

@@ -39,7 +39,7 @@ class Run:
         store: The folder in which the trainer saves itself.
         save_seconds: The time between two saves.
         folder: That of the checkpoint.
-        scratch: A folder on the node's own disk (see wim.models.node_copy.local_copy).
+        scratch: A folder on the node's own disk (see wim.models.node_copy).
         logs: The folder of TensorBoard's event files, and of what the trackers write.
         tracking: Further trackers: comet, wandb.
         quantization: How the weights below adapters are held (QLoRA); the merged weights are those

@@ -96,18 +96,16 @@ class Training(ABC):
                 _discard(working)
 
     def _train_and_write(self, provenance: Mapping[str, Any], working: Path, mine: Turn) -> None:
-        from wim.models.node_copy import local_copy
         from wim.training.records.resource_errors import explain_out_of_memory
         from wim.training.saved_states import last_saved, step_of
 
-        base = local_copy(self.run.manifest, self.run.scratch).parent
         saved = last_saved(working) if is_first_process() else None
         with explain_out_of_memory(self.settings, self.run.per_device, working):
             parts = trainer_parts(
                 self.run,
                 self.settings,
                 name=self.kind,
-                base=base,
+                base=self.base(),
                 open_model=self.open_model,
                 working=working,
                 first_step=step_of(saved) if saved else 0,
@@ -122,7 +120,13 @@ class Training(ABC):
             explain_out_of_memory(self.settings, self.run.per_device, working),
             whole_folder(self.run.folder) as folder,
         ):
-            self.write(trainer, weights, base, provenance, folder)
+            self.write(trainer, weights, self.base(), provenance, folder)
+
+    def base(self) -> Path:
+        """The folder to open the base model from; its files are checked, see opened_folder."""
+        from wim.models.opening import opened_folder
+
+        return opened_folder(self.run.manifest, self.run.scratch)
 
     def provenance(self) -> dict[str, Any]:
         """Everything that made the checkpoint, as in its provenance.json."""
