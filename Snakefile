@@ -7,6 +7,7 @@ from snakemake.utils import min_version
 
 from wim.dag.snakemake_internals import configuration_is_given
 from wim.dag.start import check_start
+from wim.settings.yaml_text import check_yaml_text
 
 min_version("9.27")
 
@@ -14,6 +15,8 @@ min_version("9.27")
 # A --configfile stands alone: what it leaves out has the documented default, and so has
 # everything in a working directory without a configuration.
 if not configuration_is_given(workflow) and os.path.exists("config/config.yaml"):
+    # Before Snakemake goes through its values.
+    check_yaml_text(["config/config.yaml"])
 
     configfile: "config/config.yaml"
 

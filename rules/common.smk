@@ -6,6 +6,7 @@ from wim import paths
 from wim.dag.comparisons import Comparisons
 from wim.dag.configuration import configuration_of
 from wim.dag.inputs import Inputs, one_of
+from wim.dag.missing import missing_shards
 from wim.dag.resources import BATCH_SIZES, SAVE_SECONDS, threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
@@ -27,6 +28,8 @@ if is_main_process(workflow):
     inputs.check_sources()
     for line in settings_without_effect(CONFIG, config):
         logger.warning(f"config: {line}")
+    for line in missing_shards(inputs.shards):
+        logger.warning(line)
 else:
     # SLURM's warning reaches every process of a job; the script answers it, snakemake waits.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

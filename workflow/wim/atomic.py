@@ -1,5 +1,6 @@
 """Whole-or-not-at-all writes: a file or folder appears under its name only when it is complete."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -7,21 +8,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wim.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What libraries report that do not pass the system's error on.
+FULL_IN_WORDS = (
+    *("no space left", "quota exceeded", "file too large"),
+    *("file write failed", "failed writing file"),
+)
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which replaces `path` if the block ends well.
 
     The folder of `path` is created. If the block fails, `path` stays as it was and what was
-    written is removed.
+    written is removed. Raises UserError, naming `path`, if there is no room for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
     try:
-        yield partial
-        partial.replace(path)
+        with naming_what_has_no_room(path):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_what_has_no_room(path: Path) -> Iterator[None]:
+    """Turn a full disk into a UserError that names what could not be written."""
+    try:
+        yield
+    except Exception as error:
+        if not is_full(error):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(
+            f"{path}: cannot be written ({reason}); make room on its disk, and run again."
+        ) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that a disk is full, or a quota used up."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return True
+    return any(words in str(error).lower() for words in FULL_IN_WORDS)
 
 
 @contextmanager

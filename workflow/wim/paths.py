@@ -63,6 +63,13 @@ def at(pattern: str, **wildcards: object) -> str:
     return pattern.format(**wildcards)
 
 
+def made_anew(*files: object) -> str:
+    """What a person does about files that a stage has made and that are not as they should be."""
+    names = " ".join(map(str, files))
+    those, pronoun = ("the file", "it") if len(files) == 1 else ("the files", "them")
+    return f"Delete {those} and run `snakemake -- {names}`, which makes {pronoun} again."
+
+
 def shard_names(shards: int) -> list[str]:
     """The names of so many shards: their numbers, of one length, at least 3 digits."""
     digits = max(3, len(str(shards - 1)))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from support.builders import user
 from wim.errors import UserError
+from wim.models import trial_rendering
 from wim.models.chat_template import DIRECTIVES, NAME, PADDED, write_chat_template
 from wim.models.manifest import read_manifest
 from wim.models.stage import stage_model
@@ -103,6 +105,39 @@ def test_what_is_no_template_is_refused(base: Path, tmp_path: Path) -> None:
         settings = {"source": f"path:{base}", "chat_template": str(tmp_path / f"{name}.jinja")}
         with pytest.raises(UserError, match=f"models: chat_template: .*{words}"):
             stage_model(ModelSource.model_validate(settings), tmp_path / "refused")
+
+
+LOOPS = "{% for a in range(99999) %}" * 4 + "{% endfor %}" * 4
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(10**12) %}{{ i }}{% endfor %}",
+        LOOPS,
+        "{{ 10 ** (10 ** 9) }}",
+        "{{ 'a' * 10 ** 11 }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% if messages | length > 1 %}" + LOOPS + "{% endif %}",
+    ],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_a_template_without_end_is_refused_within_seconds(
+    tmp_path: Path, template: str, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_rendering, "SECONDS", 1)
+    place = tmp_path / "own.jinja" if given else tmp_path / NAME
+    place.write_text(template)
+    named = f"chat_template: {place}" if given else "hf:a/b@main: its chat template"
+    start = time.monotonic()
+    with pytest.raises(UserError, match=f"{named}: rendering one question takes more"):
+        write_chat_template(tmp_path, place if given else None, DAY, "hf:a/b@main")
+    assert time.monotonic() - start < 60
+
+
+def test_a_template_that_refuses_a_question_is_staged(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("{{ raise_exception('no') }}")
+    write_chat_template(tmp_path, None, DAY)
 
 
 def test_settings_at_their_defaults_stage_as_before() -> None:

@@ -6,13 +6,16 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from wim.errors import UserError
 from wim.models.manifest import read_manifest
@@ -214,7 +217,7 @@ def test_a_new_model_takes_the_place_of_an_old_one(tmp_path: Path) -> None:
     (source / "vocab.txt").unlink()
     stage_model(settings, tmp_path / "staged")
     assert "vocab.txt" not in staged_names(tmp_path / "staged")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "staged"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["source", "staged"]
 
 
 def test_a_failure_leaves_the_old_model_as_it_was(tmp_path: Path) -> None:
@@ -544,3 +547,93 @@ def test_the_tiny_model_talks_through_smollm2s_chat_template(tiny_model: Path) -
         [{"role": "user", "content": "Hello"}], return_tensors="pt", return_dict=True
     )
     assert model(**prompt).logits.shape == (1, prompt["input_ids"].shape[1], len(tokenizer))
+
+
+STAGING = """
+import os, signal, sys, time
+from pathlib import Path
+from wim.models import stage
+from wim.settings.models import ModelSource
+
+def halfway(*_):
+    print("halfway", flush=True)
+    if sys.argv[3] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+
+stage._fill, fill = halfway, stage._fill
+if sys.argv[3] == "waits":
+    stage._fill = lambda *args: (halfway(), fill(*args))
+stage.stage_model(ModelSource(source="path:" + sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def staging(source: Path, folder: Path, manner: str) -> "subprocess.Popen[str]":
+    """A process that stages a model, and has come halfway."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STAGING, str(source), str(folder), manner],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "halfway\n"
+    return process
+
+
+def hidden(folder: Path) -> set[str]:
+    return {path.name.rpartition(".")[0] for path in folder.glob(".own.*")}
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A model of two files."""
+    source = tmp_path / "plain"
+    source.mkdir()
+    (source / "config.json").write_text("{}")
+    save_file({"weight": np.arange(2**18, dtype=np.float32)}, source / "model.safetensors")
+    return source
+
+
+def test_what_a_killed_staging_left_is_cleared_by_the_next(plain: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    staging(plain, models / "own", "killed").wait(60)
+    assert hidden(models) == {".own.download", ".own"}
+    (models / ".own2.download.x").mkdir()
+    stage_model(ModelSource(source=f"path:{plain}"), models / "own")
+    assert hidden(models) == set()
+    assert (models / ".own2.download.x").exists()
+
+
+def test_a_staging_that_runs_keeps_what_it_has_and_the_next_waits(
+    plain: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    first = staging(plain, models / "own", "waits")
+    second = subprocess.Popen(
+        [sys.executable, "-c", STAGING, str(plain), str(models / "own"), "waits"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(5)
+    assert hidden(models) == {".own.download", ".own"}
+    assert not (models / "own").exists()
+    first.communicate(timeout=60)
+    assert first.returncode == 0 and read_manifest(models / "own/manifest.json")
+    assert second.wait(60) == 0
+    assert hidden(models) == set()
+
+
+def test_a_full_disk_names_the_model_and_leaves_nothing(plain: Path, tmp_path: Path) -> None:
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, 2**19))\n"
+    program = limited + STAGING.replace("stage._fill, fill = halfway, stage._fill", "fill = None")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(plain), str(tmp_path / "models/own"), ""],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        f"UserError: {tmp_path / 'models/own'}: cannot be written (File too large)" in done.stderr
+    )
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".lock"]

@@ -1,5 +1,7 @@
 """Settings of endpoints and served models: what is refused, and what makes another model."""
 
+import re
+
 import pytest
 
 from wim.errors import UserError
@@ -121,3 +123,23 @@ def test_a_model_of_this_process_has_the_specs_that_it_had_before() -> None:
     assert model.staging == {"source": "path:model", "sha256": None, "dtype": "float32"}
     assert model.answering == {"dtype": "float32"}
     assert model.choosing == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["hf:a/b@../../x", "hf:../b@main", "hf:a/..@main", "hf:a/b@..", "hf:a/b@x/../../y", "hf:./b@x"],
+)
+def test_a_name_that_leads_out_of_the_hubs_cache_is_refused(source: str) -> None:
+    words = r"found '.*\.'?.*expected hf:<repo>@<revision>"
+    assert re.search(f"models.x.source: {words}", refusal({"models": {"x": {"source": source}}}))
+    base = {"source": "path:x", "adapter": source}
+    assert re.search(f"models.x.adapter: {words}", refusal({"models": {"x": base}}))
+    for files in ("data.jsonl", "../data.jsonl"):
+        said = refusal({"prompts": {"files": [f"{source}/{files}"]}})
+        assert "prompts.files" in said and "hf:<data set>@<revision>/<files>" in said
+    assert "prompts.files" in refusal({"prompts": {"files": ["hf:a/b@main/../../x.json"]}})
+
+
+@pytest.mark.parametrize("source", ["hf:a/b@refs/pr/1", "hf:a.b/c-d@v1..2", "hf:_a/b_@.hidden"])
+def test_names_with_dots_are_names(source: str) -> None:
+    assert load_config({"models": {"x": {"source": source}}}).models["x"].source == source

@@ -587,3 +587,15 @@ def test_a_merge_that_fails_on_closing_is_told_and_no_failure(
             store.add(key(number), row(number))
     assert "no room." in caplog.text
     assert found(tmp_path, range(9)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", ["", "part-x.parquet", "notes"])
+def test_a_link_to_itself_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    link = tmp_path / "stage" / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(link)
+    with (
+        pytest.raises(UserError, match=f"{link}: the row store cannot be"),
+        RowStore(tmp_path / "stage", SCHEMA) as store,
+    ):
+        store.find([digest_of("a")])

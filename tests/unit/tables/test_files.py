@@ -362,7 +362,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_partial_one(tmp_pat
     path = tmp_path / "rewards.parquet"
     write_table(path, REWARDS, rewards().slice(0, 1))
     before = path.read_bytes()
-    with files_of_at_most(200), pytest.raises(OSError):
+    with files_of_at_most(200), pytest.raises(UserError, match=f"{path}: cannot be written"):
         write_table(path, REWARDS, rewards())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,7 @@ from wim.dag.snakemake_internals import (
 )
 from wim.settings.config import Config
 from wim.settings.load import load_config
-from wim.settings.repeated_keys import check_repeated_keys
+from wim.settings.yaml_text import check_yaml_text
 
 
 def configuration_of(workflow: Any, values: Mapping[str, Any]) -> Config:
@@ -24,5 +24,5 @@ def configuration_of(workflow: Any, values: Mapping[str, Any]) -> Config:
         UserError: One line per problem.
     """
     if is_main_process(workflow):
-        check_repeated_keys(configuration_files(workflow))
+        check_yaml_text(configuration_files(workflow))
     return load_config(values, configuration_source(workflow))

@@ -64,7 +64,13 @@ class ChatFormat:
         """The format of a staged model. Loads its tokenizer, and not its weights."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{folder}: its tokenizer cannot be opened ({str(error).splitlines()[0]}). Code that "
+                "comes with a model is not run; write another model."
+            ) from None
         return cls(tokenizer, end_tokens(generation_config(folder), tokenizer), thinking, name)
 
     @property
@@ -110,7 +116,7 @@ class ChatFormat:
                     conversation, tokenize=False, add_generation_prompt=begun, **switch
                 )
             )
-        except (TemplateError, TypeError) as error:
+        except (TemplateError, TypeError, OverflowError, RecursionError) as error:
             raise Refusal(
                 f"the chat template of {self.name} refuses the conversation: {error}"
                 f"{_remedy(conversation)}"
@@ -266,7 +272,9 @@ def generation_config(folder: Path) -> Any:
 
     if (folder / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(folder)
-    return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder))
+    return GenerationConfig.from_model_config(
+        AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    )
 
 
 def end_tokens(generation: Any, tokenizer: Any) -> frozenset[int]:

@@ -17,6 +17,7 @@ from wim.embedding.reading import READING, TextsRead, texts_read
 from wim.errors import UserError
 from wim.judging.overlap import overlap
 from wim.judging.parse import placeholders
+from wim.paths import made_anew
 from wim.rewards.score import USABLE, cosine_by_candidate, judged_candidates
 from wim.statistics import Estimate, Share, mean_over_groups, rank_correlation
 from wim.tables.files import read_candidates, read_embeddings, read_table
@@ -202,4 +203,4 @@ def read_audit(path: Path) -> Audit:
     try:
         return TypeAdapter(Audit).validate_json(path.read_bytes())
     except ValidationError as error:
-        raise UserError(f"{path}: no audit ({error}). Delete the file and run again.") from None
+        raise UserError(f"{path}: no audit ({error}). {made_anew(path)}") from None

@@ -4,14 +4,13 @@ Labelled pairs pass through the same stages as dialogues, as those of a policy n
 (`retest` for those that are judged again): what is measured is exactly what labels the arms.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
-from wim.display.json_files import write_json
+from wim.display.json_files import read_json, write_json
 from wim.display.markdown import estimate_with_interval
 from wim.embedding.reading import TextsRead, embeddings_read
 from wim.errors import UserError
@@ -204,7 +203,7 @@ def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:
         UserError: With the reason, if the accuracy does not beat the bar.
     """
     figures: Mapping[str, Mapping[str, float | int | None]]
-    figures = json.loads(table.read_text(encoding="utf-8"))[measured]
+    figures = read_json(table)[measured]
     accuracy = Estimate(**figures["accuracy"])  # type: ignore[arg-type]
     if accuracy.low is None or accuracy.low <= bar:
         found = (

@@ -1,6 +1,5 @@
 """Leaks: prompts of an evaluation that stand in what was trained on, and so say little."""
 
-import json
 import logging
 import unicodedata
 from collections import Counter, defaultdict
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 import regex
 
-from wim.display.json_files import write_json_lines
+from wim.display.json_files import read_json_lines, write_json_lines
 from wim.tables.files import read_tables
 from wim.tables.schemas import PROMPTS, Message
 
@@ -80,8 +79,7 @@ def find_leaks(
 
 def read_leaks(path: Path) -> dict[str, Kind]:
     """The kind of leak of each prompt that leaks."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {leak["prompt_id"]: leak["kind"] for leak in map(json.loads, lines)}
+    return {leak["prompt_id"]: leak["kind"] for leak in read_json_lines(path)}
 
 
 def words(messages: Iterable[Message]) -> tuple[str, ...]:

@@ -1,12 +1,11 @@
 """The verdict on every arm, from the figures of all evaluations, for a check in a pipeline."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wim.display.json_files import write_json
+from wim.display.json_files import read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ def verdict(evaluations: Sequence[Path], arms: Sequence[str], output: Path) -> N
     """
     found: dict[str, Any] = {}
     for path in evaluations:
-        figures = json.loads(path.read_text(encoding="utf-8"))
+        figures = read_json(path)
         for of, speakers in _speakers(figures).items():
             name = " ".join([figures["evaluation"], *([of] if of else [])])
             said = {

@@ -44,7 +44,7 @@ def merge_adapter(model: Path, adapter: Path, source: str) -> None:
     from transformers import AutoModelForCausalLM
 
     logger.info("%s: merging", source)
-    whole = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
+    whole = AutoModelForCausalLM.from_pretrained(model, dtype="auto", trust_remote_code=False)
     try:
         adapted = PeftModel.from_pretrained(whole, adapter)
         with safe_open(adapter / FILES[1], framework="np") as weights:

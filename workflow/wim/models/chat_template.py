@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from wim.errors import UserError
+from wim.models.trial_rendering import try_template
 
 logger = logging.getLogger(__name__)
 NAME = "chat_template.jinja"
@@ -15,7 +16,9 @@ DIRECTIVES = "aAbBcdDeFgGhHIjmMnprRStTuUVwWxXyYzZ"
 PADDED = "dmyHIMSjUVW"
 
 
-def write_chat_template(folder: Path, given: Path | None, today: date) -> None:
+def write_chat_template(
+    folder: Path, given: Path | None, today: date, source: str = "the model"
+) -> None:
     """Write chat_template.jinja where a template is given, or the model's own is not to be kept.
 
     A template that writes today's date would give the same messages another text each day, so that
@@ -25,14 +28,18 @@ def write_chat_template(folder: Path, given: Path | None, today: date) -> None:
         folder: The staged model.
         given: The template to take instead of the model's own; None takes that.
         today: The date that a template's clock gives.
+        source: Where the model comes from, for errors.
 
     Raises:
-        UserError: The given template cannot be read, or is no template.
+        UserError: The template cannot be read, is no template, or does not come to an end.
     """
     own = _own(folder)
     text = _given(given) if given else own or _of_processor(folder)
     if text is None:
         return
+    place = f"models: chat_template: {given}" if given else f"{source}: its chat template"
+    if refused := try_template(text, place):
+        logger.debug("%s: refuses a single question: %s", place, refused)
     if CLOCK in text and not text.startswith(_clock(today)):
         text = _clock(today) + text
     if text != own:
@@ -40,22 +47,10 @@ def write_chat_template(folder: Path, given: Path | None, today: date) -> None:
 
 
 def _given(path: Path) -> str:
-    from jinja2 import TemplateError, TemplateSyntaxError
-    from transformers.utils.chat_template_utils import render_jinja_template
-
     try:
-        text = path.expanduser().read_text(encoding="utf-8")
+        return path.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"models: chat_template: {path}: not a template ({error}).") from None
-    try:
-        render_jinja_template([[{"role": "user", "content": "?"}]], chat_template=text)
-    except TemplateSyntaxError as error:
-        raise UserError(
-            f"models: chat_template: {path}, line {error.lineno}: not a Jinja template ({error})."
-        ) from None
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
-        logger.debug("%s: refuses a single question: %s", path, error)
-    return text
 
 
 def _own(folder: Path) -> str | None:

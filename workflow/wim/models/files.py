@@ -173,7 +173,10 @@ def _try_encoder(folder: Path, source: str) -> None:
     from sentence_transformers import SentenceTransformer
 
     try:
-        SentenceTransformer(str(folder), device="cpu", local_files_only=True).encode(["A text."])
+        encoder = SentenceTransformer(
+            str(folder), device="cpu", trust_remote_code=False, local_files_only=True
+        )
+        encoder.encode(["A text."])
     except UNUSABLE as error:
         raise UserError(
             f"{source}: sentence-transformers cannot encode a text with it ({error}); write "

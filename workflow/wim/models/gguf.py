@@ -47,10 +47,16 @@ def _load(alone: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+    tokenizer = AutoTokenizer.from_pretrained(
+        alone, gguf_file="model.gguf", trust_remote_code=False
+    )
     _restore_pre_tokenizer(tokenizer, _pre_tokenizer_name(alone / "model.gguf"))
     model = AutoModelForCausalLM.from_pretrained(
-        alone, gguf_file="model.gguf", dtype=torch.float32, local_files_only=True
+        alone,
+        gguf_file="model.gguf",
+        dtype=torch.float32,
+        local_files_only=True,
+        trust_remote_code=False,
     )
     return model, tokenizer
 

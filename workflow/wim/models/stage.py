@@ -2,10 +2,12 @@
 
 import shutil
 from datetime import date
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wim.atomic import whole_folder
+from wim.atomic import naming_what_has_no_room, whole_folder
+from wim.cluster.locks import turn
 from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.fetch.folders import file_names
@@ -33,6 +35,28 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
         UserError: The source cannot be fetched, has another digest than the settings expect, or has
             no safetensors or GGUF weights.
     """
+    with turn(
+        *(folder.parent, f"stage {folder.name}", f"is staging {folder}"),
+        lambda: [(path.name, path.stat().st_size) for path in _leftovers(folder)],
+    ) as mine:
+        if mine.alone and mine.file is not None:
+            # Of stagings that were killed: a running one would have the turn.
+            for left in _leftovers(folder):
+                shutil.rmtree(left, ignore_errors=True)
+        with naming_what_has_no_room(folder):
+            _stage(settings, folder)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """What stagings of a folder have not finished, or not yet."""
+    return [
+        path
+        for kind in ("download.*", "partial")
+        for path in folder.parent.glob(f".{escape(folder.name)}.{kind}")
+    ]
+
+
+def _stage(settings: ModelSource, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Downloads are beside the folder and so on its file system, where moving them is one step.
     downloads = TemporaryDirectory(prefix=f".{folder.name}.download.", dir=folder.parent)
@@ -51,7 +75,7 @@ def stage_model(settings: ModelSource, folder: Path) -> None:
             merge_adapter(staged, adapter, settings.adapter)
         if not endpoint:
             given = Path(settings.chat_template) if settings.chat_template else None
-            write_chat_template(staged, given, date.fromisoformat(settings.date))
+            write_chat_template(staged, given, date.fromisoformat(settings.date), source)
         write_manifest(staged, source, file_names(staged), fetched.revision, source_sha256)
 
 

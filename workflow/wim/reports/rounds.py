@@ -1,13 +1,12 @@
 """The rounds of each arm in one table: the policy's reward, its pairs and its training."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.display.json_files import rounded, write_json
+from wim.display.json_files import read_json, rounded, write_json
 from wim.display.markdown import UNDEFINED, markdown_table, shown
 from wim.statistics import MeanAndError
 from wim.tables.files import read_table
@@ -110,7 +109,7 @@ def describe_round(
     scored = read_table(rewards, REWARDS, ["reward"])["reward"]
     reward = MeanAndError.of(scored.drop_null().to_numpy().astype(np.float64))
     margins = read_table(pairs, PAIRS, ["margin"])["margin"].to_numpy()
-    counts = json.loads(exclusions.read_text(encoding="utf-8"))["pairs"]
+    counts = read_json(exclusions)["pairs"]
     passed_on = not sum(counts.values())
     rows: list[dict[str, Any]] = [] if passed_on else read_metrics(metrics)
     return RoundSummary(

@@ -1,6 +1,5 @@
 """The summary: what the judges and rewards did, and how training went."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.display.json_files import rounded, write_json
-from wim.errors import UserError
+from wim.display.json_files import read_json, rounded, write_json
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
 from wim.reports.controls import agreement_with_controls
@@ -166,8 +164,5 @@ def _describe_trainings(
 
 
 def _read_counts(path: Path) -> dict[str, Any]:
-    try:
-        counts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON ({error}). Delete the file and run again.") from None
+    counts: dict[str, Any] = read_json(path)
     return counts

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.paths import made_anew
 from wim.reports.figures import Course, Distribution, histogram
 from wim.rewards.ties import without_noise
 from wim.settings.rewards import RewardSettings
@@ -88,7 +89,7 @@ def describe_reward(
     if not known.all():
         raise UserError(
             f"{path}: {(~known).sum()} candidates, first {frame['candidate_id'][~known].iloc[0]}, "
-            "are in none of the dialogues tables. Delete the file and run again."
+            f"are in none of the dialogues tables. {made_anew(path)}"
         )
     usable = frame[frame["reward"].notna()].join(candidates, on="candidate_id")
     points = 5 * usable["reward"].to_numpy(np.float64) + 5

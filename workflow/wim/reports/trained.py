@@ -1,10 +1,10 @@
 """The summary's part on fine-tuned models and reward models."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wim.display.json_files import read_json
 from wim.display.markdown import markdown_table, shown
 from wim.tables.metrics import last_value, read_metrics
 
@@ -55,7 +55,7 @@ def trained_figures(
         name = path.parent.name
         found.setdefault("reward_models", {})[name] = {
             **models["reward_models"][name],
-            "held_out": json.loads(path.read_text(encoding="utf-8"))["held_out"],
+            "held_out": read_json(path)["held_out"],
         }
     return found
 

@@ -1,11 +1,11 @@
 """The summary's last part: what the evaluations have shown of each arm."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wim import paths
+from wim.display.json_files import read_json
 
 TEXT = """
 ## Verdict
@@ -20,7 +20,7 @@ def read_verdicts(path: Path | None) -> dict[str, Any]:
     """The verdicts by evaluation and speaker; empty where there is no evaluation."""
     if path is None:
         return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(path)
     return found
 
 

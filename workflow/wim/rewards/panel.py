@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.paths import made_anew
 from wim.settings.rewards import RewardSettings
 from wim.tables.files import read_table, write_table
 from wim.tables.schemas import PANELS, REWARDS
@@ -36,8 +37,7 @@ def combine_rewards(members: Sequence[Path], settings: RewardSettings, output: P
     for path, table in zip(members, tables, strict=True):
         if table["candidate_id"] != first["candidate_id"]:
             raise UserError(
-                f"{path} and {members[0]} have different candidates; delete the file whose "
-                "dialogues are older and run again."
+                f"{path} and {members[0]} have different candidates. {made_anew(path, members[0])}"
             )
     values = np.column_stack(
         [table["reward"].to_numpy(zero_copy_only=False).astype(np.float64) for table in tables]

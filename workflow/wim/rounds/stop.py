@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wim.errors import UserError
+from wim.paths import made_anew
 
 
 def reason_to_stop(verdicts: Iterable[str | Path]) -> str:
@@ -22,5 +23,5 @@ def reason_to_stop(verdicts: Iterable[str | Path]) -> str:
             if verdict["stop"]:
                 return str(verdict["reason"])
         except (ValueError, LookupError, TypeError) as error:
-            raise UserError(f"{path}: no verdict on a round ({error}). Delete it.") from None
+            raise UserError(f"{path}: no verdict on a round ({error}). {made_anew(path)}") from None
     return ""

@@ -9,8 +9,10 @@ from pydantic import Field, field_validator
 from wim.settings.precision import Attention, Quantization
 from wim.settings.section import Section
 
+# Of the hub's names become folders of its cache, so that none is `.` or `..`.
+HUB_NAME = r"(?!\.{1,2}(?![\w.-]))[\w.-]+"
 SOURCE = re.compile(
-    r"hf:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)"
+    rf"hf:(?P<repo>{HUB_NAME}/{HUB_NAME})@(?P<revision>{HUB_NAME}(?:/{HUB_NAME})*)"
     r"|path:(?P<path>.+)"
     r"|pypi:(?P<package>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<member>.+)"
 )

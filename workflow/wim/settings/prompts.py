@@ -7,13 +7,14 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from wim import paths
+from wim.settings.models import HUB_NAME
 from wim.settings.section import Section
 from wim.settings.topics import TopicSettings
 
 DEMO = ["config/prompts/demo.jsonl"]
 
 HUB_PROMPTS = re.compile(
-    r"hf:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)/(?P<files>[^\s/][^\s]*)"
+    rf"hf:(?P<repo>{HUB_NAME}/{HUB_NAME})@(?P<revision>{HUB_NAME})/(?P<files>(?!(?:\S*/)?\.\.(?:/|$))[^\s/]\S*)"
 )
 
 

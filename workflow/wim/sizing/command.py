@@ -103,18 +103,19 @@ def _config(path: Path | None) -> "Config":
     import yaml
 
     from wim.settings.load import load_config
-    from wim.settings.repeated_keys import check_repeated_keys
+    from wim.settings.yaml_text import check_yaml_text
 
     if path is None and not CONFIG.exists():
         return load_config({})
     path = path or CONFIG
+    if path.exists():
+        check_yaml_text([path])
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path}: no configuration could be read: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: found {type(values).__name__}; write keys and values.")
-    check_repeated_keys([path])
     return load_config(values, str(path))
 
 

@@ -44,8 +44,8 @@ def list_files(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise UserError(
-            f"{folder}: the row store cannot be read ({error.strerror}); make the folder readable "
-            "or set `store:` to another one."
+            f"{error.filename or folder}: the row store cannot be read ({error.strerror}); make the "
+            "folder readable, delete what is no file of it, or set `store:` to another one."
         ) from None
     return [folder / name for name in sorted(names)]
 

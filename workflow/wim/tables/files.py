@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.atomic import whole_file
 from wim.errors import UserError
+from wim.paths import made_anew
 from wim.tables.schemas import DIALOGUES, Row, Table, embeddings_table
 from wim.tables.seal import Damaged, check_footer, check_whole, seal
 
@@ -112,8 +113,7 @@ def _user_errors(path: Path, expected: str) -> Iterator[None]:
         raise UserError(f"{path}: no such file; expected {expected}.") from None
     except (pa.ArrowException, OSError, KeyError, Damaged) as error:
         raise UserError(
-            f"{path}: not a readable Parquet file ({error}); expected {expected}. "
-            "Delete the file and run again."
+            f"{path}: not a readable Parquet file ({error}); expected {expected}. {made_anew(path)}"
         ) from None
 
 

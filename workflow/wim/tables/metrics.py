@@ -1,20 +1,15 @@
 """Read the metrics that trainings log."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wim.errors import UserError
+from wim.display.json_files import read_json_lines
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl. Raises UserError if it is not JSON."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON ({error}). Delete the file and run again.") from None
+    return read_json_lines(Path(path))
 
 
 def last_value(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:

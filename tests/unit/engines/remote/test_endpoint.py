@@ -15,6 +15,7 @@ from support.api_server import ApiServer, Fields, Reply, failed, last_message, s
 from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Request
 from wim.engines.remote.engine import EndpointEngine
+from wim.engines.stored import StoredEngine, answer_schema
 from wim.engines.transport import calls
 from wim.engines.transport import concurrency as results
 from wim.engines.transport.api_errors import retry_after
@@ -22,6 +23,8 @@ from wim.engines.transport.calls import Calls
 from wim.errors import UserError
 from wim.settings.models import ApiSettings
 from wim.settings.sampling import Sampling
+from wim.store.parts import Part
+from wim.store.rows import RowStore
 
 KEY = "sk-very-secret-0123456789"
 DRAWN = Sampling(max_new_tokens=7, temperature=0.7, top_k=50, top_p=0.9)
@@ -161,6 +164,62 @@ def test_what_no_request_can_pass_stops_at_once_with_one_message(reply, words, m
         assert word in message
     assert "\n" not in message
     assert KEY not in message
+
+
+ESCAPED = "".join(f"\\u{ord(each):04x}" for each in KEY)
+REPEATED = {
+    "in its text": said(f"The key is {KEY}."),
+    "in its ending": said("Yes.", KEY),
+    "in its reasoning": Reply(
+        {"choices": [{"message": {"content": "A.", "reasoning_content": KEY}, KEY: KEY}]}
+    ),
+    "in escapes": Reply(
+        f'{{"choices": [{{"message": {{"content": "{ESCAPED}"}}, "finish_reason": "stop"}}]}}'.encode()
+    ),
+    "in an answer of another form": Reply({"choices": {KEY: KEY}}),
+    "in no JSON": Reply(f"<html>{KEY}</html>".encode()),
+    "in an error": failed(400, f"not with {KEY}"),
+    "in an error of another form": Reply({"detail": [{"loc": [KEY]}]}, 422),
+    "in a name that it refuses": failed(400, f"unknown field '{KEY}'"),
+    "in an error that passes": failed(503, f"{KEY} is busy", retry_after="0"),
+    "in headers": Reply({"choices": []}, headers={"x-key": KEY, "retry-after": KEY}),
+    "in an error's headers": Reply({}, 429, {"retry-after": KEY, "www-authenticate": KEY}),
+}
+
+
+@pytest.mark.parametrize("where", REPEATED)
+def test_a_key_that_the_server_repeats_is_in_no_answer_no_row_and_no_log(
+    where, monkeypatch, caplog, tmp_path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("asyncio", "httpcore", "openai"):
+        caplog.set_level(logging.WARNING, name)
+    with (
+        ApiServer(lambda *_: REPEATED[where]) as server,
+        RowStore(tmp_path, answer_schema()) as rows,
+    ):
+        far = engine(server, monkeypatch, attempts=2)
+        stored = StoredEngine(lambda: far, rows, {"model": "far"})
+        try:
+            found: object = answers(stored, [ask("Who?")])
+        except UserError as refused:
+            found = str(refused)
+    with RowStore(tmp_path, answer_schema()) as rows:
+        kept = [Part(path).rows(0, [0]).to_pylist() for path in rows.listing()]
+    everything = f"{found!r} {kept!r} {caplog.text}"
+    assert KEY not in everything
+    assert "[key]" in everything or "headers" in where or "another form" in where
+    if where in ("in its text", "in escapes"):
+        assert "[key]" in repr(kept)
+
+
+def test_a_placeholder_in_place_of_a_key_is_an_ordinary_word(monkeypatch) -> None:
+    with ApiServer(lambda *_: said("None of it.")) as server:
+        far = engine(server, monkeypatch)
+        monkeypatch.setenv("SOME_KEY", "None")
+        far.calls._key = "None"
+        (answer,) = answers(far, [ask("Who?")]).values()
+    assert answer.text == "None of it."
 
 
 ALIKE = [Request(str(seed), QUESTIONS[0].messages, seed) for seed in range(4)]

@@ -54,6 +54,7 @@ def open_model(
         dtype=dtype,
         device_map="cpu" if packed else device,
         output_loading_info=True,
+        trust_remote_code=False,
         **options,
     )
     check_whole(folder, loading, "a causal language model")
@@ -69,7 +70,7 @@ def causal_config(folder: Path) -> Any:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder}: not a language model that transformers opens "

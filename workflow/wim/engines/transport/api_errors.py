@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
+from wim.engines.transport.api_key import MARK
+
 LENGTH = 300
 
 
@@ -37,7 +39,7 @@ def error_text(text: str, key: str | None) -> str:
             said = said.get("message") or said.get("detail") or said
         text = said if isinstance(said, str) else json.dumps(said)
     if key:
-        text = text.replace(key, "[key]")
+        text = text.replace(key, MARK)
     text = " ".join(text.split())
     return text if len(text) <= LENGTH else f"{text[:LENGTH]}..."
 

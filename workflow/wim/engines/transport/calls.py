@@ -18,7 +18,7 @@ from wim.engines.transport.api_errors import (
     error_text,
     retry_after,
 )
-from wim.engines.transport.api_key import api_key
+from wim.engines.transport.api_key import api_key, without_key
 from wim.engines.transport.concurrency import results
 from wim.engines.transport.token_budget import TokenBudget
 from wim.errors import UserError
@@ -200,16 +200,17 @@ class Calls:
             model = sent["model"]
             try:
                 response = await self._posted(**sent)
-                return parse(response.content)
+                content = without_key(response.content, self._key)
+                return parse(content)
             except ValidationError:
-                message = self._error_text(response.text)
+                message = self._error_text(content)
                 raise TryAgain(f"an answer that is no chat completion: {message}") from None
             except APITimeoutError:
                 self.check()
                 raise TryAgain(f"no answer within {self.api.timeout:g} s") from None
             except APIConnectionError as error:
                 self.check()
-                cause = self._error_text(str(error.__cause__ or error))
+                cause = self._error_text(str(error.__cause__ or error).encode())
                 raise TryAgain(f"no connection to {self.url} ({cause})") from None
             except APIStatusError as error:
                 if "prompt" in sent and error.status_code in NO_SUCH_PAGE:
@@ -226,7 +227,7 @@ class Calls:
         return await chat.create(model=model, messages=fields.pop("messages"), extra_body=fields)
 
     def _failure(self, error: "APIStatusError", model: str) -> Exception:
-        status, message = error.status_code, self._error_text(error.response.text)
+        status, message = error.status_code, self._error_text(error.response.content)
         where = f"models.{self.name}: {self.url}"
         if status == 401 or (status == 403 and not self._answered):
             variable = self.api.key_env
@@ -252,8 +253,8 @@ class Calls:
         self._count_unanswered(f"status {status}: {message}", refused=True)
         return Refused(f"status {status}: {message}")
 
-    def _error_text(self, text: str) -> str:
-        return error_text(text, self._key)
+    def _error_text(self, sent: bytes) -> str:
+        return error_text(without_key(sent, self._key).decode(errors="replace"), self._key)
 
     def _count_unanswered(self, reason: str, refused: bool) -> None:
         """Raises UserError if the failures are no longer about single requests."""

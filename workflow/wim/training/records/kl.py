@@ -87,5 +87,5 @@ def _reference(trainer: Any, policy: Any, base: Path) -> tuple[Any, Any]:
         return trainer.accelerator.unwrap_model(trainer.ref_model).eval(), unchanged
     if isinstance(policy, PeftModel):
         return policy, policy.disable_adapter
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=policy.dtype)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=policy.dtype, trust_remote_code=False)
     return model.to(policy.device).eval(), unchanged

@@ -1,6 +1,5 @@
 """Errors for memory or disk space that ran out. Importing this module loads torch."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +7,17 @@ from pathlib import Path
 
 import torch
 
+from wim.atomic import is_full
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings
 
-# What torch reports when the CPU's memory runs out, or a file could not be written to its end.
+# What torch reports when the CPU's memory runs out.
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",
     "out of memory",
 )
-_NO_SPACE = ("no space left", "quota exceeded", "file write failed", "failed writing file")
 
 
 @contextmanager
@@ -35,10 +34,10 @@ def explain_out_of_memory(
     """
     try:
         yield
-    except (RuntimeError, MemoryError, OSError) as error:
+    except Exception as error:
         if _out_of_memory(error):
             raise UserError(_memory_message(settings, micro_batch)) from error
-        if _out_of_space(error):
+        if is_full(error):
             raise UserError(_space_message(working)) from error
         raise
 
@@ -49,12 +48,6 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(
         words in str(error).lower() for words in _NO_MEMORY
     )
-
-
-def _out_of_space(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return any(words in str(error).lower() for words in _NO_SPACE)
 
 
 def _memory_message(settings: OptimizationSettings, micro_batch: int) -> str:

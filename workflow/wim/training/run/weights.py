@@ -32,7 +32,7 @@ def open_language_model(folder: Path, **options: Any) -> Any:
     """A language model, from a folder; options: those of from_pretrained."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, **options)
+    return AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False, **options)
 
 
 def keep_4bit_differentiable(model: Any) -> None:
@@ -51,7 +51,9 @@ def open_scoring_model(folder: Path, **options: Any) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     with new_head_expected():
-        return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, **options)
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=1, trust_remote_code=False, **options
+        )
 
 
 def save_model(

@@ -1,18 +1,19 @@
 """A key that is twice in a section is refused: YAML would keep the last alone, silently."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
-from wim.settings.repeated_keys import check_repeated_keys
+from wim.settings.yaml_text import check_yaml_text
 
 
 def problems(folder: Path, text: str) -> list[str]:
     (folder / "mine.yaml").write_text(text)
     try:
-        check_repeated_keys([folder / "mine.yaml"])
+        check_yaml_text([folder / "mine.yaml"])
     except UserError as error:
         return [line.removeprefix(f"{folder}/mine.yaml:") for line in str(error).splitlines()]
     return []
@@ -36,7 +37,6 @@ def test_each_repeated_key_is_named_with_both_lines(tmp_path: Path) -> None:
         "",
         "a: {seed: 1}\nb: {seed: 1}\n",
         "a: &one {seed: 1}\nb: *one\nc: *one\n",
-        "a: &one {b: *one}\n",
         "one: &one {a: 1}\ntwo: &two {b: 1}\nboth:\n  <<: *one\n  <<: *two\n",
         "a: 1\n'1': 2\n1: 3\n",
         "{not YAML",
@@ -46,5 +46,25 @@ def test_the_same_key_elsewhere_is_no_repetition(tmp_path: Path, text: str) -> N
     assert problems(tmp_path, text) == []
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, r" its aliases \(\*name\) make \d{29,} values of it; write out"),
+        (BOMB.replace("[", "{k: [").replace("]", "]}"), r" its aliases"),
+        ("a: &one {b: *one}\n", " its aliases .* make values without end of it"),
+    ],
+)
+def test_aliases_that_multiply_or_lead_in_circles_are_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert re.match(words, problem), problem
+
+
 def test_the_embedded_configuration_and_the_presets_have_every_key_once() -> None:
-    check_repeated_keys(sorted((REPOSITORY / "config").rglob("*.yaml")))
+    check_yaml_text(sorted((REPOSITORY / "config").rglob("*.yaml")))
