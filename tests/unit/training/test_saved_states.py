@@ -187,7 +187,7 @@ def test_a_training_whose_last_state_is_damaged_resumes_from_the_one_before(
     assert not working.exists()
 
 
-def test_a_state_that_cannot_be_loaded_is_named(
+def test_a_state_that_cannot_be_loaded_is_named_and_without_it_the_training_resumes(
     tiny_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     working = killed_after(2, tiny_model, tmp_path)
@@ -198,7 +198,11 @@ def test_a_state_that_cannot_be_loaded_is_named(
     put_state_in_place(flawed, working)
     with pytest.raises(UnpicklingError):
         trained(tiny_model, tmp_path, settings_of("sigmoid", epochs=2, **SHORT))
-    assert f"cannot be resumed from {state}" in caplog.text
+    assert f"cannot be resumed from {state}; delete it" in caplog.text
+    shutil.rmtree(state)
+    caplog.set_level(logging.INFO, "wim")
+    assert trained(tiny_model, tmp_path, settings_of("sigmoid", epochs=2, **SHORT)).exists()
+    assert "resuming from checkpoint-1" in caplog.text
 
 
 def test_who_waited_for_the_same_training_makes_its_checkpoint_without_a_step(

@@ -9,6 +9,7 @@ import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from wim.errors import UserError
 
@@ -44,6 +45,7 @@ def try_template(text: str, place: str) -> str | None:
     fork = multiprocessing.get_context("fork")
     receiving, sending = fork.Pipe(duplex=False)
     process = fork.Process(target=_render, args=(text, sending), daemon=True)
+    problem: Any
     process.start()
     sending.close()
     try:
