@@ -53,7 +53,9 @@ def test_a_damaged_table_is_made_again_as_its_message_says(
     assert results(project) == before
 
 
-@pytest.mark.parametrize("name", [SHARD, "results/prompts/shards/000.parquet"])
+@pytest.mark.parametrize(
+    "name", [SHARD, pytest.param("results/prompts/shards/000.parquet", marks=pytest.mark.slow)]
+)
 def test_a_deleted_shard_is_told_and_made_again(
     finished: Project, tmp_path: Path, name: str
 ) -> None:
@@ -72,6 +74,7 @@ def test_a_deleted_shard_is_told_and_made_again(
     assert results(project) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_staged_again_as_its_message_says(
     finished: Project, tmp_path: Path
 ) -> None:
