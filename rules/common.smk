@@ -6,15 +6,14 @@ from wim import paths
 from wim.dag.comparisons import Comparisons
 from wim.dag.configuration import configuration_of
 from wim.dag.inputs import Inputs, one_of
-from wim.dag.missing import missing_shards
 from wim.dag.resources import BATCH_SIZES, SAVE_SECONDS, threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
 from wim.dag.snakemake_internals import get_once, is_main_process
 from wim.dag.specs import Specs, code_of
+from wim.dag.start import warnings_of_run
 from wim.dag.training import Training
 from wim.dag.untracked import UntrackedOf
-from wim.settings.checks.no_effect import settings_without_effect
 
 CONFIG = configuration_of(workflow, config)
 inputs = Inputs(CONFIG, Path(workflow.basedir))
@@ -26,9 +25,7 @@ SHARDED = all(map(os.path.exists, inputs.prompt_shards()))
 
 if is_main_process(workflow):
     inputs.check_sources()
-    for line in settings_without_effect(CONFIG, config):
-        logger.warning(f"config: {line}")
-    for line in missing_shards(inputs.shards):
+    for line in warnings_of_run(inputs, config):
         logger.warning(line)
 else:
     # SLURM's warning reaches every process of a job; the script answers it, snakemake waits.

@@ -213,7 +213,6 @@ def embeds(manifest: Path, folder: Path) -> None:
         ratings=folder / "r.parquet",
         manifest=manifest,
         judge="tiny",
-        batch_size=4,
         store=folder / "store",
         output=folder / "embeddings.parquet",
     )

@@ -10,6 +10,7 @@ from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.harness import Harness, check_environment
 from wim.dag.inputs import Inputs
+from wim.dag.missing import missing_shards
 from wim.dag.resources import RUN_A_MODEL
 from wim.dag.snakemake_internals import (
     executor,
@@ -19,6 +20,7 @@ from wim.dag.snakemake_internals import (
 )
 from wim.errors import UserError
 from wim.fetch.hub import user_is_offline
+from wim.settings.checks.no_effect import settings_without_effect
 
 BY_HARNESS = {"stage_harness", "run_harness"}
 LOCK = Path(".snakemake/run.lock")
@@ -48,6 +50,17 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
         check_harness(Harness(inputs))
     if executor(workflow) == "slurm":
         check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
+
+
+def warnings_of_run(inputs: Inputs, values: Mapping[str, Any]) -> list[str]:
+    """What a person is told whenever a run is planned.
+
+    Args:
+        inputs: What the rules read.
+        values: The configuration as it was written.
+    """
+    without_effect = settings_without_effect(inputs.config, values)
+    return [*(f"config: {line}" for line in without_effect), *missing_shards(inputs.shards)]
 
 
 def lock_directory() -> None:
