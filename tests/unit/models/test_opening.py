@@ -287,3 +287,9 @@ def test_the_copy_on_a_node_is_opened_where_there_is_one(manifest: Path, tmp_pat
     flip(manifest.parent / WEIGHTS)
     with pytest.raises(UserError, match=WEIGHTS):
         opened_folder(manifest, "/dev/null/none")
+
+
+def test_a_copy_is_made_nowhere_but_where_a_model_is_opened() -> None:
+    sources = (REPOSITORY / "workflow").rglob("*.py")
+    copying = {path.name for path in sources if "local_copy(" in path.read_text("utf-8")}
+    assert copying == {"node_copy.py", "opening.py"}

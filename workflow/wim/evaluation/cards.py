@@ -1,10 +1,10 @@
 """The model card of a checkpoint with what its evaluations have shown, to be published with it."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wim.display.json_files import read_json
 from wim.display.markdown import estimate_with_interval, markdown_table
 from wim.statistics import Estimate
 
@@ -18,7 +18,7 @@ def evaluated_card(card: Path, evaluations: Sequence[Path], arm: str, output: Pa
         arm: The checkpoint's, as a speaker.
         output: The card with its evaluations; those that the arm has no part in are left out.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in evaluations]
+    found = [read_json(path) for path in evaluations]
     rows = [row for figures in found for row in _rows(figures, arm)]
     section = f"## Evaluations\n\n{markdown_table(rows, left=4)}\n"
     output.write_text(card.read_text(encoding="utf-8").rstrip() + "\n\n" + section, "utf-8")

@@ -1,6 +1,5 @@
 """An evaluation: every speaker's answers against the reference's, on the same prompts."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.display.json_files import rounded, write_json
+from wim.display.json_files import read_json, rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.compared.bootstrap import mean_over
 from wim.evaluation.compared.paired import difference
@@ -176,11 +175,7 @@ def _questions(
 def _divergences(paths: Sequence[str]) -> dict[str, Any]:
     """How far each trained speaker is from its start, by speaker."""
     policies = {path: Evaluated.of(Path(path).stem) for path in paths}
-    return {
-        policy.speaker: json.loads(Path(path).read_text(encoding="utf-8"))
-        for path, policy in policies.items()
-        if policy
-    }
+    return {policy.speaker: read_json(Path(path)) for path, policy in policies.items() if policy}
 
 
 def _examples(

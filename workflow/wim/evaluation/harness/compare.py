@@ -1,13 +1,12 @@
 """An evaluation by the harness: each model in each task, and against the reference."""
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from wim.display.json_files import rounded, write_json
+from wim.display.json_files import read_json, rounded, write_json
 from wim.evaluation.compared.paired import Difference, difference
 from wim.evaluation.compared.verdicts import verdicts
 from wim.evaluation.harness.figure import draw_harness
@@ -53,8 +52,8 @@ def evaluate_harness(
         seed: The run's.
         output: Where the figures go.
     """
-    listing = json.loads(tasks.read_text(encoding="utf-8"))
-    found = dict(zip(speakers, (json.loads(path.read_text()) for path in results), strict=True))
+    listing = read_json(tasks)
+    found = dict(zip(speakers, (read_json(path) for path in results), strict=True))
     asked = [task for names in listing["requested"].values() for task in names]
     compared = task_figures(
         {speaker: each["tasks"] for speaker, each in found.items()},

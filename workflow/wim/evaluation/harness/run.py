@@ -15,7 +15,7 @@ from wim.display.json_files import write_json
 from wim.evaluation.harness.environment import run_python
 from wim.evaluation.harness.results import read_results, read_samples, results_files
 from wim.models.manifest import read_manifest
-from wim.models.node_copy import local_copy
+from wim.models.opening import opened_folder
 from wim.provenance.digest import digest_file, digest_of
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import HARNESS_SCORES
@@ -74,14 +74,14 @@ def run_harness(
         measuring: In which tasks, and how.
         python: The Python that has lm-eval.
         batch_size: Questions at once.
-        scratch: Where the model is copied before it is opened; see `local_copy`.
+        scratch: Where the model is copied before it is opened; see `opened_folder`.
         log: Where all that lm-eval prints goes.
         output: Where the results go.
 
     Raises:
         UserError: lm-eval is not there, or ended without results: its last lines.
     """
-    model, digest = local_copy(manifest, scratch).parent, read_manifest(manifest).digest
+    model, digest = opened_folder(manifest, scratch), read_manifest(manifest).digest
     kept = Path(output.results).with_suffix(".answers")
     with TemporaryDirectory() as folder, _keeping(kept):
         request = Path(folder, "request.json")
