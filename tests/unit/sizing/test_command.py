@@ -152,6 +152,31 @@ def test_every_way_of_training_is_sized(project: Path, capsys: pytest.CaptureFix
     assert live["memory"]["cache"] >= judge["memory"]["cache"] > 0
 
 
+def test_benchmarks_are_sized_by_staged_questions_or_a_thousand_a_task(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+    def questions(**settings: object) -> list[int]:
+        bench = {"kind": "harness", "tasks": ["a", "b"], "speakers": ["judge"], **settings}
+        written = yaml.safe_dump(config | {"evaluations": {"bench": bench}})
+        path.write_text(written, encoding="utf-8")
+        assert main(["size", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["stages"]
+        measured = [stage for stage in found if stage["rule"] == "run_harness"]
+        assert [stage["of"] for stage in measured] == ["bench@base", "bench@judge"]
+        assert measured[1]["memory"]["weights"] == weights_bytes(LLAMA)
+        return [stage["rows"] // 4 for stage in measured]
+
+    assert questions() == [2000, 2000]
+    staged = project / "results/evaluation/harness/bench.json"
+    staged.parent.mkdir(parents=True)
+    staged.write_text(json.dumps({"tasks": {"a": {"questions": 30}, "b": {"questions": 5}}}))
+    assert questions() == [35, 35]
+    assert questions(limit=10) == [15, 15]
+
+
 def test_rewards_without_a_judge_are_sized_without_one(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

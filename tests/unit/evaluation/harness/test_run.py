@@ -90,37 +90,68 @@ def test_an_unknown_task_is_named_with_those_that_are_near(tmp_path: Path) -> No
         stage_harness(["arc_eazy", "zzz"], python, tmp_path / "log.txt", tmp_path / "tasks.json")
 
 
-def test_results_are_read_and_hold_neither_times_nor_places(tmp_path: Path) -> None:
-    python = stand_in(
-        tmp_path,
-        "wanted = json.load(open(sys.argv[-1]))\n"
-        f"shutil.copytree({str(WRITTEN)!r}, wanted['output_path'] + '/a__b')\n",
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The manifest of a model, beside the tasks of an evaluation."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    write_manifest(folder, "path:model")
+    (tmp_path / "tasks.json").write_text("{}")
+    return folder / "manifest.json"
+
+
+def run(model: Path, python: str, name: str = "one", limit: int | None = None) -> None:
+    folder = model.parents[1]
+    run_harness(
+        manifest=model,
+        tasks=folder / "tasks.json",
+        measuring=Measuring(["colours", "copies"], dtype="float32", limit=limit),
+        python=python,
+        batch_size=4,
+        scratch=None,
+        log=folder / "log.txt",
+        output=SimpleNamespace(
+            results=str(folder / f"{name}.json"), scores=str(folder / f"{name}.parquet")
+        ),
     )
-    model, tasks = tmp_path / "model", tmp_path / "tasks.json"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
-    write_manifest(model, "path:model")
-    tasks.write_text("{}")
-    for name in ("one", "two"):
-        run_harness(
-            manifest=model / "manifest.json",
-            tasks=tasks,
-            measuring=Measuring(["colours", "copies"], dtype="float32"),
-            python=python,
-            batch_size=4,
-            scratch=None,
-            log=tmp_path / "log.txt",
-            output=SimpleNamespace(
-                results=str(tmp_path / f"{name}.json"), scores=str(tmp_path / f"{name}.parquet")
-            ),
-        )
+
+
+READ = "wanted = json.load(open(sys.argv[-1]))\n"
+WRITE = f"shutil.copytree({str(WRITTEN)!r}, wanted['output_path'] + '/a__b')\n"
+
+
+def test_results_are_read_and_hold_neither_times_nor_places(tmp_path: Path, model: Path) -> None:
+    python = stand_in(tmp_path, READ + WRITE)
+    run(model, python, "one")
+    run(model, python, "two")
     for suffix in ("json", "parquet"):
-        assert (tmp_path / f"one.{suffix}").read_bytes() == (
-            tmp_path / f"two.{suffix}"
-        ).read_bytes()
+        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two
     found = json.loads((tmp_path / "one.json").read_text())
     assert set(found) == {"model", "dtype", "versions", "tasks"}
     assert found["versions"]["lm_eval"] == "0.4.13"
+
+
+def test_a_run_that_was_stopped_has_its_answers_the_next_time_unless_it_asks_for_others(
+    tmp_path: Path, model: Path
+) -> None:
+    # lm-eval keeps answers in a file whose name begins so.
+    kept = "kept = wanted['use_cache'] + '_rank0.db'\nprint(os.path.exists(kept))\n"
+    stops = (
+        READ
+        + kept
+        + (
+            "os.makedirs(os.path.dirname(kept), exist_ok=True)\nopen(kept, 'w').write('x')\nsys.exit(1)\n"
+        )
+    )
+    for limit, known in ((None, "False"), (None, "True"), (3, "False")):
+        with pytest.raises(UserError, match="exit status 1"):
+            run(model, stand_in(tmp_path, stops), limit=limit)
+        assert (tmp_path / "log.txt").read_text() == f"{known}\n"
+    run(model, stand_in(tmp_path, READ + kept + WRITE))
+    assert (tmp_path / "log.txt").read_text() == "True\n"
+    assert not (tmp_path / "one.answers").exists()
 
 
 def test_a_run_that_writes_nothing_is_an_error_though_it_ends_well(tmp_path: Path) -> None:
