@@ -74,17 +74,16 @@ rule find_split_leaks:
     """Find the held-out prompts that stand in those that are trained on, or nearly."""
     input:
         prompts=after_sharding(inputs.prompt_shards),
-        trained=after_sharding(inputs.prompt_shards),
     output:
         leaks=paths.SPLIT_LEAKS,
     log:
         paths.log("find_split_leaks"),
     localrule: True
     params:
-        spec=specs.split_leaks,
-        code=code_of("find_leaks"),
+        spec=specs.leaks,
+        code=code_of("find_split_leaks"),
     script:
-        "../workflow/scripts/find_leaks.py"
+        "../workflow/scripts/find_split_leaks.py"
 
 
 rule measure_kl:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from wim.engines.staged import staged_models
 from wim.job import job
-from wim.training.divergence import measure_divergence
+from wim.training.measure_kl import measure_kl
 
 with job(snakemake) as spec:
     policy, reference = staged_models(snakemake, snakemake.input.manifests)
-    measure_divergence(
+    measure_kl(
         answers=snakemake.input.answers,
         policy=policy,
         reference=reference,

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from support.builders import prompt, user
-from wim.evaluation.leaks import find_leaks, leaks, words
+from wim.evaluation.leaks import find_leaks, find_split_leaks, leaks, words
 from wim.reports.leaks import count_leaks, leaks_text
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import PROMPTS
@@ -82,7 +82,7 @@ def test_of_a_runs_own_prompts_those_held_out_are_looked_for_and_counted(tmp_pat
     ]
     write_table(run, PROMPTS, as_arrow(PROMPTS, rows))
     output = tmp_path / "leaks.jsonl"
-    find_leaks([run], [run], output, held_out=True)
+    find_split_leaks([run], output)
     counts = count_leaks(output)
     assert counts == {"exact": 1}
     assert "training prompts: 1** (1 exact)" in leaks_text({"leaks.jsonl": counts})

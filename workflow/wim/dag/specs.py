@@ -300,12 +300,8 @@ class Specs:
         )
 
     def leaks(self, wildcards: Wildcards) -> str:
-        """That all prompts are an evaluation's."""
-        return spec(held_out=False)
-
-    def split_leaks(self, wildcards: Wildcards) -> str:
-        """That the held-out prompts alone are looked for."""
-        return spec(held_out=True)
+        """Nothing: its inputs decide."""
+        return spec()
 
     def written_answers(self, wildcards: Wildcards) -> str:
         """The system message that precedes the prompts, and who answers."""

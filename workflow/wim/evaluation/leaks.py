@@ -24,6 +24,7 @@ PASSAGE, SHARED_BY = 13, 10
 # there are fewer (Lee et al. 2022, arXiv 2107.06499).
 SEQUENCE, SIMILAR = 3, 0.8
 HASHES = 128
+COLUMNS = ["prompt_id", "messages", "split"]
 WORD = regex.compile(r"\w+")
 
 
@@ -44,28 +45,37 @@ class Leak:
     share: float
 
 
-def find_leaks(
-    prompts: Sequence[Path], trained: Sequence[Path], output: Path, held_out: bool = False
-) -> None:
+def find_leaks(prompts: Sequence[Path], trained: Sequence[Path], output: Path) -> None:
     """Write which prompts of an evaluation stand in what was trained on, a JSON line for each.
 
     Args:
         prompts: The evaluation's, all shards.
         trained: The run's prompts, all shards; those of the split `train` are trained on.
         output: The lines, in the order of the prompts' ids; none if there is no leak.
-        held_out: Whether of `prompts` only those of the split `eval` are the evaluation's.
     """
-    columns = ["prompt_id", "messages", "split"]
-    own = {
-        row["prompt_id"]: words(row["messages"])
-        for row in _rows(prompts, columns)
-        if not held_out or row["split"] == "eval"
-    }
-    known = {
-        row["prompt_id"]: words(row["messages"])
-        for row in _rows(trained, columns)
-        if row["split"] == "train"
-    }
+    own = {row["prompt_id"]: words(row["messages"]) for row in _rows(prompts, COLUMNS)}
+    _write_leaks(own, _of_split(trained, "train"), output)
+
+
+def find_split_leaks(prompts: Sequence[Path], output: Path) -> None:
+    """Write which held-out prompts of a run stand in those it trains on, as `find_leaks` does.
+
+    Args:
+        prompts: The run's, all shards.
+        output: The lines.
+    """
+    _write_leaks(_of_split(prompts, "eval"), _of_split(prompts, "train"), output)
+
+
+def _of_split(prompts: Sequence[Path], split: str) -> dict[str, tuple[str, ...]]:
+    """The words of the prompts of a split, by prompt."""
+    rows = _rows(prompts, COLUMNS)
+    return {row["prompt_id"]: words(row["messages"]) for row in rows if row["split"] == split}
+
+
+def _write_leaks(
+    own: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]], output: Path
+) -> None:
     found = sorted(leaks(own, known), key=lambda leak: leak.prompt_id)
     counts = Counter(leak.kind for leak in found)
     logger.info(

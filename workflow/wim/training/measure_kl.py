@@ -37,7 +37,7 @@ class Divergence:
     tokens: int
 
 
-def measure_divergence(
+def measure_kl(
     answers: Sequence[str],
     policy: StagedModel,
     reference: StagedModel,

@@ -11,7 +11,7 @@ from wim.engines.staged import StagedModel
 from wim.settings.models import ModelSource
 from wim.tables.files import as_arrow, write_table
 from wim.tables.schemas import DIALOGUES
-from wim.training.divergence import divergences, measure_divergence
+from wim.training.measure_kl import divergences, measure_kl
 
 
 class Fixed:
@@ -52,7 +52,7 @@ def test_a_model_is_at_no_distance_from_itself_and_every_answer_counts(
     source = ModelSource(source=f"path:{folder}", dtype="float32")
     model = StagedModel(folder / "manifest.json", source, tmp_path)
     output = tmp_path / "kl.json"
-    measure_divergence([str(tmp_path / "rows.parquet")], model, model, "trained", 0, output)
+    measure_kl([str(tmp_path / "rows.parquet")], model, model, "trained", 0, output)
     found = json.loads(output.read_text())
     assert found["answer"]["n"] == 4 and found["tokens"] > 4
     assert found["answer"]["value"] == pytest.approx(0.0, abs=1e-5)
