@@ -64,7 +64,9 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     policies = {policy.model for policy in config.policies.values()}
     encoder = {config.embeddings.encoder} if rating else set()
     assert jobs["stage_model"] == len(speakers | policies | judges | encoder)
-    on_hub = [source for source in config.prompts.files if source.startswith("hf:")]
+    own = [each.own_prompts(key) for key, each in config.evaluations.items()]
+    files = [source for each in (config.prompts, *own) if each for source in each.files]
+    on_hub = {source for source in files if source.startswith("hf:")}
     assert jobs.get("stage_prompts", 0) == len(on_hub)
     assert jobs["train_dpo"] == len(config.arms)
     assert jobs.get("train_sft", 0) == len(config.sft)
