@@ -8,9 +8,10 @@ results/evaluation/exports/<evaluation>/ for other tools, results/evaluation/car
 results/evaluation/verdict.json.
 """
 
+from wim.dag.evaluation_specs import EvaluationSpecs
 from wim.dag.evaluations import Evaluations
 
-evaluations = Evaluations(inputs)
+evaluations, evaluation_specs = Evaluations(inputs), EvaluationSpecs(inputs)
 
 
 wildcard_constraints:
@@ -28,7 +29,7 @@ rule evaluation_prompts:
         paths.log("evaluation_prompts/{evaluation}"),
     localrule: True
     params:
-        spec=specs.evaluation_prompts,
+        spec=evaluation_specs.evaluation_prompts,
         code=code_of("evaluation_prompts"),
     script:
         "../workflow/scripts/evaluation_prompts.py"
@@ -47,7 +48,7 @@ rule read_answers:
         policy=inputs.written_pattern,
     localrule: True
     params:
-        spec=specs.written_answers,
+        spec=evaluation_specs.written_answers,
         code=code_of("read_answers"),
     script:
         "../workflow/scripts/read_answers.py"
@@ -64,7 +65,7 @@ rule find_leaks:
         paths.log("find_leaks/{evaluation}"),
     localrule: True
     params:
-        spec=specs.leaks,
+        spec=evaluation_specs.leaks,
         code=code_of("find_leaks"),
     script:
         "../workflow/scripts/find_leaks.py"
@@ -80,7 +81,7 @@ rule find_split_leaks:
         paths.log("find_split_leaks"),
     localrule: True
     params:
-        spec=specs.leaks,
+        spec=evaluation_specs.leaks,
         code=code_of("find_split_leaks"),
     script:
         "../workflow/scripts/find_split_leaks.py"
@@ -103,7 +104,7 @@ rule measure_kl:
     resources:
         batch_size=BATCH_SIZES["measure_kl"],
     params:
-        spec=specs.kl,
+        spec=evaluation_specs.kl,
         untracked=untracked.measured,
         code=code_of("measure_kl"),
     script:
@@ -145,7 +146,7 @@ rule evaluate:
         paths.log("evaluate/{evaluation}"),
     localrule: True
     params:
-        spec=specs.evaluation,
+        spec=evaluation_specs.evaluation,
         code=code_of("evaluate"),
     script:
         "../workflow/scripts/evaluate.py"
@@ -165,7 +166,7 @@ rule export_evaluation:
         paths.log("export_evaluation/{evaluation}"),
     localrule: True
     params:
-        spec=specs.evaluation,
+        spec=evaluation_specs.evaluation,
         code=code_of("export_evaluation"),
     script:
         "../workflow/scripts/export_evaluation.py"
@@ -181,7 +182,7 @@ rule verdict:
         paths.log("verdict"),
     localrule: True
     params:
-        spec=specs.verdict,
+        spec=evaluation_specs.verdict,
         code=code_of("verdict"),
     script:
         "../workflow/scripts/verdict.py"
@@ -203,7 +204,7 @@ rule evaluated_card:
         paths.log("evaluated_card/{arm}"),
     localrule: True
     params:
-        spec=specs.evaluated_card,
+        spec=evaluation_specs.evaluated_card,
         code=code_of("evaluated_card"),
     script:
         "../workflow/scripts/evaluated_card.py"

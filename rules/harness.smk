@@ -26,7 +26,7 @@ rule stage_harness:
         evaluation=one_of(harness.names),
     localrule: True
     params:
-        spec=specs.harness_tasks,
+        spec=evaluation_specs.harness_tasks,
         untracked=untracked.harness,
         code=code_of("stage_harness"),
     script:
@@ -53,7 +53,7 @@ rule run_harness:
     resources:
         batch_size=BATCH_SIZES["run_harness"],
     params:
-        spec=specs.harness,
+        spec=evaluation_specs.harness,
         untracked=untracked.harness,
         code=code_of("run_harness"),
     script:
@@ -91,7 +91,7 @@ rule evaluate_harness:
         evaluation=one_of(harness.names),
     localrule: True
     params:
-        spec=specs.harness_evaluation,
+        spec=evaluation_specs.harness_evaluation,
         code=code_of("evaluate_harness"),
     script:
         "../workflow/scripts/evaluate_harness.py"

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from wim.dag.evaluation_specs import EvaluationSpecs
 from wim.dag.harness import PYTHON, Harness, check_environment, read_by_task
 from wim.dag.inputs import Inputs, Wildcards
-from wim.dag.specs import Specs
 from wim.errors import UserError
 from wim.settings.config import Config
 from wim.settings.evaluations import EvaluationSettings
@@ -104,7 +104,7 @@ def test_the_environments_python_is_the_variables_then_the_configurations(
 
 def test_only_what_decides_a_score_is_in_the_spec() -> None:
     def spec(**evaluation: object) -> str:
-        found = Specs(Inputs(config(tasks=["a"], **evaluation), Path()))
+        found = EvaluationSpecs(Inputs(config(tasks=["a"], **evaluation), Path()))
         return found.harness(wildcards(evaluation="bench", speaker="base"))
 
     same = spec(python="/other/python", speakers=["wim"])

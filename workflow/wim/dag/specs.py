@@ -11,15 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from wim.dag.comparisons import LABELLED, Comparisons
-from wim.dag.evaluations import Evaluations
-from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.rounds import Rounds, policy_of_round
 from wim.dag.training import Training
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
 from wim.settings.config import Config
-from wim.settings.evaluated import model_of, speakers_of, temperatures_of
+from wim.settings.evaluated import temperatures_of
 from wim.settings.gate import seed_of_policy
 from wim.settings.grid import axes_of_arms
 from wim.settings.section import Section
@@ -99,17 +97,13 @@ class Specs:
     def dialogues(self, wildcards: Wildcards) -> str:
         """How the policy's completions are sampled, and what decides its models' answers."""
         models = [self.config.source_of(name) for name in self.inputs.speakers(wildcards.policy)]
+        temperatures = temperatures_of(self.config, wildcards.policy)
         return spec(
             dialogues=self.config.policy_dialogues(wildcards.policy).identity(),
             answering=[model.answering for model in models],
             seed=self.config.seed,
-            **self._temperatures(wildcards.policy),
+            **({} if temperatures is None else {"temperatures": temperatures}),
         )
-
-    def _temperatures(self, policy: str) -> dict[str, Any]:
-        """The temperatures by category of a policy that answers questions of several turns."""
-        found = temperatures_of(self.config, policy)
-        return {} if found is None else {"temperatures": found}
 
     def ratings(self, wildcards: Wildcards) -> str:
         """The judge's settings but for its templates, which are inputs, and what it judges."""
@@ -285,89 +279,6 @@ class Specs:
         upstream = card_settings(self.config.upstream_settings(settings.arm))
         turns = self.config.trained_turns()
         return spec(reward_model=settings, seed=self.config.seed, behind=upstream, **turns)
-
-    # Evaluations.
-
-    def evaluation_prompts(self, wildcards: Wildcards) -> str:
-        """Which prompts an evaluation takes: held-out ones, or those of files."""
-        name = wildcards.evaluation
-        settings = self.config.evaluations[name]
-        prompts = settings.own_prompts(name)
-        categories = {"reference_categories": sorted(settings.reference_categories)}
-        return spec(
-            prompts=None if prompts is None else prompts.identity(),
-            **(categories if settings.kind == "mt_bench" else {}),
-        )
-
-    def leaks(self, wildcards: Wildcards) -> str:
-        """Nothing: its inputs decide."""
-        return spec()
-
-    def written_answers(self, wildcards: Wildcards) -> str:
-        """The system message that precedes the prompts, and who answers."""
-        return spec(
-            **self.config.policy_dialogues(wildcards.policy).system_message,
-            speaker=wildcards.policy.partition("@")[2],
-            **({"questions": True} if self._temperatures(wildcards.policy) else {}),
-        )
-
-    def kl(self, wildcards: Wildcards) -> str:
-        """What decides the tokens of answers and the models' distributions."""
-        model = self.config.source_of(self.inputs.speakers(wildcards.policy)[0])
-        reasoning = self.config.dialogues.reasoning
-        return spec(answering=model.answering, reasoning=reasoning, seed=self.config.seed)
-
-    def evaluation(self, wildcards: Wildcards) -> str:
-        """What is compared, and how."""
-        name = wildcards.evaluation
-        settings = self.config.evaluations[name]
-        keys = {"kind", "reference", "judge", "reward", "leaks", "kl"}
-        return spec(
-            name=name,
-            settings=settings.model_dump(
-                mode="json",
-                include=keys | ({"mode", "parse"} if settings.kind == "mt_bench" else set()),
-            ),
-            speakers=speakers_of(self.config, name),
-            rewards=Evaluations(self.inputs).rewards_of(name),
-            seed=self.config.seed,
-        )
-
-    def evaluated_card(self, wildcards: Wildcards) -> str:
-        """The arm, by the name that it has as a speaker."""
-        return spec(arm=wildcards.arm)
-
-    def harness_tasks(self, wildcards: Wildcards) -> str:
-        """The tasks of an evaluation by the harness."""
-        return spec(tasks=Harness(self.inputs).tasks(wildcards.evaluation))
-
-    def harness(self, wildcards: Wildcards) -> str:
-        """How a model is measured by the harness, and in which precision it is opened."""
-        settings = self.config.evaluations[wildcards.evaluation]
-        model = self.config.source_of(model_of(self.config, wildcards.speaker))
-        thinking = {} if model.thinking is None else {"thinking": model.thinking != "off"}
-        measuring = {
-            "tasks": Harness(self.inputs).tasks(wildcards.evaluation),
-            **settings.model_dump(include={"num_fewshot", "limit", "chat_template", "system"}),
-            "dtype": model.dtype,
-            **(thinking if settings.chat_template else {}),
-        }
-        return spec(measuring=measuring)
-
-    def harness_evaluation(self, wildcards: Wildcards) -> str:
-        """Who is compared, in which tasks."""
-        name = wildcards.evaluation
-        settings = self.config.evaluations[name]
-        return spec(
-            name=name,
-            settings=settings.model_dump(mode="json", include={"num_fewshot", "limit"}),
-            speakers=speakers_of(self.config, name),
-            seed=self.config.seed,
-        )
-
-    def verdict(self, wildcards: Wildcards) -> str:
-        """The arms, by the names that they have as speakers."""
-        return spec(arms=list(self.config.arms))
 
     # Reports.
 
