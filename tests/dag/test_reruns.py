@@ -192,7 +192,7 @@ CHANGES = [
         id="code that judging imports",
     ),
     pytest.param(
-        edited("turn=1", "turn=2", "dialogues"),
+        edited('prompt_id, "completions"]', 'prompt_id, "completion"]', "dialogues"),
         {**GENERATE, **AFTER_DIALOGUES},
         id="code of dialogues",
     ),
