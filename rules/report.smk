@@ -46,7 +46,7 @@ rule summary:
         ),
         audits=after_sharding(rewards.audits),
         verdict=after_sharding(evaluations.verdicts),
-        split_leaks=paths.SPLIT_LEAKS if CONFIG.prompts.eval_fraction else [],
+        split_leaks=[paths.SPLIT_LEAKS] if CONFIG.prompts.eval_fraction else [],
     output:
         table=report(
             paths.report("summary.json"),

@@ -78,7 +78,7 @@ def test_a_dry_run_from_nothing_shows_all_rounds_and_a_finished_run_has_none_lef
         **{"stage_model": 2, "ingest_prompts": 1, "shard_prompts": 1, "select_prompts": 3},
         **dict.fromkeys(("generate_dialogues", "rate_candidates", "embed_critiques"), 4),
         **{"score_candidates": 4, "pair_candidates": 5, "train_dpo": 5, "check_convergence": 1},
-        **{"audit_critiques": 1, "summary": 1, "rounds": 1},
+        **{"find_split_leaks": 1, "audit_critiques": 1, "summary": 1, "rounds": 1},
     }
     assert finished.planned() == {}
 

@@ -45,6 +45,7 @@ def test_a_first_dry_run_shows_every_job(project: tuple[Project, str]) -> None:
             "pair_candidates": 1,
             "train_dpo": 1,
             "audit_critiques": 1,
+            "find_split_leaks": 1,
             "summary": 1,
         },
     }

