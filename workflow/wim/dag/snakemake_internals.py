@@ -5,6 +5,8 @@ which jobs are planned, or where they run. The attributes below answer that in S
 newer minor version is tried with the tests of this file before its bound is raised.
 """
 
+import signal
+import threading
 from typing import Any
 
 
@@ -53,6 +55,20 @@ def resources_by_rule(workflow: Any) -> dict[str, dict[str, object]]:
 def planned_rules(workflow: Any) -> set[str]:
     """The names of the rules with jobs to run."""
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
+
+
+def stop_on_sigterm(workflow: Any) -> None:
+    """Have SIGTERM stop a run in order, whatever it does at that moment.
+
+    Snakemake's own handler waits for a lock, which the scheduler that it interrupts may hold: the
+    run then hangs for good. In a thread of its own it waits until the scheduler gives the lock back.
+    """
+    stop = workflow.scheduler.exit_gracefully
+
+    def stop_beside_scheduler(*_: object) -> None:
+        threading.Thread(target=stop, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop_beside_scheduler)
 
 
 # By checkpoint, how many outputs of checkpoints were there when it was asked, and what it raised.

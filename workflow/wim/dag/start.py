@@ -16,6 +16,7 @@ from wim.dag.snakemake_internals import (
     executor,
     planned_rules,
     resources_by_rule,
+    stop_on_sigterm,
     submits_jobs,
 )
 from wim.errors import UserError
@@ -43,6 +44,7 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
             they do not request.
     """
     lock_directory()
+    stop_on_sigterm(workflow)
     os.environ.update(no_starter() if submits_jobs(workflow) else starter())
     if submits_jobs(workflow) and user_is_offline():
         check_models_are_staged(inputs)
