@@ -34,14 +34,25 @@ def finished_in_two_shards(model: Path, encoder: Path) -> Project:
 
 
 def finished_project(
-    name: str, config: dict[str, object], prompts: list[str], *targets: str
+    name: str,
+    config: dict[str, object],
+    prompts: list[str],
+    *targets: str,
+    flush_rows: int | None = None,
 ) -> Project:
-    """A project that has made its targets, or all. Tests read it, and change copies of it."""
+    """A project that has made its targets, or all. Tests read it, and change copies of it.
+
+    flush_rows: if given, what it keeps is noted, see Project.note_what_is_kept.
+    """
 
     def make(folder: Path) -> None:
-        Project.copied(folder / "project", config, prompts).run("--", *targets)
+        project = Project.copied(folder / "project", config, prompts)
+        if flush_rows is not None:
+            project.note_what_is_kept(flush_rows)
+            project.parse_code_once()
+        project.run("--", *targets)
 
-    identity = [*_code_of_the_workflow(), json.dumps([config, prompts, targets])]
+    identity = [*_code_of_the_workflow(), json.dumps([config, prompts, targets, flush_rows])]
     return Project(kept_once(name, identity, make) / "project")
 
 

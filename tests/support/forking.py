@@ -3,7 +3,8 @@
 A job of the tests computes for a moment, and imports torch, transformers and TRL for seconds.
 `address()` starts one server for each process of the tests. A fork has the arguments, folder,
 environment, files and exit status of the process that asked for it, and none of this project's
-modules: those are imported from the project that it runs in.
+modules: those are imported from the project that it runs in. If asked to, it joins that process's
+group, as what is started in a terminal, which may then be signalled as a whole.
 """
 
 import atexit
@@ -127,9 +128,17 @@ def answer(asking: socket.socket) -> None:
 
 
 def become(
-    files: list[int], arguments: list[str], folder: str, environment: dict[str, str]
+    files: list[int],
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    group: int | None,
 ) -> None:
     """Be the process that asked: run its command line, and end with its exit status."""
+    if group is not None:
+        os.setpgid(0, group)
+    # The kernel cuts it to 15 characters.
+    Path("/proc/self/comm").write_text(script_name(arguments))
     for number, each in enumerate(files):
         os.dup2(each, number)
         os.close(each)
@@ -141,6 +150,12 @@ def become(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def script_name(arguments: list[str]) -> str:
+    """What a command line runs: snakemake, a module, or a rule, whose script has it as a suffix."""
+    name = arguments[1] if arguments[0] == "-m" else Path(arguments[0]).name.removesuffix(".py")
+    return name.rpartition(".")[2]
 
 
 def run(arguments: list[str], path: list[str]) -> int:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.forking import address
+from wim.provenance.digest import digest_file
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -24,6 +25,22 @@ TARGETS = {
 JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
+
+PARSED_ONCE = """
+@cache
+def _parsed(path: Path) -> _Module:
+    import os, pickle
+    place = Path("parsed", digest_of(str(path)))
+    if not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        partial = place.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(pickle.dumps(_parsed_anew(path)))
+        partial.replace(place)
+    return pickle.loads(place.read_bytes())
+
+
+def _parsed_anew(path: Path) -> _Module:
+"""
 
 
 def forked_environment(
@@ -132,6 +149,57 @@ class Project:
         library = self.folder / "workflow/wim" / package
         (file,) = (each for each in library.rglob("*.py") if old in each.read_text())
         self.edit(str(file.relative_to(self.folder)), old, new)
+
+    def note_what_is_kept(self, flush_rows: int) -> None:
+        """Have jobs flush so many rows, and note each row and each saved state in `kept.log`.
+
+        A job that has noted something does not go on as long as there is a file `hold`. Only
+        projects with the same code can be compared, so all of these have to do it.
+        """
+        self.edit_code("flush_rows: int = 64", f"flush_rows: int = {flush_rows}", "store")
+        self._note("self._waiting.append(batch)", "{self.folder.name} {key}", "store")
+        self._note("synchronise(working)", "{working.name} {state.name}", "training")
+
+    def _note(self, statement: str, what: str, package: str) -> None:
+        """Add to a statement, which stands once in a package, that it is noted."""
+        noting = f'with open("kept.log", "a") as noted: noted.write(f"{what}\\n")'
+        holding = 'while os.path.exists("hold"): time.sleep(0.05)'
+        library = self.folder / "workflow/wim" / package
+        (file,) = (each for each in library.rglob("*.py") if statement in each.read_text())
+        lines = file.read_text().splitlines()
+        (place,) = (number for number, line in enumerate(lines) if line.strip() == statement)
+        indent = lines[place].removesuffix(statement)
+        added = ["import os, time", noting, holding]
+        lines[place + 1 : place + 1] = [indent + line for line in added]
+        file.write_text("\n".join(lines) + "\n")
+
+    def parse_code_once(self) -> None:
+        """Have the first job that reads a module for a digest keep what it read for all others.
+
+        Half of what the start of snakemake or of a tiny job costs is to read the code. It must not
+        change from then on, and is read again in a copy of the project.
+        """
+        old = "@cache\ndef _parsed(path: Path) -> _Module:\n"
+        self.edit_code(old, PARSED_ONCE, "provenance")
+
+    def kept(self) -> Counter[tuple[str, str]]:
+        """How often each row was computed, and each state saved.
+
+        They are named by the stage and the row's key, and by the training and the state.
+        """
+        log = self.folder / "kept.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return Counter((first, last) for first, last in map(str.split, lines))
+
+    def results(self) -> dict[str, str]:
+        """The SHA-256 of every result by its path.
+
+        Not of hidden files: they are records of times, or left by what was killed.
+        """
+        folder = self.folder / "results"
+        paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        shown = sorted(path for path in paths if not any(part[0] == "." for part in path.parts))
+        return {str(path): digest_file(folder / path) for path in shown}
 
     def append(self, file: str, text: str) -> None:
         """Add to the end of a file."""

@@ -23,7 +23,14 @@ def hand_over(address: str, arguments: list[str]) -> int:
     import signal
     import socket
 
-    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
+    # Who is in the group of this process gets the signals that are sent to the group by itself.
+    grouped = "WIM_TEST_FORK_GROUP" in os.environ
+    request = {
+        "arguments": arguments,
+        "folder": os.getcwd(),  # noqa: PTH109
+        "environment": dict(os.environ),
+        "group": os.getpgid(0) if grouped else None,
+    }
     message = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(address)
@@ -31,7 +38,9 @@ def hand_over(address: str, arguments: list[str]) -> int:
         server.sendall(message)
         child = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, lambda number, _: os.kill(child, number))
+            signal.signal(
+                number, signal.SIG_IGN if grouped else lambda number, _: os.kill(child, number)
+            )
         status = server.recv(8, socket.MSG_WAITALL)
     return int.from_bytes(status, "big") if status else 1
 
