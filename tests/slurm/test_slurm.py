@@ -104,8 +104,8 @@ def ran(
     project.set("arms.online", {"reward": "wim", "method": "online_dpo", "training": trained})
     project.set("judges.pairs", {"model": "tiny", "method": "pairwise"})
     project.set("comparisons.own", {"judge": "pairs"})
-    own = {"files": ["prompts.jsonl"], "limit": 2}
-    project.set("evaluations.few", {"reward": "wim", "prompts": own, "kl": True})
+    few = {"judge": "pairs", "speakers": ["wim"], "kl": True}
+    project.set("evaluations.few", {**few, "prompts": {"files": ["prompts.jsonl"], "limit": 2}})
     targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "comparisons", "evaluation")
     output = finish(project, start(cluster, project, "--", *targets))
     return project, [cluster.job(number) for number in submitted(output)]
