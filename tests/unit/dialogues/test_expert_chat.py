@@ -226,7 +226,7 @@ def test_all_that_the_actor_said_is_embedded_and_its_first_turns_are_paired(
     monkeypatch.setattr(
         "wim.models.manifest.read_manifest", lambda _: SimpleNamespace(digest="e" * 64)
     )
-    monkeypatch.setattr("wim.models.node_copy.local_copy", lambda manifest, _: manifest)
+    monkeypatch.setattr("wim.models.opening.opened_folder", lambda manifest, _: manifest.parent)
     embeddings.embed_critiques(
         dialogues,
         ratings,
