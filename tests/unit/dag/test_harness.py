@@ -7,11 +7,12 @@ from typing import cast
 import pytest
 
 from wim.dag.evaluation_specs import EvaluationSpecs
-from wim.dag.harness import PYTHON, Harness, check_environment, read_by_task
+from wim.dag.harness import Harness, read_by_task
 from wim.dag.inputs import Inputs, Wildcards
 from wim.errors import UserError
 from wim.settings.config import Config
 from wim.settings.evaluations import EvaluationSettings
+from wim.settings.harness import PYTHON, check_environment
 
 TASK = """\
 task: mine

@@ -300,6 +300,7 @@ def test_the_page_and_the_figure_tell_it(tmp_path: Path, mode, graded, paired) -
         "leaks": {"file": "leaks.jsonl", "what": "report"},
         "mode": mode,
         "parse": "strict",
+        "kl": {},
         **answer_figures(found, 0),
         **own,
     }

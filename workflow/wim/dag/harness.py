@@ -13,9 +13,7 @@ from wim.dag.inputs import Inputs, Wildcards, one_of
 from wim.errors import UserError
 from wim.paths import at
 from wim.settings.evaluated import measured_by_harness, speakers_of
-
-# The variable that names the Python with lm-eval, in place of the configuration's.
-PYTHON = "WIM_HARNESS_PYTHON"
+from wim.settings.harness import PYTHON
 
 
 @dataclass(frozen=True)
@@ -91,16 +89,6 @@ class Harness:
         # A link is not followed: it is by its own place that Python knows its environment.
         found = next((place for place in places if place.exists()), places[0])
         return str(found.absolute())
-
-
-def check_environment(python: str, key: str) -> None:
-    """Raise UserError where the Python of lm-eval is not there. key: what names it."""
-    if not Path(python).is_file():
-        raise UserError(
-            f"{key}: found no Python at {python}; run `make harness-environment`, which installs "
-            "lm-eval, or name the Python that has it there or in the environment variable "
-            f"{PYTHON}."
-        )
 
 
 def is_task_file(task: str) -> bool:

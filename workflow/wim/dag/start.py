@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
-from wim.dag.harness import Harness, check_environment
+from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs
 from wim.dag.missing import missing_shards
 from wim.dag.resources import RUN_A_MODEL
@@ -22,6 +22,7 @@ from wim.dag.snakemake_internals import (
 from wim.errors import UserError
 from wim.fetch.hub import user_is_offline
 from wim.settings.checks.no_effect import settings_without_effect
+from wim.settings.harness import check_environment
 
 BY_HARNESS = {"stage_harness", "run_harness"}
 LOCK = Path(".snakemake/run.lock")

@@ -1,7 +1,12 @@
 """Settings of evaluations by lm-evaluation-harness: its keys, and tasks that it can take."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from wim.errors import UserError
+
+# The variable that names the Python with lm-eval, in place of the configuration's.
+PYTHON = "WIM_HARNESS_PYTHON"
 # The keys of the kind harness, and those of others that have no effect on it.
 OF_HARNESS = {"tasks", "num_fewshot", "limit", "chat_template", "python"}
 OF_ANSWERS = {
@@ -34,3 +39,13 @@ def check_harness(tasks: Sequence[str], written: Collection[str]) -> None:
                 f"found the task '{task}'; lm-eval takes names and files that end in .yaml, without "
                 "commas"
             )
+
+
+def check_environment(python: str, key: str) -> None:
+    """Raise UserError where the Python of lm-eval is not there. key: what names it."""
+    if not Path(python).is_file():
+        raise UserError(
+            f"{key}: found no Python at {python}; run `make harness-environment`, which installs "
+            "lm-eval, or name the Python that has it there or in the environment variable "
+            f"{PYTHON}."
+        )

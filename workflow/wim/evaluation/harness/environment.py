@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wim.dag.harness import check_environment
 from wim.engines.transport import server_guard as guard
 from wim.errors import UserError
 from wim.fetch.hub import user_is_offline
+from wim.settings.harness import check_environment
 
 logger = logging.getLogger(__name__)
 LAST_LINES = 12
