@@ -40,7 +40,7 @@ def undisturbed(tiny_model: Path, minilm: Path) -> Project:
     training = {"batch_size": 2, "precision": "float32"}
     rounds = {"count": 2}
     config = tiny_config(
-        *(tiny_model, minilm, 12),
+        *(tiny_model, minilm, 24),
         prompts={"files": ["prompts.jsonl"], "shards": 2, "eval_fraction": 0.0},
         rewards={"wim": {"judge": "tiny", "zeta": 1.0}, "length": {"kind": "length"}},
         arms={
@@ -55,7 +55,6 @@ def a_new_one(undisturbed: Project, folder: Path) -> Project:
     """A project that has yet to run."""
     project = Project.copied(folder, undisturbed.config, PROMPTS)
     project.note_what_is_kept(FLUSH_ROWS)
-    project.parse_code_once()
     return project
 
 

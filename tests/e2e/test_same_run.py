@@ -34,13 +34,6 @@ def settings(model: Path, encoder: Path) -> dict[str, object]:
     )
 
 
-def results(project: Project) -> dict[str, bytes]:
-    """Every file among the results, by its name."""
-    folder = project.folder / "results"
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
 def stored(project: Project) -> dict[str, dict[bytes, dict[str, object]]]:
     """Every row of the store by its stage and key."""
     found: dict[str, dict[bytes, dict[str, object]]] = {}
@@ -62,7 +55,7 @@ def test_a_run_in_another_folder_and_order_of_hashes_is_equal_to_the_byte(
         project.hash_seed = seed
         project.run()
         runs.append(project)
-    first, second = map(results, runs)
+    first, second = (run.results() for run in runs)
     assert {name.split("/")[0] for name in first} >= {"checkpoints", "models", "pairs", "report"}
     assert "checkpoints/adapter/round2/adapter/adapter_config.json" in first
     assert first.keys() == second.keys()

@@ -49,7 +49,6 @@ def finished_project(
         project = Project.copied(folder / "project", config, prompts)
         if flush_rows is not None:
             project.note_what_is_kept(flush_rows)
-            project.parse_code_once()
         project.run("--", *targets)
 
     identity = [*_code_of_the_workflow(), json.dumps([config, prompts, targets, flush_rows])]

@@ -26,22 +26,6 @@ JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
 COMPUTED = re.compile(r"(\d+) (generated|judged|embedded)")
 
-PARSED_ONCE = """
-@cache
-def _parsed(path: Path) -> _Module:
-    import os, pickle
-    place = Path("parsed", digest_of(str(path)))
-    if not place.exists():
-        place.parent.mkdir(exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(pickle.dumps(_parsed_anew(path)))
-        partial.replace(place)
-    return pickle.loads(place.read_bytes())
-
-
-def _parsed_anew(path: Path) -> _Module:
-"""
-
 
 def forked_environment(
     library: Path = REPOSITORY / "workflow", hash_seed: str | None = None
@@ -93,6 +77,11 @@ class Project:
                 ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"),
             )
         shutil.copy2(REPOSITORY / "Snakefile", folder)
+        # Digests of the same code are the same in every copy, and are known by the code.
+        known = REPOSITORY / ".cache/tests/code"
+        known.mkdir(parents=True, exist_ok=True)
+        (folder / ".snakemake").mkdir()
+        (folder / ".snakemake/wim-code").symlink_to(known)
         project = cls(folder)
         project.configure(config)
         project.write_prompts(prompts)
@@ -172,15 +161,6 @@ class Project:
         added = ["import os, time", noting, holding]
         lines[place + 1 : place + 1] = [indent + line for line in added]
         file.write_text("\n".join(lines) + "\n")
-
-    def parse_code_once(self) -> None:
-        """Have the first job that reads a module for a digest keep what it read for all others.
-
-        Half of what the start of snakemake or of a tiny job costs is to read the code. It must not
-        change from then on, and is read again in a copy of the project.
-        """
-        old = "@cache\ndef _parsed(path: Path) -> _Module:\n"
-        self.edit_code(old, PARSED_ONCE, "provenance")
 
     def kept(self) -> Counter[tuple[str, str]]:
         """How often each row was computed, and each state saved.

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from support.builders import candidate, pair, rating, write_pairs
+from support.code_caches import forget_code
 from support.workflow_runs import Project
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import encoder_code
@@ -26,7 +27,6 @@ from wim.models import node_copy as scratch
 from wim.models.manifest import read_manifest
 from wim.models.node_copy import local_copy
 from wim.models.stage import stage_model
-from wim.provenance import digest
 from wim.provenance.digest import digest_file
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
@@ -333,8 +333,7 @@ def test_nobody_else_may_look_into_ones_own_folder(manifest: Path, node: Path) -
 
 def test_the_code_of_copying_decides_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     def codes() -> list[object]:
-        for cached in (digest._parsed, digest._own_text, digest._nameless):
-            cached.cache_clear()
+        forget_code()
         return [stored.engine_codes(), encoder_code(), dpo.dpo_code()]
 
     before, read = codes(), Path.read_text

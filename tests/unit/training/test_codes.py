@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from wim.provenance import digest
-
-CACHES = (digest._parsed, digest._own_text, digest._nameless)
+from support.code_caches import forget_code
+from wim.provenance import code
 
 
 def codes() -> dict[str, str]:
@@ -17,8 +16,7 @@ def codes() -> dict[str, str]:
     from wim.training.reward_model import reward_model_code
     from wim.training.sft.train import sft_code
 
-    for cached in CACHES:
-        cached.cache_clear()
+    forget_code()
     made: dict[str, Callable[[], str]] = {
         "dpo": dpo_code,
         "online": online_code,
@@ -55,7 +53,7 @@ ALL = {"dpo", "online", "sft", "reward model"}
 def test_an_edit_changes_the_trainings_that_it_decides_and_no_others(
     module: str, decides: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edited_file = digest.PACKAGE / module
+    edited_file = code.PACKAGE / module
     assert edited_file.is_file()
     before, read = codes(), Path.read_text
 
@@ -66,6 +64,5 @@ def test_an_edit_changes_the_trainings_that_it_decides_and_no_others(
     monkeypatch.setattr(Path, "read_text", edited)
     after = codes()
     monkeypatch.undo()
-    for cached in CACHES:
-        cached.cache_clear()
+    forget_code()
     assert {name for name in before if before[name] != after[name]} == decides

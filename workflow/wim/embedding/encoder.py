@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.embedding.tokens import Tokens, tokens_of
+from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
-from wim.provenance.digest import code_digest, digest_of
+from wim.provenance.digest import digest_of
 from wim.settings.embeddings import Long
 from wim.store.memo import Memo
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from wim.engines.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
 from wim.engines.staged import StagedModel
+from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
-from wim.provenance.digest import code_digest, digest_of
+from wim.provenance.digest import digest_of
 from wim.settings.models import ENDPOINT, ApiSettings
 from wim.settings.sampling import Sampling
 from wim.store.memo import Memo

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from wim.engines.reward_model_engine import Conversation, Score, Scorer, ScoringModel
 from wim.engines.staged import StagedModel
 from wim.engines.stored import COMPLETION, LOCAL, answer_schema
+from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
-from wim.provenance.digest import code_digest, digest_of
+from wim.provenance.digest import digest_of
 from wim.store.memo import Memo
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from wim import paths
 from wim.atomic import whole_file
 from wim.display.json_files import write_json
 from wim.errors import UserError
-from wim.provenance.digest import PACKAGE, code_digest, digest_of
+from wim.provenance.code import PACKAGE, code_digest
+from wim.provenance.digest import digest_of
 from wim.provenance.snakemake_records import recorded_codes
 
 FILE = Path("code.json")

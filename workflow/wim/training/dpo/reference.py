@@ -16,7 +16,8 @@ from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from wim.provenance.digest import code_digest, digest_of
+from wim.provenance.code import code_digest
+from wim.provenance.digest import digest_of
 from wim.store.memo import Memo
 from wim.store.rows import RowStore
 from wim.training.dpo.batches import PAD_TO

@@ -31,7 +31,7 @@ def training_code(entry: Path, *further: str) -> str:
         entry: The module of the method.
         further: Packages that decide it besides those of training.
     """
-    from wim.provenance.digest import code_digest
+    from wim.provenance.code import code_digest
 
     common = (
         "wim.training",

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support.code_caches import forget_code
 from support.workflow_runs import REPOSITORY
-from wim.provenance import digest
-from wim.provenance.digest import canonical_json, code_digest, digest_file, digest_of, row_id
+from wim.provenance import code
+from wim.provenance.code import code_digest
+from wim.provenance.digest import canonical_json, digest_file, digest_of, row_id
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 STUBS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -21,16 +23,16 @@ STUBS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package that may be edited, with the stubs beside it."""
     folder = tmp_path / "wim"
-    shutil.copytree(digest.PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(code.PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digest, "PACKAGE", folder)
+    monkeypatch.setattr(code, "PACKAGE", folder)
+    monkeypatch.chdir(tmp_path)  # Where no digest is kept.
     return folder
 
 
 def fresh_digest(*entries: Path) -> str:
     """The digest as a new process would compute it."""
-    for cached in (digest._parsed, digest._own_text, digest._nameless):
-        cached.cache_clear()
+    forget_code()
     return code_digest(*entries)
 
 
@@ -185,14 +187,14 @@ def test_the_digest_of_a_stub_covers_every_module_that_its_imports_load(
     ).stdout.split()
     assert loaded
     counted: set[Path] = set()
-    text_of = digest._nameless
+    text_of = code._nameless
 
-    def recorded(path: Path, selection: digest._Selection) -> str:
+    def recorded(path: Path, selection: code._Selection) -> str:
         counted.add(path)
         return text_of(path, selection)
 
-    monkeypatch.setattr(digest, "_nameless", recorded)
-    digest._parsed.cache_clear()
+    forget_code()
+    monkeypatch.setattr(code, "_nameless", recorded)
     code_digest(entry)
     left_out = {Path(file) for file in loaded} - counted
     assert not left_out
@@ -329,7 +331,7 @@ def test_importing_a_name_from_another_module_changes_the_digest_of_code(
 
 def test_a_digest_within_packages_sees_no_other_module(package: Path, tmp_path: Path) -> None:
     stub = program(tmp_path, "from wim.judging.rate import rate_candidates\n")
-    digest._parsed.cache_clear()
+    forget_code()
     before = code_digest(stub, within=("wim.judging",))
     append(package / "templates.py")
     append(package / "engines/local/engine.py")

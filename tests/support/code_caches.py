@@ -1,0 +1,10 @@
+"""What a process remembers of the code it has read, forgotten for tests that edit code."""
+
+from wim.provenance import code
+
+
+def forget_code() -> None:
+    """Have the next digest of code read its files, as a new process would."""
+    for cached in vars(code).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
