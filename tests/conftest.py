@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from support import forking
 from support import tiny_model as tiny_model_support
 from support.kept import kept_once
 from support.workflow_runs import REPOSITORY
@@ -25,6 +26,12 @@ SLOW_FOLDERS = {"slurm", "servers", "harness"}
 # Folders and files that take minutes, which begin first so that none is left alone at the end. The
 # files of dag/ share a finished project: one of them makes it while the others have yet to begin.
 LONGEST = ("slurm", "dag/test_reruns", "e2e/test_run_of_rounds", "e2e", "dag", "unit/training")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have all processes of a run of tests share one fork server."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        forking.share()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,10 +1,11 @@
 """A server that imports the large libraries once, and runs jobs in forks of itself.
 
 A job of the tests computes for a moment, and imports torch, transformers and TRL for seconds.
-`address()` starts one server for each process of the tests. A fork has the arguments, folder,
-environment, files and exit status of the process that asked for it, and none of this project's
-modules: those are imported from the project that it runs in. If asked to, it joins that process's
-group, as what is started in a terminal, which may then be signalled as a whole.
+`address()` starts a server, where `share()` has not started one for all processes of the tests. A
+fork has the arguments, folder, environment, files and exit status of the process that asked for it,
+and none of this project's modules: those are imported from the project that it runs in. If asked
+to, it joins that process's group, as what is started in a terminal, which may then be signalled as
+a whole.
 """
 
 import atexit
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -48,25 +50,43 @@ ENVIRONMENT = {
 }
 
 
+# Where the processes that are started from here find the server that they share.
+SHARED = "WIM_TEST_SHARED_FORK_SERVER"
+SECONDS_TO_START = 600
+
+
+def share() -> None:
+    """Start the server of all processes that are started from here, and do not wait for it."""
+    os.environ[SHARED] = start()
+
+
 @functools.cache
 def address(hash_seed: str | None = None) -> str:
-    """The socket of this process's server, which is started when first asked for.
+    """The socket of the server: the shared one, or this process's, started when first asked for.
 
     Forks have the order of hashes of their server, so there is one for each `hash_seed`.
     """
+    shared = os.environ.get(SHARED) if hash_seed is None else None
+    path = Path(shared or start(hash_seed))
+    deadline = time.monotonic() + SECONDS_TO_START
+    while not path.exists():
+        assert time.monotonic() < deadline, path.with_name("log").read_text()
+        time.sleep(0.05)
+    return str(path)
+
+
+def start(hash_seed: str | None = None) -> str:
+    """Start a server, which ends with this process; its socket, which is there once it is ready."""
     folder = tempfile.mkdtemp(prefix="fork-")
     path = f"{folder}/socket"
     environment = {**os.environ, **ENVIRONMENT}
     environment.pop("PYTHONPATH", None)
     if hash_seed is not None:
         environment["PYTHONHASHSEED"] = hash_seed
-    log = Path(folder, "log")
-    with log.open("w") as errors:
+    with Path(folder, "log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, __file__, path], env=environment, stdout=subprocess.PIPE, stderr=errors
+            [sys.executable, __file__, path], env=environment, stdout=log, stderr=log
         )
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n", log.read_text()
 
     def end() -> None:
         server.kill()
@@ -86,10 +106,10 @@ def serve(path: str) -> None:
     gc.freeze()
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
+        listening.bind(f"{path}.partial")
         listening.listen(64)
         listening.settimeout(1)
-        print("ready", flush=True)
+        Path(f"{path}.partial").rename(path)
         while os.getppid() == parent:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
