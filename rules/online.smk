@@ -46,7 +46,7 @@ rule train_online_dpo:
         judge_batch_size=BATCH_SIZES["rate_candidates"],
         save_seconds=SAVE_SECONDS,
     params:
-        spec=specs.online_training,
+        spec=training_specs.online_training,
         untracked=untracked.online_judge,
         code=code_of("train_online_dpo"),
     script:

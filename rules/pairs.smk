@@ -4,6 +4,10 @@ Reads the round's prompts, dialogues and what labels the arm: a reward, or compa
 Writes results/pairs/<arm>/round<r>.parquet and, beside it, the counts of what was left out.
 """
 
+from wim.dag.training_specs import TrainingSpecs
+
+training_specs = TrainingSpecs(inputs)
+
 
 rule pair_candidates:
     """Pair candidates by the arm's reward."""
@@ -20,7 +24,7 @@ rule pair_candidates:
         arm=one_of(arm for arm in inputs.offline_arms if arm not in comparisons.arms),
     localrule: True
     params:
-        spec=specs.pairs,
+        spec=training_specs.pairs,
         code=code_of("pair_candidates"),
     script:
         "../workflow/scripts/pair_candidates.py"
@@ -41,7 +45,7 @@ rule pair_compared:
         arm=one_of(comparisons.arms),
     localrule: True
     params:
-        spec=specs.compared_pairs,
+        spec=training_specs.compared_pairs,
         code=code_of("pair_compared"),
     script:
         "../workflow/scripts/pair_compared.py"

@@ -40,7 +40,7 @@ rule train_dpo:
         batch_size=BATCH_SIZES["train_dpo"],
         save_seconds=SAVE_SECONDS,
     params:
-        spec=specs.training,
+        spec=training_specs.training,
         untracked=untracked.job,
         code=code_of("train_dpo"),
     script:
@@ -83,7 +83,7 @@ rule train_sft:
         batch_size=BATCH_SIZES["train_sft"],
         save_seconds=SAVE_SECONDS,
     params:
-        spec=specs.sft,
+        spec=training_specs.sft,
         untracked=untracked.job,
         code=code_of("train_sft"),
     script:
@@ -126,7 +126,7 @@ rule train_reward_model:
         batch_size=BATCH_SIZES["train_reward_model"],
         save_seconds=SAVE_SECONDS,
     params:
-        spec=specs.reward_model,
+        spec=training_specs.reward_model,
         untracked=untracked.job,
         code=code_of("train_reward_model"),
     script:

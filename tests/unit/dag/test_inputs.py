@@ -15,9 +15,10 @@ from wim.dag.inputs import Inputs, one_of
 from wim.dag.resources import threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
-from wim.dag.specs import Specs, card_settings
+from wim.dag.specs import Specs
 from wim.dag.start import check_gpus_are_requested
 from wim.dag.training import Training
+from wim.dag.training_specs import TrainingSpecs, card_settings
 from wim.dag.untracked import UntrackedOf
 from wim.errors import UserError
 from wim.plan.reasons import Job
@@ -182,7 +183,7 @@ def test_where_no_reward_reads_a_judge_nothing_is_rated_and_no_judge_is_staged()
 
 def test_an_arm_of_a_reward_without_a_judge_carries_no_judges_name() -> None:
     found = unjudged()
-    spec = json.loads(Specs(found).pairs(Wildcards(arm="brief", round="1")))
+    spec = json.loads(TrainingSpecs(found).pairs(Wildcards(arm="brief", round="1")))
     assert spec["names"] == {"policy": "base", "judge": "", "reward": "brief"}
     assert found.config.upstream_settings("brief").keys() == {"dialogues", "pairs", "reward"}
 
@@ -194,7 +195,7 @@ def test_online_training_by_a_reward_without_a_judge_opens_none() -> None:
     assert of.manifest_of_online_judge(wildcards) == of.templates_of_online_judge(wildcards) == []
     assert of.encoder(wildcards) == []
     assert UntrackedOf(found).online_judge(wildcards).models == ()
-    spec = json.loads(Specs(found).online_training(wildcards))
+    spec = json.loads(TrainingSpecs(found).online_training(wildcards))
     assert spec["judge"] is spec["answering"] is spec["names"]["judge"] is None
 
 
@@ -234,7 +235,8 @@ def test_a_folder_of_prompts_is_known_by_the_files_in_it(tmp_path: Path) -> None
 
 def spec(name: str, config: Config, **wildcards: str) -> dict[str, Any]:
     """A stage's spec."""
-    text = getattr(Specs(Inputs(config, REPOSITORY)), name)(Wildcards(**wildcards))
+    specs = TrainingSpecs if name == "training" else Specs
+    text = getattr(specs(Inputs(config, REPOSITORY)), name)(Wildcards(**wildcards))
     found: dict[str, Any] = json.loads(text)
     return found
 

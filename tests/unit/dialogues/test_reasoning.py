@@ -7,6 +7,7 @@ import pytest
 from support.builders import candidate
 from wim.dag.inputs import Inputs
 from wim.dag.specs import Specs
+from wim.dag.training_specs import TrainingSpecs
 from wim.dialogues.conversations import read_judged, whole_conversations
 from wim.errors import UserError
 from wim.judging.compare import compared_pairs
@@ -72,9 +73,12 @@ def specs(**dialogues: object) -> dict[str, str]:
             "reward_models": {"rm": {"arm": "wim"}},
         }
     )
-    made = Specs(Inputs(config, Path()))
-    names = ("dialogues", "ratings", "embeddings", "pairs", "training", "sft", "reward_model")
-    return {name: getattr(made, name)(Wildcards()) for name in names}
+    inputs = Inputs(config, Path())
+    made = (
+        (Specs(inputs), ("dialogues", "ratings", "embeddings")),
+        (TrainingSpecs(inputs), ("pairs", "training", "sft", "reward_model")),
+    )
+    return {name: getattr(specs, name)(Wildcards()) for specs, names in made for name in names}
 
 
 def test_each_choice_reruns_what_it_decides_and_the_default_is_in_no_identity() -> None:
