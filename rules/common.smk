@@ -11,7 +11,7 @@ from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
 from wim.dag.snakemake_internals import get_once, is_main_process
 from wim.dag.specs import Specs, code_of
-from wim.dag.start import warnings_of_run
+from wim.dag.start import check_sources, warnings_of_run
 from wim.dag.training import Training
 from wim.dag.untracked import UntrackedOf
 
@@ -24,7 +24,7 @@ THREADS_OF_SHARD = threads_of_shard(workflow.cores, CONFIG.prompts.shards)
 SHARDED = all(map(os.path.exists, inputs.prompt_shards()))
 
 if is_main_process(workflow):
-    inputs.check_sources()
+    check_sources(inputs)
     for line in warnings_of_run(inputs, config):
         logger.warning(line)
 else:

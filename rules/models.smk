@@ -5,12 +5,15 @@ Writes results/models/<model>/: files that from_pretrained opens, and manifest.j
 """
 
 from wim.dag.harness import Harness
+from wim.dag.models import Models
+
+models = Models(inputs)
 
 
 rule stage_model:
     """Fetch a model, check it, and write its manifest."""
     input:
-        files=inputs.source_files,
+        files=models.source_files,
     output:
         manifest=paths.MODEL,
     log:
@@ -26,7 +29,7 @@ rule stage_model:
 rule stage:
     """All that the configuration names, fetched: on a node with internet, before a cluster's jobs."""
     input:
-        models=[inputs.manifest_of_model(name) for name in inputs.used_models],
+        models=[inputs.manifest_of_model(name) for name in models.used],
         # Topics are proposed by a model, in a job that may need a GPU.
         prompts=[] if CONFIG.prompts.topics else rules.ingest_prompts.output.prompts,
         harness=expand(paths.HARNESS_TASKS, evaluation=Harness(inputs).names),

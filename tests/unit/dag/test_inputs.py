@@ -12,6 +12,7 @@ from support.workflow_runs import REPOSITORY
 from wim import paths
 from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import Inputs, one_of
+from wim.dag.models import Models
 from wim.dag.resources import threads_of_shard
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.rounds import Rounds, with_previous_round
@@ -83,7 +84,7 @@ def test_the_plan_knows_the_model_of_a_fine_tuned_judge_of_pairs() -> None:
 
 
 def test_used_models_are_those_that_names_come_from_each_once() -> None:
-    assert compared().used_models == ["minilm", "smollm2"]
+    assert Models(compared()).used == ["minilm", "smollm2"]
 
 
 def test_two_policies_are_compared_shard_by_shard_and_paired_from_all_shards() -> None:
@@ -174,11 +175,11 @@ def test_where_no_reward_reads_a_judge_nothing_is_rated_and_no_judge_is_staged()
     assert rewards.ratings(Wildcards(policy="base", reward="brief")) == []
     assert rewards.embeddings(Wildcards(policy="base", reward="brief")) == []
     assert rewards.wanted_ratings == rewards.audits == []
-    assert found.used_models == ["smollm2"]
+    assert Models(found).used == ["smollm2"]
     one = inputs(rewards={"wim": {"judge": "smollm2", "zeta": 1.0}, "lot": {"kind": "random"}})
     assert Rewards(one).wanted_ratings == Rewards(one).base_ratings(["smollm2"])
     assert Rewards(one).audits == ["results/report/critiques/smollm2.json"]
-    assert one.used_models == ["minilm", "smollm2"]
+    assert Models(one).used == ["minilm", "smollm2"]
 
 
 def test_an_arm_of_a_reward_without_a_judge_carries_no_judges_name() -> None:

@@ -1,4 +1,4 @@
-"""What the rules read and which names they are for: prompts, models, templates and dialogues."""
+"""What the rules read and which names they are for: prompts, manifests, templates, dialogues."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,6 @@ from wim.settings.evaluated import (
     answering_speakers,
     checkpoint_of,
     is_written,
-    measured_by_harness,
     model_of,
     temperatures_of,
 )
@@ -191,36 +190,7 @@ class Inputs:
         assert topics is not None
         return self.file_at(topics.template_path, "prompts.topics.templates")
 
-    # Models.
-
-    @property
-    def models_of_stages(self) -> list[str]:
-        """The language models that stages run or train, as staged, in the order of the stages."""
-        policies = [*self.policies, *self.generating_speakers]
-        speakers = [name for policy in policies for name in self.speakers(policy)]
-        judging = [*self.config.consulted_judges, *self.pair_judges, *self.grading_judges]
-        judges = [each.model for name, each in self.config.judges.items() if name in judging]
-        starts = map(self.config.start_of, self.config.arms)
-        measured = [
-            model_of(self.config, each.speaker) for each in measured_by_harness(self.config)
-        ]
-        names = [
-            *speakers,
-            *judges,
-            *self.config.sft,
-            *self.config.reward_models,
-            *starts,
-            *measured,
-        ]
-        return list(dict.fromkeys(map(self.config.origin_of, names)))
-
-    @property
-    def used_models(self) -> list[str]:
-        """All staged models that the workflow runs or trains, in alphabetical order."""
-        proposers = list(map(self.config.origin_of, self.proposers))
-        embeds = any("embeddings" in reward.reads for reward in self.config.rewards.values())
-        encoders = [self.config.embeddings.encoder] if embeds or proposers else []
-        return sorted({*encoders, *self.models_of_stages, *proposers})
+    # Manifests of models.
 
     def manifest_of_model(self, name: str) -> str:
         """The manifest of a staged or trained model: its identity for every rule that uses it."""
@@ -234,26 +204,6 @@ class Inputs:
     def manifest_of_encoder(self) -> str:
         """The manifest of the encoder of embeddings."""
         return self.manifest_of_model(self.config.embeddings.encoder)
-
-    def source_files(self, wildcards: Wildcards) -> list[str]:
-        """The files of a model that is on this machine, so that other weights are noticed."""
-        return self.files_of_source(wildcards.model)
-
-    def files_of_source(self, model: str) -> list[str]:
-        """The files on this machine that a model is made of, sorted; none for one of the hub."""
-        found: list[Path] = []
-        for key, place in self.config.models[model].places.items():
-            path = Path(self.file_at(place, f"models.{model}.{key}"))
-            found += path.rglob("*") if path.is_dir() else [path]
-        return sorted(str(file) for file in found if file.is_file())
-
-    def check_sources(self) -> None:
-        """Raise UserError for a used model whose files are not there.
-
-        Called before planning: Snakemake ignores an error of an input function whose outputs exist.
-        """
-        for name in self.used_models:
-            self.files_of_source(name)
 
     # Dialogues, by policy.
 

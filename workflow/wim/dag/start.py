@@ -11,6 +11,7 @@ from wim.cluster.resource_checks import rules_without_gpu
 from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs
 from wim.dag.missing import missing_shards
+from wim.dag.models import Models
 from wim.dag.resources import RUN_A_MODEL
 from wim.dag.snakemake_internals import (
     executor,
@@ -55,6 +56,16 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
         check_gpus_are_requested(resources_by_rule(workflow), planned_rules(workflow))
 
 
+def check_sources(inputs: Inputs) -> None:
+    """Raise UserError for a model that is used and whose files are not on this machine.
+
+    Called before planning: Snakemake ignores an error of an input function whose outputs exist.
+    """
+    models = Models(inputs)
+    for name in models.used:
+        models.files_of_source(name)
+
+
 def warnings_of_run(inputs: Inputs, values: Mapping[str, Any]) -> list[str]:
     """What a person is told whenever a run is planned.
 
@@ -86,7 +97,7 @@ def lock_directory() -> None:
 
 def check_models_are_staged(inputs: Inputs) -> None:
     """Raise UserError, without the hub, if a job on a cluster would need to fetch a model."""
-    models = inputs.used_models
+    models = Models(inputs).used
     missing = [name for name in models if not Path(inputs.manifest_of_model(name)).exists()]
     if missing:
         raise UserError(

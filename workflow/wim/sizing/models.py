@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wim import paths
 from wim.dag.inputs import Inputs
+from wim.dag.models import Models
 from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, known_model
 from wim.sizing.folders import is_model, model_of_folder
@@ -26,7 +27,7 @@ def models_of(
     Otherwise a model is known by its staged folder, by the folder that its source names, or
     by a known model's name in its source. Raises UserError for models known by none of these.
     """
-    speakers = Inputs(config, Path()).models_of_stages
+    speakers = Models(Inputs(config, Path())).of_stages
     names = [
         name
         for name in (*speakers, config.embeddings.encoder)
