@@ -3,35 +3,26 @@
 They are kept in `code.json` in the working directory, beside the results that they are about:
     {"accepted": {stage: {digest now: digest that it counts as}}, "forced": {stage: [token]}}
 Rules (`params.code`) and jobs (keys of stored rows) look a stage's digest up here. This module is
-left out of all digests of code: it decides what runs, never what comes out.
+left out of all digests of code: it decides what runs, never what comes out. The file is written by
+wim.provenance.accepting.
 """
 
-import difflib
 import json
 import re
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from wim import paths
 from wim.atomic import whole_file
-from wim.display.json_files import write_json
 from wim.errors import UserError
 from wim.provenance.code import PACKAGE, code_digest
 from wim.provenance.digest import digest_of
-from wim.provenance.snakemake_records import recorded_codes
 
 FILE = Path("code.json")
 SCRIPTS = PACKAGE.parent / "scripts"
 STAGES = tuple(sorted(path.stem for path in SCRIPTS.glob("*.py")))
-CHECKPOINTS = (
-    paths.at(paths.CHECKPOINT, arm="*", round="*"),
-    paths.at(paths.SFT, sft="*"),
-    paths.at(paths.REWARD_MODEL, reward_model="*"),
-)
 THIS = "wim.provenance.code_changes"
 # Imported by name: no digest of a stage that looks its own code up may cover the others'.
 DECIDES_ROWS = {
@@ -44,8 +35,7 @@ DECIDES_ROWS = {
     "train_sft": ("wim.training.sft.train", "sft_code"),
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),
 }
-NAMED = 3
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ def read_changes() -> CodeChanges:
         found = json.loads(FILE.read_text(encoding="utf-8"))
         changes = CodeChanges(**found)
         for names in changes.accepted.values():
-            if not all(_DIGEST.fullmatch(code) for pair in names.items() for code in pair):
+            if not all(DIGEST.fullmatch(code) for pair in names.items() for code in pair):
                 raise ValueError("a digest has 64 hex digits")
         for tokens in changes.forced.values():
             if not isinstance(tokens, list):
@@ -128,14 +118,15 @@ def stored_code(store: Path, digest: str, kind: str = "") -> str:
         return digest
     changes = read_changes()
     code = changes.effective(stage, digest)
-    note = _note(store, changes.effective(stage, script_code(stage)), kind)
+    note = code_note(store, changes.effective(stage, script_code(stage)), kind)
     if not note.exists():
-        with _user_errors(note), whole_file(note) as partial:
+        with errors_of_writing(note), whole_file(note) as partial:
             partial.write_text(f"{code}\n", encoding="utf-8")
     return code
 
 
-def _note(store: Path, stage_code: str, kind: str) -> Path:
+def code_note(store: Path, stage_code: str, kind: str) -> Path:
+    """Where the code that decides a stage's stored rows is noted; store: the stage's folder in it."""
     return store / (f".code-{stage_code}-{kind}" if kind else f".code-{stage_code}")
 
 
@@ -146,72 +137,6 @@ def row_codes(stage: str) -> dict[str, str]:
     module, function = DECIDES_ROWS[stage]
     found = getattr(import_module(module), function)()
     return found if isinstance(found, dict) else {"": found}
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What accepting a stage's code came to. Digests are (before, now), None where not needed.
-
-    rows_unknown: it has stored rows, and by which code they are known is noted nowhere.
-    """
-
-    outputs: int
-    code: tuple[str, str] | None = None
-    rows: tuple[str, str] | None = None
-    rows_unknown: bool = False
-
-
-def accept(stage: str, store: Path) -> Acceptance:
-    """Let a stage's outputs and stored rows count as made by its code of now.
-
-    store: the row store's folder. Raises UserError for an unknown stage, and if the outputs were
-    made by several codes, so that no single one can be meant.
-    """
-    check_stage(stage)
-    changes, now, rows_now = read_changes(), script_code(stage), row_codes(stage)
-    made_by = recorded_codes(stage)
-    outputs = sum(map(len, made_by.values()))
-    if not made_by or set(made_by) == {changes.effective(stage, now)}:
-        return Acceptance(outputs)
-    if len(made_by) > 1:
-        raise UserError(_several_codes(stage, made_by))
-    (former,) = made_by
-    formers = {kind: _noted(_note(store / stage, former, kind)) for kind in rows_now}
-    unknown, rows = bool(formers) and not any(formers.values()), None
-    for kind, rows_former in formers.items():
-        if rows_former not in (None, changes.effective(stage, rows_now[kind])):
-            assert rows_former is not None
-            rows = rows or (rows_former, changes.forced_code(stage, rows_now[kind]))
-            changes.accept(stage, rows_now[kind], rows_former)
-    code = (former, changes.forced_code(stage, now))
-    changes.accept(stage, now, former)
-    _write_changes(changes)
-    _say_so_in_checkpoints()
-    return Acceptance(outputs, code, rows, unknown)
-
-
-def force(stage: str) -> None:
-    """Make a stage run again, and compute its rows again. Raises UserError for an unknown stage."""
-    check_stage(stage)
-    changes = read_changes()
-    # A count would meet the rows of whoever has forced as often in a shared store.
-    changes.forced.setdefault(stage, []).append(secrets.token_hex(8))
-    _write_changes(changes)
-
-
-def unforce(stage: str) -> bool:
-    """Undo the last forcing of a stage.
-
-    Returns whether there was one. Raises UserError for an unknown stage.
-    """
-    check_stage(stage)
-    changes = read_changes()
-    tokens = changes.forced.get(stage)
-    if not tokens:
-        return False
-    tokens.pop()
-    _write_changes(changes)
-    return True
 
 
 def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
@@ -240,69 +165,8 @@ def accepted_upstream() -> dict[str, dict[str, str]]:
     return standing(tuple(stage for stage in STAGES if stage != "summary"))
 
 
-def check_stage(stage: str) -> None:
-    """Raises UserError, with the nearest name, if there is no such stage."""
-    if stage not in STAGES:
-        nearest = difflib.get_close_matches(stage, STAGES, 1, 0.0)[0]
-        raise UserError(
-            f"no stage '{stage}'; did you mean '{nearest}'? The stages: {', '.join(STAGES)}."
-        )
-
-
-def changed_stages() -> list[str]:
-    """The stages with outputs that were made by another code than that of now."""
-    changes = read_changes()
-    return [
-        stage
-        for stage in STAGES
-        if set(recorded_codes(stage)) - {changes.effective(stage, script_code(stage))}
-    ]
-
-
-def _several_codes(stage: str, made_by: Mapping[str, list[str]]) -> str:
-    lines = []
-    for code, files in sorted(made_by.items(), key=lambda item: -len(item[1])):
-        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-        lines.append(f"  {code[:12]}: {', '.join(files[:NAMED])}{more}")
-    return (
-        f"{stage}: its outputs were made by {len(made_by)} different codes, so accepting one "
-        "would make the others stale:\n" + "\n".join(lines) + "\n"
-        "Run the stale ones first (snakemake --until " + stage + "), or delete those that "
-        "nothing needs any more."
-    )
-
-
-def _noted(note: Path) -> str | None:
-    try:
-        text = note.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-    return text if _DIGEST.fullmatch(text) else None
-
-
-def _say_so_in_checkpoints() -> None:
-    """Bring `accepted` in the provenance of the checkpoints that are there up to date."""
-    accepted = accepted_upstream()
-    for path in sorted(
-        path for each in CHECKPOINTS for path in Path().glob(f"{each}/provenance.json")
-    ):
-        try:
-            story = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        with _user_errors(path):
-            write_json(path, {**story, "accepted": accepted})
-
-
-def _write_changes(changes: CodeChanges) -> None:
-    forced = {stage: tokens for stage, tokens in changes.forced.items() if tokens}
-    content = {"accepted": changes.accepted, "forced": forced}
-    with _user_errors(FILE):
-        write_json(FILE, content)
-
-
 @contextmanager
-def _user_errors(path: Path) -> Iterator[None]:
+def errors_of_writing(path: Path) -> Iterator[None]:
     """Raise UserError if a file's folder cannot be written."""
     try:
         yield

@@ -15,7 +15,8 @@ def add_accept_arguments(accept: argparse.ArgumentParser) -> None:
 
 def accept_stages(arguments: argparse.Namespace) -> None:
     """Accept the code of stages, or list what is accepted and forced, and print what was done."""
-    from wim.provenance.code_changes import FILE, accept, changed_stages, check_stage
+    from wim.provenance.accepting import accept, changed_stages, check_stage
+    from wim.provenance.code_changes import FILE
 
     if arguments.list:
         _list_changes()
@@ -80,7 +81,7 @@ def add_force_arguments(force: argparse.ArgumentParser) -> None:
 
 def force_stage(arguments: argparse.Namespace) -> None:
     """Force a stage, or undo its last forcing, and print what was done."""
-    from wim.provenance.code_changes import force, unforce
+    from wim.provenance.accepting import force, unforce
 
     stage = arguments.stage
     if not arguments.undo:
