@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from support.finished import finished_project
+from support.finished import PROMPTS, finished_project
 from support.planning import plan
 from support.workflow_runs import Project, tiny_config
 
@@ -16,12 +16,7 @@ from support.workflow_runs import Project, tiny_config
 pytestmark = pytest.mark.slow
 
 PROMPTS_OF_RUN = [
-    "Name a river.",
-    "How is bread made?",
-    "Why does it rain?",
-    "When does the train leave?",
-    "What does a ticket cost?",
-    "Who wrote the answer?",
+    *PROMPTS,
     "Where do the hills end?",
     "Which word is missing?",
     "What time is it?",

@@ -5,18 +5,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from support.finished import PROMPTS
 from support.workflow_runs import Project, tiny_config
 
 # Two runs of two rounds take minutes.
 pytestmark = pytest.mark.slow
-PROMPTS = [
-    "Name a river.",
-    "How is bread made?",
-    "Why does it rain?",
-    "When does the train leave?",
-    "What does a ticket cost?",
-    "Who wrote the answer?",
-]
 
 
 def settings(model: Path, encoder: Path) -> dict[str, object]:
