@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from support.builders import candidate, pair, rating, write_pairs
 from support.code_caches import forget_code
+from support.staged_model import WEIGHTS, stage_three_files
 from support.workflow_runs import Project
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import encoder_code
@@ -47,13 +46,7 @@ def told(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     """The manifest of a staged model of three files, one of them in a folder (8 MB)."""
-    source = tmp_path / "source"
-    (source / "additional_chat_templates").mkdir(parents=True)
-    (source / "config.json").write_text("{}")
-    (source / "additional_chat_templates/tools.jinja").write_text("{{ messages }}")
-    save_file({"weight": np.arange(2**21, dtype=np.float32)}, source / "model.safetensors")
-    stage_model(ModelSource(source=f"path:{source}"), tmp_path / "results/models/own")
-    return tmp_path / "results/models/own/manifest.json"
+    return stage_three_files(tmp_path, 2**21)
 
 
 @pytest.fixture
@@ -191,7 +184,7 @@ scratch._copy_file = copy_and_die
 
 def change_a_byte(copy: Path) -> None:
     """Change the weights and give them their former time, as soon as the clock has moved on."""
-    weights = copy / "model.safetensors"
+    weights = copy / WEIGHTS
     before = weights.stat()
     probe = copy.parent / "probe.lock"
     while probe.touch() or probe.stat().st_ctime_ns == before.st_ctime_ns:
@@ -207,7 +200,7 @@ def change_a_byte(copy: Path) -> None:
     "alter",
     [
         pytest.param(change_a_byte, id="a byte, under the former time"),
-        pytest.param(lambda copy: os.truncate(copy / "model.safetensors", 99), id="cut"),
+        pytest.param(lambda copy: os.truncate(copy / WEIGHTS, 99), id="cut"),
         pytest.param(lambda copy: (copy / "config.json").unlink(), id="a file removed"),
         pytest.param(lambda copy: (copy / "adapter_config.json").write_text("{}"), id="added"),
         pytest.param(lambda copy: (copy / scratch.MARK).unlink(), id="the mark removed"),
@@ -227,7 +220,7 @@ def test_an_altered_copy_is_made_anew(
 
 
 def test_an_altered_source_is_refused_by_its_name(manifest: Path, node: Path) -> None:
-    weights = manifest.parent / "model.safetensors"
+    weights = manifest.parent / WEIGHTS
     with weights.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"!")

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from support.builders import candidate, pair, rating, user, write_pairs
 from support.damage import flip, random_bits
+from support.staged_model import WEIGHTS, stage_three_files
 from support.workflow_runs import REPOSITORY
 from wim.embedding.embed import embed_critiques
 from wim.engines.base import Request
@@ -27,7 +26,6 @@ from wim.errors import UserError
 from wim.models import opening
 from wim.models.manifest import read_manifest, write_manifest
 from wim.models.opening import opened_folder
-from wim.models.stage import stage_model
 from wim.provenance.digest import digest_of
 from wim.settings.models import ModelSource
 from wim.settings.reward_models import RewardModelSettings
@@ -39,19 +37,11 @@ from wim.training.dpo.train import train_dpo
 from wim.training.reward_model import train_reward_model
 from wim.training.run.setup import Run
 
-WEIGHTS = "model.safetensors"
-
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     """The manifest of a staged model of three files (1 MB)."""
-    source = tmp_path / "source"
-    (source / "additional_chat_templates").mkdir(parents=True)
-    (source / "config.json").write_text("{}")
-    (source / "additional_chat_templates/tools.jinja").write_text("{{ messages }}")
-    save_file({"weight": np.arange(2**18, dtype=np.float32)}, source / WEIGHTS)
-    stage_model(ModelSource(source=f"path:{source}"), tmp_path / "results/models/own")
-    return tmp_path / "results/models/own/manifest.json"
+    return stage_three_files(tmp_path, 2**18)
 
 
 def another_process() -> None:
