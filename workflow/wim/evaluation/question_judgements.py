@@ -5,6 +5,7 @@ The tables have every answer of the judge as text, so that it is read here in ei
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from wim.evaluation.formats.fastchat import PairwiseJudgement, SingleJudgement
 from wim.evaluation.speakers import table_rows
@@ -97,15 +98,11 @@ def single_judgements(
             score = row.rating_expected
             if published and row.status != Status.ERROR:
                 score = published_grade(row.raw)
-            question = answered.questions[prompt]
             found.append(
                 SingleJudgement(
-                    question_id=question.question_id,
+                    **_asked("single", answered.questions[prompt], turn, judge),
                     model=speaker,
-                    judge=judge,
-                    prompt=_prompt_name("single", question, turn),
                     score=score,
-                    turn=turn,
                     cause=row.status if score is None else None,
                     judgment=row.raw,
                 )
@@ -147,17 +144,13 @@ def pair_judgements(
                 )
                 cause = _cause(winners, row.status)
                 raw = (row.raw_a_shown_first or "", row.raw_b_shown_first or "")
-            question = answered.questions[prompt]
             found.append(
                 PairwiseJudgement(
-                    question_id=question.question_id,
+                    **_asked("pair", answered.questions[prompt], turn, judge),
                     model_1=speaker,
                     model_2=reference,
-                    judge=judge,
-                    prompt=_prompt_name("pair", question, turn),
                     in_order=winners[0],
                     swapped=winners[1],
-                    turn=turn,
                     cause=cause,
                     judgments=raw,
                 )
@@ -177,9 +170,19 @@ def _cause(winners: Sequence[str | None], status: str) -> str | None:
     return (None, f"one order failed: {status}", status)[failed]
 
 
-def _prompt_name(mode: str, question: Question, turn: int) -> str:
-    """The template that was used, and whether it showed a reference."""
-    return template_of(mode, turn) + ("-reference" if question.references(turn) else "")
+class _Asked(TypedDict):
+    """What a judge was asked, in the fields that both kinds of judgements have."""
+
+    question_id: str
+    judge: str
+    prompt: str
+    turn: int
+
+
+def _asked(mode: str, question: Question, turn: int, judge: str) -> _Asked:
+    """The question, and the template that was used, with whether it showed a reference."""
+    template = template_of(mode, turn) + ("-reference" if question.references(turn) else "")
+    return {"question_id": question.question_id, "judge": judge, "prompt": template, "turn": turn}
 
 
 def _by_speaker(paths: Sequence[str], speakers: Sequence[str]) -> dict[str, Sequence[str]]:
