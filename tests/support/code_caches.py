@@ -6,5 +6,6 @@ from wim.provenance import code
 def forget_code() -> None:
     """Have the next digest of code read its files, as a new process would."""
     for cached in vars(code).values():
-        if hasattr(cached, "cache_clear"):
+        # What a text says depends on nothing but the text.
+        if hasattr(cached, "cache_clear") and cached is not code._read:
             cached.cache_clear()

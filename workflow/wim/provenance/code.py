@@ -70,7 +70,8 @@ def _computed(entries: Sequence[Path], selection: "_Selection") -> str:
             continue
         seen.add(path)
         texts.add(_nameless(path, selection))
-        pending += [place for name, place in _parsed(path).imports if selection.counts(name)]
+        for imported in _parsed(path).imports:
+            pending += [place for name, place in _package_files(imported) if selection.counts(name)]
     return digest_of(sorted(texts - {""}))
 
 
@@ -99,13 +100,13 @@ class _Module:
             each run of imports that has such marks.
         names: The dotted names of project modules, by the number in their mark.
         runs: The statements of each run of imports, by the number in its mark.
-        imports: The name and file of each project module that it imports.
+        imports: The dotted names in the project that it imports, of modules or of what is in them.
     """
 
     text: str
     names: tuple[str, ...]
     runs: tuple[tuple[str, ...], ...]
-    imports: tuple[tuple[str, Path], ...]
+    imports: tuple[str, ...]
 
     def text_with(self, shown: Callable[[str], str]) -> str:
         """The code with modules' names shown otherwise, and imports sorted, as formatters do."""
@@ -122,19 +123,32 @@ class _Module:
 
 @cache
 def _parsed(path: Path) -> _Module:
-    tree = ast.parse(_text(path), str(path))
+    return _read(_text(path), tuple(_data_beside(path)), _project_modules(PACKAGE))
+
+
+@cache
+def _project_modules(package: Path) -> frozenset[str]:
+    """The dotted names of a package's modules and packages."""
+    places = (path.relative_to(package.parent).with_suffix("") for path in _texts(package))
+    return frozenset(".".join(place.parts).removesuffix(".__init__") for place in places)
+
+
+@cache
+def _read(text: str, data: tuple[str, ...], modules: frozenset[str]) -> _Module:
+    """A module of a text, with the texts of data beside it, in a project of these modules."""
+    tree = ast.parse(text)
     tree.body = _executed(tree.body)
     nodes = list(ast.walk(tree))
-    imports = tuple(_project_imports(nodes))
-    names = _mark_modules(nodes)
+    imports = tuple(dict.fromkeys(_project_imports(nodes)))
+    names = _mark_modules(nodes, modules)
     runs: list[tuple[str, ...]] = []
     for node in nodes:
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list):
                 setattr(node, field, _with_marked_runs(block, runs))
-    text = "\n".join([ast.unparse(tree), *_data_beside(path)]).strip()
-    return _Module(text, names, tuple(runs), imports)
+    executed = "\n".join([ast.unparse(tree), *data]).strip()
+    return _Module(executed, names, tuple(runs), imports)
 
 
 _COMMENT = re.compile(r"\s*(#.*)?")
@@ -170,7 +184,7 @@ def _digest_of_module(name: str) -> str:
     return digest_of(_own_text(paths[-1])) if paths else name
 
 
-def _mark_modules(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
+def _mark_modules(nodes: Sequence[ast.AST], project: frozenset[str]) -> tuple[str, ...]:
     """Put marks in place of project modules' names, where they are imported and where used.
 
     Returns:
@@ -187,16 +201,16 @@ def _mark_modules(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
-                if _is_module(name):
+                if name in project:
                     modules[alias.asname or alias.name] = mark(name)
     for node in nodes:
         if isinstance(node, ast.Name):
             node.id = modules.get(node.id, node.id)
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                if _is_module(alias.name) and alias.asname:
+                if alias.name in project and alias.asname:
                     alias.name = mark(alias.name)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module in project:
             _mark_import(node, modules, mark)
     return tuple(names)
 
@@ -204,8 +218,6 @@ def _mark_modules(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
 def _mark_import(
     node: ast.ImportFrom, modules: Mapping[str, str], mark: Callable[[str], str]
 ) -> None:
-    if node.level or not _is_module(node.module or ""):
-        return
     for alias in node.names:
         if (alias.asname or alias.name) in modules:
             alias.name, alias.asname = modules[alias.asname or alias.name], None
@@ -231,14 +243,6 @@ _PREFIX = "module_"
 _NAME = re.compile(rf"\b{_PREFIX}(\d+)_\b")
 _RUN_PREFIX = "run_of_imports_"
 _RUN = re.compile(rf"^( *){_RUN_PREFIX}(\d+)_$", re.MULTILINE)
-
-
-def _is_module(name: str) -> bool:
-    """Whether a dotted name is one of the project's modules or packages."""
-    parts = name.split(".")
-    place = PACKAGE.joinpath(*parts[1:])
-    files = (place / "__init__.py", place.with_suffix(".py"))
-    return parts[0] == PACKAGE.name and any(file in _texts(PACKAGE) for file in files)
 
 
 def _executed(block: list[ast.stmt]) -> list[ast.stmt]:
@@ -268,7 +272,7 @@ def _is_for_type_checking(test: ast.expr) -> bool:
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
-def _project_imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, Path]]:
+def _project_imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -276,17 +280,16 @@ def _project_imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, Path]]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        for name in names:
-            yield from _package_files(name)
+        yield from (name for name in names if name.split(".")[0] == PACKAGE.name)
 
 
-def _package_files(name: str) -> Iterator[tuple[str, Path]]:
+@cache
+def _package_files(name: str) -> tuple[tuple[str, Path], ...]:
     """The files that importing a dotted name runs: each package on the way, then the module."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE.name:
-        return
+    parts, files = name.split("."), []
     for depth in range(1, len(parts) + 1):
         place = PACKAGE.joinpath(*parts[1:depth])
         for path in (place / "__init__.py", place.with_suffix(".py")):
             if path in _texts(PACKAGE) and (depth > 1 or path.name == "__init__.py"):
-                yield ".".join(parts[:depth]), path
+                files.append((".".join(parts[:depth]), path))
+    return tuple(files)
