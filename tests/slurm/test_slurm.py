@@ -43,7 +43,7 @@ def output_of(project: Project) -> str:
 
 def finish(project: Project, process: subprocess.Popen[bytes], status: int = 0) -> str:
     """Wait for a run, which must end with a status; its output."""
-    process.wait(timeout=900)
+    process.wait(timeout=1500)  # Beside other tests on a slow machine.
     assert process.returncode == status, output_of(project)
     return output_of(project)
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 REMOTE = "remote"
+# Rows that a model is given at once. Before each of these the store is searched again, where another
+# run may have put some of them; between two of them a model's last rows run in smaller batches.
+AT_ONCE = 1024
 # The code that decides an answer, by the kind of its engine: modules and packages.
 ANSWERING = (
     "wim.engines.base",
@@ -90,7 +93,7 @@ class StoredEngine:
                     self.unanswered[answer.key] = answer.reason
                 yield answer.key, answer
 
-        yield from (answer for _, answer in self._completions.values(keys, compute))
+        yield from (answer for _, answer in self._completions.values(keys, compute, AT_ONCE))
 
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
@@ -109,7 +112,7 @@ class StoredEngine:
                     self.unanswered[answer.key] = answer.reason
                 yield answer.key, answer
 
-        yield from (answer for _, answer in self._choices.values(keys, compute))
+        yield from (answer for _, answer in self._choices.values(keys, compute, AT_ONCE))
 
     def _completion_key(self, request: Request, sampling: Sampling) -> str:
         return self._key(
