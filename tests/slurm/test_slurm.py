@@ -151,11 +151,13 @@ def test_two_jobs_run_at_once_on_a_gpu_each_and_a_third_waits(
     ran: tuple[Project, list[dict[str, str]]],
 ) -> None:
     project, jobs = ran
-    # Three shards and online training, which all are ready when the prompts are.
-    ready = ("rule_generate_dialogues", "rule_train_online_dpo")
+    # Three shards of two speakers and online training, which all are ready when the prompts are.
+    dialogues = "rule_generate_dialogues_wildcards_"
+    ready = (f"{dialogues}base_", f"{dialogues}few@base_", "rule_train_online_dpo")
     at_once = [job for job in jobs if job["Comment"].startswith(ready)]
-    assert len(at_once) == 4
-    first, second, third, _ = sorted(at_once, key=lambda job: (job["StartTime"], int(job["JobId"])))
+    assert len(at_once) == 7
+    at_once.sort(key=lambda job: (job["StartTime"], int(job["JobId"])))
+    first, second, third = at_once[:3]
     assert second["StartTime"] < first["EndTime"]
     assert third["StartTime"] >= min(first["EndTime"], second["EndTime"])
     gpus = {}
