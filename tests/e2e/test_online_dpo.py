@@ -12,7 +12,6 @@ import torch
 from support.finished import finished_project
 from support.workflow_runs import Project, rows_computed, tiny_config
 from wim.errors import UserError
-from wim.rewards.ties import NOISE
 from wim.settings.load import load_config
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
@@ -99,8 +98,7 @@ def test_a_killed_training_goes_on_to_the_same_losses_and_tables(
         name = f"online/online/round1/{name}.parquet"
         pd.testing.assert_frame_equal(table(project, name), table(trained, name))
     name = "pairs/online/round1.parquet"
-    # A number that a model expects is judged in other batches, and rounded otherwise.
-    pd.testing.assert_frame_equal(table(project, name), table(trained, name), atol=NOISE)
+    pd.testing.assert_frame_equal(table(project, name), table(trained, name))
 
 
 def test_a_second_run_has_nothing_to_do_and_another_judge_setting_trains_anew(

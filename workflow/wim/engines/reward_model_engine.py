@@ -56,7 +56,8 @@ class ScoringModel:
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
-        self.batch_size = batch_size
+        # In a batch a score differs by some 1e-7 with its neighbours, and a CPU gains nothing by it.
+        self.batch_size = batch_size if self.device == "cuda" else 1
         self.turns = TurnFormat(ChatFormat.of_folder(folder))
         self.tokenizer: Any = self.turns.chat.tokenizer
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
@@ -76,7 +77,7 @@ class ScoringModel:
         check_whole(folder, loading, "a reward model")
         self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
         self.context = _positions(self.model)
-        logger.info("reward model: %s on %s, batches of %d", chosen, self.device, batch_size)
+        logger.info("reward model: %s on %s, batches of %d", chosen, self.device, self.batch_size)
 
     def scores(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Score]]:
         """The index of each conversation and its score; those of similar length together."""

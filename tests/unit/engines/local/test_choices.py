@@ -48,12 +48,19 @@ RATED = [
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: Path) -> LocalEngine:
-    return LocalEngine(tiny_model, "float32")
+    return in_batches(tiny_model)
 
 
 @pytest.fixture(scope="module")
 def smol(smollm2: Path) -> LocalEngine:
-    return LocalEngine(smollm2, "float32")
+    return in_batches(smollm2)
+
+
+def in_batches(folder: Path) -> LocalEngine:
+    """An engine that reads choices as on a GPU."""
+    engine = LocalEngine(folder, "float32")
+    engine.choices_at_once = engine.batch_size
+    return engine
 
 
 def begins(model: Any, prompt: list[int], choice: list[int]) -> float:
@@ -149,6 +156,14 @@ def test_the_neighbours_in_a_batch_do_not_matter(tiny: LocalEngine) -> None:
     for request in [*ALIKE, *UNLIKE]:
         alone = by_key(tiny, [request], MIXED)
         assert together[request.key] == pytest.approx(alone[request.key], abs=TOLERANCE)
+
+
+def test_on_a_cpu_the_neighbours_change_no_bit(tiny_model: Path) -> None:
+    requests = [*ALIKE, *UNLIKE]
+    engines = [LocalEngine(tiny_model, "float32", batch_size=size) for size in (1, 32)]
+    one, other = (by_key(engine, requests, MIXED) for engine in engines)
+    assert one == other == by_key(engines[1], requests[::-1], MIXED)
+    assert all(by_key(engines[1], [each], MIXED) == {each.key: one[each.key]} for each in requests)
 
 
 def test_equal_prompts_have_equal_probabilities(tiny: LocalEngine) -> None:

@@ -81,6 +81,9 @@ class LocalEngine:
         self.batching = batching_of(self.model, tried, self.device, self.chat.name)
         if self.batching in (Batching.ALONE, Batching.UNCACHED):
             self.batch_size = 1
+        # In a batch a row's probabilities differ in the last bits with its neighbours. A CPU is as
+        # fast with one prompt, so there each has a pass of its own.
+        self.choices_at_once = 1 if self.device == "cpu" else self.batch_size
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
             self.dtype,
@@ -120,7 +123,7 @@ class LocalEngine:
         fitting, too_long = self._fitting(rows, tree.depth)
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
-        for batch in self._batches(fitting):
+        for batch in _batches(fitting, self.choices_at_once):
             decoder = self._prefilled(batch)
             logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
             for row, values in zip(batch, logprobs.tolist(), strict=True):
@@ -154,12 +157,6 @@ class LocalEngine:
             [row for row, fit in zip(rows, fits, strict=True) if fit],
             [row for row, fit in zip(rows, fits, strict=True) if not fit],
         )
-
-    def _batches(self, rows: list[TokenizedRequest]) -> Iterator[list[TokenizedRequest]]:
-        """Batches of rows of similar length."""
-        rows = _longest_first(rows)
-        for start in range(0, len(rows), self.batch_size):
-            yield rows[start : start + self.batch_size]
 
     def _prefilled(self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder) -> Decoder:
         tokens = [row.tokens for row in batch]
@@ -224,6 +221,13 @@ class LocalEngine:
         if row.closed is not None:
             return row.closed + answer
         return min(self.chat.room, self.context - len(row.tokens) - answer)
+
+
+def _batches(rows: list[TokenizedRequest], size: int) -> Iterator[list[TokenizedRequest]]:
+    """Batches of rows of similar length."""
+    rows = _longest_first(rows)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
