@@ -103,10 +103,9 @@ def ran(
     project.set("reward_models.scorer", {"arm": "wim", **trained})
     project.set("arms.online", {"reward": "wim", "method": "online_dpo", "training": trained})
     project.set("judges.pairs", {"model": "tiny", "method": "pairwise"})
-    project.set("comparisons.own", {"judge": "pairs"})
     few = {"judge": "pairs", "speakers": ["wim"], "kl": True}
     project.set("evaluations.few", {**few, "prompts": {"files": ["prompts.jsonl"], "limit": 2}})
-    targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "comparisons", "evaluation")
+    targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "evaluation")
     output = finish(project, start(cluster, project, "--", *targets))
     return project, [cluster.job(number) for number in submitted(output)]
 
