@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wim.evaluation.compared.bootstrap import mean_over
+from wim.evaluation.compared.bootstrap import share_over
 from wim.evaluation.compared.corrected import Corrected, by_accuracy
 from wim.evaluation.compared.outcomes import Outcome
 from wim.evaluation.gate import judged_by_reward, judged_in_pairs
@@ -29,7 +29,7 @@ class Worth:
 
     def accuracy(self, seed: int) -> Estimate:
         """The mean, with a bootstrap interval over prompts."""
-        return mean_over(self.credits, self.prompts, seed)
+        return share_over(self.credits, self.prompts, seed)
 
     def corrected(self, outcomes: Sequence[Outcome], seed: int) -> Corrected:
         """A speaker's win rate with the judge's errors taken out."""

@@ -126,13 +126,21 @@ def temperatures_of(config: Speakers, policy: str) -> dict[str, float] | None:
 
 def dialogues_of(config: Speakers, evaluated: Evaluated) -> DialogueSettings:
     """How a speaker answers in an evaluation: once, sampled as in the run's own dialogues."""
-    settings = config.evaluations[evaluated.evaluation]
+    found = answering(config, evaluated.evaluation)
+    return found.model_copy(update={"actor": model_of(config, evaluated.speaker)})
+
+
+def answering(config: Speakers, evaluation: str) -> DialogueSettings:
+    """How all speakers answer in an evaluation, with the run's own actor in their place.
+
+    Raises UserError if `sampling` has a key or value that does not fit.
+    """
+    settings = config.evaluations[evaluation]
     common = config.dialogues
     alone = DialogueSettings(
-        actor=model_of(config, evaluated.speaker),
+        actor=common.actor,
         candidates=1,
         system=common.system if settings.system is None else settings.system,
         sampling=common.sampling,
     )
-    key = f"evaluations.{evaluated.evaluation}"
-    return overlaid(alone, {"sampling": settings.sampling}, key)
+    return overlaid(alone, {"sampling": settings.sampling}, f"evaluations.{evaluation}")

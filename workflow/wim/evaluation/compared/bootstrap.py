@@ -78,7 +78,7 @@ def interval(resampled: "Array") -> tuple[float, float]:
 
 
 def mean_over(values: "Sequence[float] | Array", clusters: Sequence[str], seed: int) -> Estimate:
-    """The mean of n values with its 95 % interval over clusters; null where there are none.
+    """The mean of n values with its 95 % interval over clusters, null for fewer than two of them.
 
     Args:
         values: (n,) floats.
@@ -90,6 +90,8 @@ def mean_over(values: "Sequence[float] | Array", clusters: Sequence[str], seed: 
     if not len(values):
         return Estimate(None, None, None, 0)
     array = np.asarray(values, dtype=np.float64)
+    if len(set(clusters)) < 2:
+        return Estimate(float(array.mean()), None, None, len(array))
     low, high = interval(resampled_means(array, clusters, seed))
     return Estimate(float(array.mean()), low, high, len(array))
 

@@ -22,6 +22,8 @@ RESAMPLES = 1_000
 # Resamples whose strengths have no maximum; with more of them than this there is no interval.
 UNBOUNDED = 0.01
 STEPS, LARGEST_STEP, CLOSE = 100, 2.0, 1e-10
+# No number of games that is ever judged has a finite maximum beyond it: 1 loss of 1e13.
+LARGEST_LOGIT = 30.0
 ELO = 400 / math.log(10)
 
 
@@ -210,7 +212,9 @@ def _newton(
         found = found + step
         if np.abs(step).max() < CLOSE:
             break
-    return found, np.abs(step).max(axis=1) < CLOSE
+    # Where one always won, a logit grows until the gap to 1 is rounded away, and steps end.
+    logits = np.abs(found @ design.T * (weights > 0)).max(axis=1)
+    return found, (np.abs(step).max(axis=1) < CLOSE) & (logits < LARGEST_LOGIT)
 
 
 def _resampled(

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wim.evaluation.compared.bootstrap import interval, mean_over, resampled_means, standard_error
+from wim.evaluation.compared.bootstrap import (
+    interval,
+    mean_over,
+    resampled_means,
+    share_over,
+    standard_error,
+)
 from wim.statistics import LEVEL, Estimate
 
 
@@ -80,7 +86,7 @@ def by_accuracy(
     import numpy as np
 
     judged = mean_over(scores, clusters, seed)
-    right = mean_over(credits, credit_clusters, seed)
+    right = share_over(credits, credit_clusters, seed)
     nothing = Estimate(None, None, None, judged.n)
     if judged.value is None or right.value is None or right.low is None or right.low <= 0.5:
         return Corrected(judged, right, nothing)

@@ -38,7 +38,7 @@ Variant = Literal["minimal", "noreg", "v1"]
 GAMED_WEIGHT = 0.2 / 2
 # Each is a fit, and takes about two milliseconds.
 RESAMPLES = 500
-ZEROED = "the L1 penalty has set the constant to 0, so that the figure is 50 whatever was judged"
+ZEROED = "the L1 penalty has set every weight but length's to 0, so that the figure is 50 whatever was judged"
 NO_SPREAD = "all answers differ equally in length, which says nothing of its effect"
 TOO_FEW = f"fewer than {FOLDS} judged comparisons with lengths"
 TOO_ALIKE = "nearly all judgements are alike, and a fold without the others cannot be fitted"
@@ -143,7 +143,7 @@ def length_controlled(
     error = 0.0 if variant == "minimal" else float(predicted.std(ddof=1) / np.sqrt(len(y)))
     if not spread:
         notes = (*notes, NO_SPREAD)
-    if weights[-1] == 0 and not (y[judged] == 0.5).all():
+    if not weights[1:].any() and not (y[judged] == 0.5).all():
         notes, low, high = (*notes, ZEROED), None, None
     return LengthControlled(
         variant=variant,

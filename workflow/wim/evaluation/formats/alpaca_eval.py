@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wim.display.json_files import write_json
 from wim.errors import UserError
-from wim.evaluation.formats.rows import FileRow, number, read_rows
+from wim.evaluation.formats.rows import FileRow, number, printable, read_rows
 
 if TYPE_CHECKING:
     from wim.evaluation.compared.length_controlled import Gamed
@@ -75,7 +75,7 @@ def read_annotations(path: Path) -> Annotations:
     """
     found = read_rows(path, ANNOTATIONS)
     if not any("preference" in row.values for row in found.rows):
-        keys = ", ".join(sorted(found.rows[0].values)[:8])
+        keys = printable(", ".join(sorted(found.rows[0].values)[:8]))
         raise UserError(
             f"{path}: no row has a preference; {found.rows[0].place} has {keys}. "
             f"Expected {ANNOTATIONS}."
@@ -244,8 +244,12 @@ def _csv(path: Path, form: str, columns: Sequence[str]) -> list[tuple[int, Mappi
             rows: list[tuple[int, Mapping[str, str]]] = list(
                 enumerate(csv.DictReader(file), start=1)
             )
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; write the path of {form}.") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); write the path of {form}."
+        ) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: no CSV in UTF-8 ({error}); expected {form}.") from None
     missing = [name for name in columns if not rows or name not in rows[0][1]]
     if missing:
         raise UserError(f"{path}: found no column {', '.join(missing)}; expected {form}.")

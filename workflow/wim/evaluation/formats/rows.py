@@ -46,8 +46,12 @@ def read_rows(path: Path, form: str) -> FileRows:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise UserError(f"{path}: no such file; write the path of {form}.") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); write the path of {form}."
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); expected {form}.") from None
     try:

@@ -186,7 +186,9 @@ def _notes(
 ) -> list[str]:
     notes = []
     if found.unreadable:
-        notes.append(f"not read, as they are no judgements: {some(found.unreadable)}")
+        notes.append(
+            f"not read, as they are no judgements: {some(list(map(printable, found.unreadable)))}"
+        )
     if unknown:
         notes.append(f"{unknown} judgements are of questions without a category")
     failures = [(printable(one.model), one.failures) for one in single]

@@ -76,9 +76,17 @@ def file_win_rates(
     groups: dict[tuple[str, str, str], list[Annotation]] = {}
     for row in annotations:
         groups.setdefault((row.generator_2, row.generator_1, row.annotator), []).append(row)
+    models, references = ({names[place] for names in groups} for place in (0, 1))
+
+    def outputs_of(names: tuple[str, str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        model, reference, _ = names
+        return (
+            _answers(reference_outputs, reference, references),
+            _answers(outputs, model, models),
+        )
+
     found = [
-        _figures(names, rows, seed, control, outputs, reference_outputs)
-        for names, rows in groups.items()
+        _figures(names, rows, seed, control, outputs_of(names)) for names, rows in groups.items()
     ]
     return sorted(found, key=lambda one: -(one.figures.win_rate.value or 0))
 
@@ -88,11 +96,9 @@ def _figures(
     rows: Sequence[Annotation],
     seed: int,
     control: LengthControl,
-    outputs: Sequence[ModelOutput],
-    reference_outputs: Sequence[ModelOutput],
+    answers: tuple[dict[str, str], dict[str, str]],
 ) -> FileWinRate:
     model, reference, judge = names
-    answers = (_answers(reference_outputs, reference), _answers(outputs, model))
     outcomes = _outcomes(rows, answers)
     figures = win_rate(outcomes, seed)
     notes = []
@@ -117,10 +123,15 @@ def _figures(
     )
 
 
-def _answers(outputs: Sequence[ModelOutput], generator: str) -> dict[str, str]:
-    """A generator's answers by instruction; those of the only generator if none has the name."""
+def _answers(
+    outputs: Sequence[ModelOutput], generator: str, generators: set[str]
+) -> dict[str, str]:
+    """A generator's answers by instruction.
+
+    Where the annotations have one generator and the outputs one of another name, it is the same.
+    """
     own = [one for one in outputs if one.generator == generator]
-    if not own and len({one.generator for one in outputs}) == 1:
+    if not own and len(generators) == 1 and len({one.generator for one in outputs}) == 1:
         own = list(outputs)
     return {one.instruction: one.output for one in own}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
-from wim.settings.evaluated import checkpoint_of, model_of, speakers_of
+from wim.settings.evaluated import answering, checkpoint_of, model_of, speakers_of
 from wim.settings.evaluations import BASE, REFERENCES
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ def problems(config: "Config") -> Iterator[str]:
             if own and own.topics:
                 yield f"{key}.prompts: write files of prompts; topics are proposed for training."
         yield from _speakers(config, name)
+        try:
+            answering(config, name)
+        except UserError as error:
+            yield from str(error).splitlines()
         if settings.by_harness:
             yield from _measured(config, name)
         if settings.judge is not None:
@@ -46,7 +50,8 @@ def problems(config: "Config") -> Iterator[str]:
                 )
         for reward in [*settings.rewards, *([settings.reward] if settings.reward else [])]:
             if reward not in config.rewards:
-                yield f"{key}.reward: found '{reward}'; {_near(reward, config.rewards)}"
+                of = "reward" if reward == settings.reward else "rewards"
+                yield f"{key}.{of}: found '{reward}'; {_near(reward, config.rewards)}"
         if settings.kind == "reward" and not config.rewards:
             yield f"{key}: compares rewards, and there are none; write rewards."
         if settings.kind == "mt_bench" and REFERENCES in speakers_of(config, name):
@@ -68,7 +73,22 @@ def _speakers(config: "Config", name: str) -> Iterator[str]:
         "answers": settings.answers,
         "the workflow's own": (BASE, REFERENCES),
     }
-    known = [each for names in kinds.values() for each in names]
+    known = [*(each for names in kinds.values() for each in names), *config.models]
+    for speaker in settings.answers:
+        if speaker in config.models:
+            yield (
+                f"evaluations.{name}.answers: '{speaker}' is also the name of a model; write another "
+                "name for the file's speaker."
+            )
+        if speaker not in speakers_of(config, name):
+            yield (
+                f"evaluations.{name}.answers: '{speaker}' is not among the speakers; add it there, or "
+                "leave its file out."
+            )
+    if settings.kl and not any(
+        each in config.arms or checkpoint_of(config, each) for each in speakers_of(config, name)
+    ):
+        yield f"evaluations.{name}.kl: no checkpoint of an arm is among the speakers; leave it out."
     for speaker in speakers_of(config, name):
         homes = [kind for kind, names in kinds.items() if speaker in names]
         checkpoint = checkpoint_of(config, speaker)
