@@ -283,3 +283,17 @@ def test_a_copy_is_made_nowhere_but_where_a_model_is_opened() -> None:
     sources = (REPOSITORY / "workflow").rglob("*.py")
     copying = {path.name for path in sources if "local_copy(" in path.read_text("utf-8")}
     assert copying == {"node_copy.py", "opening.py"}
+
+
+@pytest.mark.parametrize(
+    "name", ["generation_config.json", "chat_template.jinja", "adapter_config.json"]
+)
+def test_a_file_that_would_be_opened_and_was_not_staged_is_refused(
+    manifest: Path, name: str
+) -> None:
+    opened_folder(manifest)
+    (manifest.parent / "notes.txt").write_text("what one likes")
+    assert opened_folder(manifest) == manifest.parent
+    (manifest.parent / name).write_text("{}")
+    with pytest.raises(UserError, match=name):
+        opened_folder(manifest)

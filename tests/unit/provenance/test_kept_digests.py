@@ -92,14 +92,45 @@ def test_a_damaged_file_costs_the_time_of_computing(package: Path, content: byte
     (file,) = kept_files()
     file.write_bytes(content)
     assert by_a_new_process() == computed
-    assert computed in json.loads(file.read_text()).values()
+    assert computed in json.loads(file.read_text())[1].values()
 
 
-def test_a_digest_of_no_text_is_not_taken(package: Path) -> None:
+@pytest.mark.parametrize("digest", [7, "", "not hexadecimal", "0" * 64])
+def test_a_digest_that_was_altered_is_not_taken(package: Path, digest: object) -> None:
     computed = by_a_new_process()
     (file,) = kept_files()
-    file.write_text(json.dumps(dict.fromkeys(json.loads(file.read_text()), 7)))
+    checksum, kept = json.loads(file.read_text())
+    file.write_text(json.dumps([checksum, dict.fromkeys(kept, digest)]))
     assert by_a_new_process() == computed
+
+
+def test_an_edit_in_a_folder_that_is_linked_to_counts(package: Path, tmp_path: Path) -> None:
+    before = by_a_new_process()
+    (package / "rewards").rename(tmp_path / "elsewhere")
+    (package / "rewards").symlink_to(tmp_path / "elsewhere")
+    (package / "rewards/above").symlink_to(package)
+    assert by_a_new_process() == before
+    score = tmp_path / "elsewhere/score.py"
+    score.write_text(f"{score.read_text()}\nEDITED = 1\n")
+    assert by_a_new_process() != before
+
+
+def test_what_nobody_imports_does_no_harm(package: Path) -> None:
+    before = by_a_new_process()
+    (package / "judging/.#parse.py").symlink_to("nowhere")
+    (package / "judging/._parse.py").write_bytes(b"\xff\xfe")
+    (package / "judging/old.py").mkdir()
+    (package / "judging/latin.py").write_bytes(b"NAME = '\xe9'\n")
+    assert by_a_new_process() == before
+
+
+def test_the_same_text_elsewhere_has_the_data_beside_it(package: Path) -> None:
+    inner = package / "judging/phrases/__init__.py"
+    other = package / "judging/elsewhere/__init__.py"
+    other.parent.mkdir()
+    shutil.copy2(inner, other)
+    forget_code()
+    assert code_digest(inner) != code_digest(other)
 
 
 def test_where_it_cannot_be_kept_it_is_computed(package: Path, tmp_path: Path) -> None:

@@ -243,3 +243,17 @@ def test_a_working_folder_that_is_removed_is_never_there_in_part(
     assert not working.exists()
     training._discard(working)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_a_state_under_another_name_is_left_alone(tmp_path: Path) -> None:
+    state = saved(tmp_path, 10)
+    copy = shutil.copytree(state, tmp_path / "checkpoint-10.bak")
+    assert last_saved(tmp_path) == state
+    assert last_saved(tmp_path) != saved(tmp_path, 20)
+    assert copy.is_dir()
+
+
+def test_a_mark_that_names_no_file_is_none(tmp_path: Path) -> None:
+    before, state = saved(tmp_path, 1), saved(tmp_path, 2)
+    (state / "complete").write_text("{}")
+    assert last_saved(tmp_path) == before

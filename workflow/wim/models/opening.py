@@ -16,6 +16,13 @@ from wim.provenance.digest import digest_file
 
 logger = logging.getLogger(__name__)
 READERS = 8
+# What transformers and peft look for beside the weights, and read if it is there.
+OPENED_BY_NAME = {
+    *("config.json", "generation_config.json", "adapter_config.json", "chat_template.jinja"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.json"),
+    *("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"),
+    *("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+}
 Verified = Mapping[str, list[object]]
 """Of each file, by its name: its SHA-256, and its size and times when that was computed."""
 # What this process has verified, where it cannot be noted down.
@@ -46,6 +53,7 @@ def _check_files(manifest: Path) -> None:
     noted = manifest.parent.with_name(f".{manifest.parent.name}.verified")
     before = _noted(noted)
     files = read_manifest(manifest).files
+    _check_nothing_added(manifest, files)
     # The marks are older than the digests, so that a change meanwhile is seen the next time.
     now: Verified = {name: [sha256, *_marks(manifest, name)] for name, sha256 in files.items()}
     changed = [name for name in files if now[name] != before.get(name)]
@@ -66,13 +74,23 @@ def _check_files(manifest: Path) -> None:
         partial.write_text(json.dumps(now), encoding="utf-8")
 
 
+def _check_nothing_added(manifest: Path, files: Mapping[str, str]) -> None:
+    """Raise UserError for a file that libraries would open with the model, and that is not named."""
+    for name in sorted(OPENED_BY_NAME - files.keys()):
+        if os.path.lexists(manifest.parent / name):
+            raise UserError(
+                f"{manifest.parent / name}: {manifest} does not name this file, and the model would "
+                f"be opened with it. Delete it. {remedy(manifest)}"
+            )
+
+
 def _noted(noted: Path) -> Verified:
     """What was verified before, nothing where that cannot be read."""
     if noted in _verified:
         return _verified[noted]
     try:
         found = json.loads(noted.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -1,6 +1,7 @@
 """The digest of the code that a rule really executes."""
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
     Returns:
         64 hex digits.
     """
-    texts = [[path.name, _text(path)] for path in entries]
+    texts = [[_place(path), _text(path)] for path in entries]
     return _kept(PACKAGE).digest(
         digest_of([texts, without, within]),
         lambda: _computed(entries, _Selection(without, within)),
@@ -44,8 +45,26 @@ def code_digest(*entries: Path, without: tuple[str, ...] = (), within: tuple[str
 @cache
 def _texts(package: Path) -> dict[Path, str]:
     """The text of every file of a package, read at one moment: all digests are of that state."""
-    paths = (path for path in sorted(package.rglob("*")) if path.suffix in _COUNTED)
-    return {path: path.read_text(encoding="utf-8") for path in paths}
+    paths = sorted(path for path in _files(package) if path.suffix in _COUNTED)
+    # What cannot be read as UTF-8 is an error only where it is imported.
+    return {path: path.read_text(encoding="utf-8", errors="surrogateescape") for path in paths}
+
+
+def _files(package: Path) -> Iterator[Path]:
+    """The files that may be imported, or lie beside those, also in folders that are linked to."""
+    for folder, inner, names in os.walk(package, followlinks=True):
+        above = Path(folder).resolve()
+        inner[:] = [
+            each
+            for each in inner
+            if each.isidentifier() and not above.is_relative_to((above / each).resolve())
+        ]
+        paths = (Path(folder, name) for name in names)
+        yield from (path for path in paths if path.stem.isidentifier() and path.is_file())
+
+
+def _place(path: Path) -> str:
+    return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
 
 
 @cache

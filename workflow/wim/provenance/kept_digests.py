@@ -24,7 +24,8 @@ class KeptDigests:
     of the package costs the time of computing them.
 
     Attributes:
-        file: JSON, from what was asked for to its digest. Its name tells the state.
+        file: JSON, from what was asked for to its digest, behind the checksum of all of it. Its
+            name tells the state.
     """
 
     file: Path
@@ -44,18 +45,16 @@ class KeptDigests:
 
     def _read(self) -> dict[str, str]:
         try:
-            kept = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            checksum, kept = json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, RecursionError):
             return {}
-        if not isinstance(kept, dict):
-            return {}
-        return {asked: digest for asked, digest in kept.items() if isinstance(digest, str)}
+        return kept if isinstance(kept, dict) and checksum == digest_of(kept) else {}
 
     def _write(self, kept: dict[str, str]) -> None:
         if not FOLDER.parent.is_dir():  # Snakemake does not run here.
             return
         with suppress(OSError, UserError), whole_file(self.file) as partial:
-            partial.write_text(json.dumps(kept), encoding="utf-8")
+            partial.write_text(json.dumps([digest_of(kept), kept]), encoding="utf-8")
         with suppress(OSError):
             states = sorted(FOLDER.glob("*.json"), key=lambda path: path.stat().st_mtime)
             for former in states[:-STATES]:

@@ -76,7 +76,8 @@ def last_saved(working: Path) -> Path | None:
 
 def _states(working: Path) -> list[Path]:
     """The saved states, the newest first."""
-    found = [mark.parent for mark in working.glob(f"{PREFIX}*/{COMPLETE}")]
+    marks = working.glob(f"{PREFIX}*/{COMPLETE}")
+    found = [mark.parent for mark in marks if mark.parent.name.removeprefix(PREFIX).isdecimal()]
     return sorted(found, key=step_of, reverse=True)
 
 
@@ -84,13 +85,13 @@ def _damage(state: Path) -> str | None:
     """What is not as it was saved, None if all is."""
     try:
         digests = json.loads((state / COMPLETE).read_bytes())
-        if not isinstance(digests, dict):
+        if not isinstance(digests, dict) or not digests:
             return f"{COMPLETE}: not a list of files with their SHA-256"
         for name, digest in digests.items():
             if digest_file(state / name) != digest:
                 return f"{name}: its SHA-256 is not that of {COMPLETE}"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).relative_to(state)}: missing"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"{error}"
     return None

@@ -199,6 +199,19 @@ def test_where_resamples_are_often_undecided_there_is_no_interval() -> None:
     assert found.strengths["a"].low is None
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_that_a_speaker_always_won_in_a_resample_is_seen_whoever_is_named_first(swapped) -> None:
+    games = [
+        game("b", "a", float(number == 0), number)
+        if swapped
+        else game("a", "b", float(number > 0), number)
+        for number in range(200)
+    ]
+    found = bradley_terry(games, 0)
+    assert found.unbounded == pytest.approx((1 - 1 / 200) ** 200, abs=0.15)
+    assert found.strengths["a"].high is None
+
+
 def test_a_game_without_the_features_is_refused() -> None:
     with pytest.raises(ValueError, match="features length"):
         bradley_terry([game("a", "b", 1)], 0, features=["length"])

@@ -169,6 +169,39 @@ def test_an_annotated_answer_that_is_not_the_models_is_told(tmp_path: Path, caps
     assert "1 annotated answers differ from those in the outputs" in found["win_rates"][0]["notes"]
 
 
+def test_another_models_answers_give_no_lengths(tmp_path: Path, capsys) -> None:
+    both = [*annotations(10), *annotations(10, seed=1, model="theirs")]
+    rows = [{key: row[key] for key in row if key != "output_2"} for row in both]
+    outputs = [
+        {"instruction": row["instruction"], "output": "x" * 900, "generator": "theirs"}
+        for row in rows[:10]
+    ]
+    arguments = ("--outputs", written(tmp_path / "outputs.json", outputs))
+    found = as_json(capsys, written(tmp_path / "annotations.json", rows), *arguments)
+    notes = {one["model"]: one["notes"] for one in found["win_rates"]}
+    assert any("10 of 10 rows lack an answer" in note for note in notes["mine"])
+    assert not any("lack an answer" in note for note in notes["theirs"])
+    # The only model of a file may be called otherwise there.
+    found = as_json(capsys, written(tmp_path / "annotations.json", rows[:10]), *arguments)
+    assert not any("lack an answer" in note for note in found["win_rates"][0]["notes"])
+
+
+def test_one_judgement_has_no_interval(tmp_path: Path, capsys) -> None:
+    (row,) = annotations(1)
+    found = as_json(capsys, written(tmp_path / "one.json", [{**row, "preference": 1.7}]))
+    (one,) = found["win_rates"]
+    assert one["win_rate"] == pytest.approx(70) and one["win_rate_interval"] is None
+
+
+@pytest.mark.parametrize("content", [b"instruction,\xe9\n", b'"' + b"x" * 200_000])
+def test_difficulties_that_are_no_csv_are_refused(content, tmp_path: Path, capsys) -> None:
+    (tmp_path / "hard.csv").write_bytes(content)
+    given = [written(tmp_path / "a.json", annotations(5)), "--difficulties"]
+    for path in (tmp_path / "hard.csv", tmp_path):
+        assert main(["winrate", *given, str(path)]) == 1
+        assert str(path) in capsys.readouterr().err
+
+
 def test_repeated_instructions_count_and_are_told(tmp_path: Path, capsys) -> None:
     rows = annotations(30, preference=2) + annotations(30, preference=1)
     (one,) = as_json(capsys, written(tmp_path / "annotations.json", rows))["win_rates"]

@@ -1,0 +1,32 @@
+"""What an evaluation names or asks for in vain is told with the rest of the configuration."""
+
+import pytest
+
+from wim.errors import UserError
+from wim.settings.load import load_config
+
+BASIS = {
+    "models": {"teacher": {"source": "path:teacher"}, "judge": {"source": "path:judge"}},
+    "judges": {"pairs": {"model": "judge", "method": "pairwise"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"sampling": {"temprature": 1}}, "evaluations.x.sampling.temprature"),
+        ({"sampling": {"max_new_tokens": -3}}, "evaluations.x.sampling.max_new_tokens"),
+        ({"answers": {"others": "others.json"}}, "'others' is not among the speakers"),
+        (
+            {"speakers": ["teacher"], "answers": {"teacher": "others.json"}},
+            "'teacher' is also the name of a model",
+        ),
+        ({"speakers": ["teacher"], "kl": True}, "evaluations.x.kl: no checkpoint"),
+        ({"speakers": ["techer"]}, "did you mean 'teacher'"),
+    ],
+)
+def test_it_is_one_message(settings: dict[str, object], told: str) -> None:
+    evaluation = {"judge": "pairs", "prompts": {"files": ["set.jsonl"]}, **settings}
+    with pytest.raises(UserError) as refused:
+        load_config({**BASIS, "evaluations": {"x": evaluation}})
+    assert told in str(refused.value)
