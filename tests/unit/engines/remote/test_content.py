@@ -33,6 +33,7 @@ def text(words: str) -> dict[str, str]:
             (None, "Hm."),
         ),
         ([{"type": "redacted_thinking", "data": "x"}, text("A text.")], ("A text.", None)),
+        ([{"text": "Hm.", "thought": True}, {"text": "A text."}], ("A text.", "Hm.")),
     ],
 )
 def test_text_and_thinking_are_told_apart(content, found) -> None:

@@ -15,11 +15,12 @@ MOST = 7
 # What servers have sent as finish_reason of a whole answer, and of one that was cut.
 STOPS = [
     *("stop", "eos", "eos_token", "STOP", "end_turn", "stop_sequence", "COMPLETE", "eosFound"),
-    *("stopStringFound", "endoftext", "end-of-turn", "FINISH"),
+    *("stopStringFound", "endoftext", "end-of-turn", "FINISH", "</s>", "<|im_end|>", "<|eot_id|>"),
+    *("FinishReason.STOP", "FINISH_REASON_STOP", "stopped", "normal"),
 ]
 CUTS = [
     *("length", "max_tokens", "MAX_TOKENS", "model_length", "maxPredictedTokensReached"),
-    *("model_context_window_exceeded", "max_output_tokens"),
+    *("model_context_window_exceeded", "max_output_tokens", "truncated"),
 ]
 
 

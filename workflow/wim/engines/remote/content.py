@@ -29,7 +29,8 @@ def parts(content: Any) -> tuple[str | None, str | None]:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind is not None and kind not in ANSWERS | THOUGHTS:
             raise NoAnswer(f"the answer has a part that is no text ({kind})")
-        (thoughts if kind in THOUGHTS else texts).extend(written(part))
+        thought = kind in THOUGHTS or (isinstance(part, Mapping) and part.get("thought") is True)
+        (thoughts if thought else texts).extend(written(part))
     return _joined(texts), _joined(thoughts)
 
 

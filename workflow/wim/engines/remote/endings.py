@@ -10,11 +10,11 @@ from wim.engines.base import FinishReason
 from wim.engines.transport.api_errors import Malformed, NoAnswer
 
 STOP = re.compile(
-    r"stop(_(token|sequence|string)(_found)?)?|eos(_token|_found)?|end_(turn|of_turn|of_text)"
-    r"|endoftext|completed?|finish(ed)?|done"
+    r"stop(ped|_(token|sequence|string)(_(found|id))?)?|eos(_token|_found)?|eot(_id)?|/?s|im_end"
+    r"|end(ed|_turn|_of_turn|_of_text)?|endoftext|completed?|finish(ed)?|done|normal"
 )
 LENGTH = re.compile(
-    r"(max_|model_)?length|max_((new|output|completion|predicted)_)?tokens(_reached)?|token_limit"
+    r"(max_|model_)?length|truncated|limit|max_((new|output|completion|predicted)_)?tokens(_reached)?|token_limit"
     r"|context_length_reached|model_context_window_exceeded"
 )
 FILTER = re.compile(
@@ -60,6 +60,11 @@ def is_filtered(reason: str | None) -> bool:
 
 
 def _plain(reason: str | None) -> str:
-    """A reason in lower case with _ between its words: eosFound, MAX_TOKENS and end-turn alike."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", (reason or "").strip())
-    return re.sub(r"[\s-]+", "_", words).lower()
+    """A reason in lower case with _ between its words: eosFound, MAX_TOKENS and end-turn alike.
+
+    Without the brackets of a token and the name of the list that it is from: <|eot_id|> is eot_id,
+    and FinishReason.STOP is stop.
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", (reason or "").strip().strip("<|>"))
+    word = re.sub(r"[\s-]+", "_", words).lower()
+    return word if NOT_SAID.fullmatch(word) else re.sub(r"^finish_?reason[._]", "", word)
