@@ -7,7 +7,7 @@ BIN := .venv/bin
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
 .PHONY: setup harness-environment demo demo-chat demo-learns plan size stage check test test-slow
-.PHONY: test-harness format reference clean help
+.PHONY: test-soak test-harness format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -67,7 +67,10 @@ test: setup ## the tests that every change is worth, in ten minutes on two cores
 	$(PYTEST) -m 'not slow' --durations 20 --durations-min 5
 
 test-slow: setup ## the others: a real SLURM, real servers, kills at random moments, SmolLM2 in full
-	$(PYTEST) -m slow --durations 40 --durations-min 10
+	$(PYTEST) -m 'slow and not soak' --durations 40 --durations-min 10
+
+test-soak: setup ## what takes many minutes to be sure: coverage of intervals, rows of SmolLM2 in any batch
+	$(PYTEST) -m soak --durations 10
 
 test-harness: setup harness-environment ## benchmarks by the real lm-evaluation-harness
 	WIM_HARNESS_PYTHON=$(CURDIR)/.venv-harness/bin/python $(PYTEST) tests/harness

@@ -11,6 +11,7 @@ AGREEMENT = runpy.run_path(str(REPOSITORY / "bench/row_independence.py"))["agree
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("mode", "temperature", "share"), [("greedy", 0.0, 1.0), ("sampled", 0.9, 0.99)]
 )

@@ -229,6 +229,7 @@ def test_the_length_free_rate_of_a_judge_of_length_is_recovered(monkeypatch) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "judge", [SimulatedJudge(0.4, by_length=1.2), SimulatedJudge(-1.0, by_length=2.0)], ids=str
 )
