@@ -7,5 +7,5 @@ def forget_code() -> None:
     """Have the next digest of code read its files, as a new process would."""
     for cached in vars(code).values():
         # What a text says depends on nothing but the text.
-        if hasattr(cached, "cache_clear") and cached is not code._read:
+        if hasattr(cached, "cache_clear") and cached is not code.read_module:
             cached.cache_clear()

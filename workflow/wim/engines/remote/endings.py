@@ -14,8 +14,8 @@ STOP = re.compile(
     r"|end(ed|_turn|_of_turn|_of_text)?|endoftext|completed?|finish(ed)?|done|normal"
 )
 LENGTH = re.compile(
-    r"(max_|model_)?length|truncated|limit|max_((new|output|completion|predicted)_)?tokens(_reached)?|token_limit"
-    r"|context_length_reached|model_context_window_exceeded"
+    r"(max_|model_)?length|truncated|(token_)?limit"
+    r"|max_((new|output|completion|predicted)_)?tokens(_reached)?|context_length_reached|model_context_window_exceeded"
 )
 FILTER = re.compile(
     r"content_filter(ed)?|safety|recitation|blocklist|prohibited_content|spii|sensitive|refusal"

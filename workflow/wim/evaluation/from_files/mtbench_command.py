@@ -187,7 +187,7 @@ def _notes(
     notes = []
     if found.unreadable:
         notes.append(
-            f"not read, as they are no judgements: {some(list(map(printable, found.unreadable)))}"
+            f"not read, as they are no judgements: {some([printable(place) for place in found.unreadable])}"
         )
     if unknown:
         notes.append(f"{unknown} judgements are of questions without a category")

@@ -186,9 +186,8 @@ def _as_text(path: Path, annotations: Annotations, found: Sequence[FileWinRate])
         markdown_table([_row(one) for one in found], left=3),
     ]
     if annotations.unreadable:
-        parts.append(
-            f"Not read, as they are no annotations: {some(list(map(printable, annotations.unreadable)))}."
-        )
+        places = some([printable(place) for place in annotations.unreadable])
+        parts.append(f"Not read, as they are no annotations: {places}.")
     for one in found:
         notes = [f"{count} dropped: {cause}" for cause, count in one.dropped.items()]
         notes += one.notes
