@@ -56,7 +56,7 @@ class ScoringModel:
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
-        # In a batch a score differs by some 1e-7 with its neighbours, and a CPU gains nothing by it.
+        # In a batch a score differs in the last bits with its neighbours; on a CPU each has its own.
         self.batch_size = batch_size if self.device == "cuda" else 1
         self.turns = TurnFormat(ChatFormat.of_folder(folder))
         self.tokenizer: Any = self.turns.chat.tokenizer

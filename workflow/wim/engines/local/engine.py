@@ -81,8 +81,8 @@ class LocalEngine:
         self.batching = batching_of(self.model, tried, self.device, self.chat.name)
         if self.batching in (Batching.ALONE, Batching.UNCACHED):
             self.batch_size = 1
-        # In a batch a row's probabilities differ in the last bits with its neighbours. A CPU is as
-        # fast with one prompt, so there each has a pass of its own.
+        # In a batch a row's probabilities differ in the last bits with its neighbours. A CPU gains
+        # nothing by batches, so there each has a pass of its own.
         self.choices_at_once = 1 if self.device == "cpu" else self.batch_size
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
