@@ -57,9 +57,9 @@ def smol(smollm2: Path) -> LocalEngine:
 
 
 def in_batches(folder: Path) -> LocalEngine:
-    """An engine that reads choices as on a GPU."""
+    """An engine that reads prompts as on a GPU."""
     engine = LocalEngine(folder, "float32")
-    engine.choices_at_once = engine.batch_size
+    engine.choices_at_once, engine.blocks = engine.batch_size, None
     return engine
 
 

@@ -47,6 +47,13 @@ def tiny(tiny_model: Path) -> LocalEngine:
     return LocalEngine(tiny_model, "float32")
 
 
+def on_a_gpu(folder: Path) -> LocalEngine:
+    """An engine that runs rows as on a GPU."""
+    engine = LocalEngine(folder, "float32", continuous=True)
+    engine.blocks = None
+    return engine
+
+
 def answers(
     engine: LocalEngine, requests: Sequence[Request], sampling: Sampling, batch_size: int = 8
 ) -> dict[str, Completion]:
@@ -132,12 +139,12 @@ def test_rows_that_take_the_places_of_ended_ones_say_what_they_say_alone(
     alone = {row.key: answers(tiny, [row], sampling, 1)[row.key] for row in requests}
     lengths = {row.completion_tokens for row in alone.values()}
     assert len(lengths) > 3
-    engine, joined, widths = LocalEngine(tiny_model, "float32", continuous=True), [], []
+    engine, joined, widths = on_a_gpu(tiny_model), [], []
     join = Decoder.join
 
-    def counted(own: Decoder, other: Decoder) -> None:
-        join(own, other)
-        joined.append(len(other.logits))
+    def counted(own: Decoder, others: Sequence[Decoder]) -> None:
+        join(own, others)
+        joined.append(sum(len(other.logits) for other in others))
         widths.append(own.mask.shape[-1])
         assert len(own.logits) == len(own.mask) == len(own.cache.layers[0].keys) <= batch_size
 

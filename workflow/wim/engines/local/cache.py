@@ -4,7 +4,7 @@ The cache of transformers copies all keys and values at every token; this one re
 the next ones. Importing this module loads transformers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -18,6 +18,15 @@ from transformers.cache_utils import (
 )
 
 ROOM = 64
+
+
+def room_for(tokens: int) -> int:
+    """Tokens that a buffer of so many has room for.
+
+    It depends on nothing else, so that a pass over the same text has tensors of the same layout,
+    however the cache came about.
+    """
+    return -(-tokens // ROOM) * ROOM
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
@@ -50,31 +59,32 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         )
         if buffer is None or not fits:
             rows, heads, _, width = new.shape
-            buffer = new.new_empty(rows, heads, end + ROOM, width)
+            buffer = new.new_empty(rows, heads, room_for(end), width)
             buffer[..., :start, :] = old
             self.buffers[which : which + 1] = [buffer]
         buffer[..., start:end, :] = new
         return buffer[..., :end, :]
 
-    def join(self, other: "RoomyLayer", skipped: int) -> None:
-        """Append another layer's rows; the shorter ones are padded on the left with zeros.
+    def join(self, others: Sequence["RoomyLayer"], skipped: int) -> None:
+        """Append other layers' rows; the shorter ones are padded on the left with zeros.
 
         skipped: tokens at the beginning of these rows that are padding in all of them.
         """
-        self.buffers = [
-            _stacked(own[..., skipped:, :], new)
-            for own, new in ((self.keys, other.keys), (self.values, other.values))
-        ]
+        keys = [self.keys[..., skipped:, :], *(other.keys for other in others)]
+        values = [self.values[..., skipped:, :], *(other.values for other in others)]
+        self.buffers = [_stacked(keys), _stacked(values)]
         self.keys, self.values = (buffer[..., :-ROOM, :] for buffer in self.buffers)
 
 
-def _stacked(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """The rows of two tensors (rows, heads, tokens, width), aligned at the end, with room after."""
-    longest = max(first.shape[-2], second.shape[-2])
-    rows, heads, _, width = first.shape
-    found = first.new_zeros(rows + len(second), heads, longest + ROOM, width)
-    found[:rows, :, longest - first.shape[-2] : longest] = first
-    found[rows:, :, longest - second.shape[-2] : longest] = second
+def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The rows of tensors (rows, heads, tokens, width), aligned at the end, with ROOM after it."""
+    longest = max(each.shape[-2] for each in tensors)
+    _, heads, _, width = tensors[0].shape
+    found = tensors[0].new_zeros(sum(map(len, tensors)), heads, longest + ROOM, width)
+    row = 0
+    for each in tensors:
+        found[row : row + len(each), :, longest - each.shape[-2] : longest] = each
+        row += len(each)
     return found
 
 

@@ -1,6 +1,7 @@
 """A batch of token sequences that a causal language model continues, one token at a time."""
 
 import inspect
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,8 @@ class Decoder:
         self.mask, self.positions = self.mask[index], self.positions[index]
         self.cache.reorder_cache(index)
 
-    def join(self, other: "Decoder") -> None:
-        """Append the rows of another batch, which is used up; only where both have `joins`.
+    def join(self, others: Sequence["Decoder"]) -> None:
+        """Append the rows of other batches, which are used up; only where all have `joins`.
 
         All rows end at the same position. Layer by layer, so that little is in memory twice.
         """
@@ -111,13 +112,13 @@ class Decoder:
         with torch.inference_mode():
             # The beginning of rows that have left is padding in all others.
             skipped = int(self.mask.any(0).int().argmax())
-            masks = [self.mask[:, skipped:], other.mask]
+            masks = [self.mask[:, skipped:], *(other.mask for other in others)]
             longest = max(mask.shape[-1] for mask in masks)
             self.mask = torch.cat([pad(mask, (longest - mask.shape[-1], 0)) for mask in masks])
             for layer in self.cache.layers:
-                layer.join(other.cache.layers.pop(0), skipped)
-            self.positions = torch.cat([self.positions, other.positions])
-            self.logits = torch.cat([self.logits, other.logits])
+                layer.join([other.cache.layers.pop(0) for other in others], skipped)
+            self.positions = torch.cat([self.positions, *(other.positions for other in others)])
+            self.logits = torch.cat([self.logits, *(other.logits for other in others)])
 
     def lookahead(self, tokens: list[int]) -> "torch.Tensor":
         """Logits (rows, tokens, vocabulary) after each of some tokens; rows are unchanged."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from wim.engines.answers import ReadChoices, unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Request
 from wim.engines.chat_format import ChatFormat, Refusal
+from wim.engines.local.blocks import ReadBlocks
 from wim.engines.local.choices import choice_tree
 from wim.engines.local.contrastive import ContrastiveDecoder, check_contrastive
 from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
@@ -49,8 +50,9 @@ class LocalEngine:
     """A model of a staged folder, in memory, on the GPU if there is one.
 
     Rows are batched by length, if the model computes the same for rows in a batch (`batching`). A
-    prefix that all rows of a batch share (a template's beginning) is computed once. Rows that have
-    ended leave the batch. continuous: whether others replace them (continuous batching); None: on a
+    prefix that all rows of a batch share (a template's beginning) is computed once; on a CPU, where
+    each prompt is read alone, any beginning that was read before (`blocks`). Rows that have ended
+    leave the batch. continuous: whether others replace them (continuous batching); None: on a
     GPU, where a step takes as long for few rows. name: the model's, for messages; by default its
     folder.
     """
@@ -82,8 +84,10 @@ class LocalEngine:
         if self.batching in (Batching.ALONE, Batching.UNCACHED):
             self.batch_size = 1
         # In a batch a row's probabilities differ in the last bits with its neighbours. A CPU gains
-        # nothing by batches, so there each has a pass of its own.
+        # nothing by reading prompts in batches, so there each is read alone.
         self.choices_at_once = 1 if self.device == "cpu" else self.batch_size
+        alone = self.device == "cpu" and self.batching is Batching.SHARED
+        self.blocks = ReadBlocks(self.model, self.device) if alone else None
         logger.info(
             "model: %s%s on %s, %.2f GB, batches of %d",
             self.dtype,
@@ -101,6 +105,7 @@ class LocalEngine:
         fitting, too_long = self._fitting(rows, sampling.max_new_tokens)
         for row in too_long:
             yield Completion(row.request.key, "", "context", len(row.tokens), 0)
+        self._begin_round()
         waiting = deque(_longest_first(fitting))
         if waiting and sampling.penalty_alpha:
             tried = text_tokens(self.chat.tokenizer)
@@ -123,6 +128,7 @@ class LocalEngine:
         fitting, too_long = self._fitting(rows, tree.depth)
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
+        self._begin_round()
         for batch in _batches(fitting, self.choices_at_once):
             decoder = self._prefilled(batch)
             logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
@@ -162,7 +168,16 @@ class LocalEngine:
         tokens = [row.tokens for row in batch]
         if self.batching is Batching.UNCACHED and kind is Decoder:
             return UncachedDecoder(self.model, tokens, self.device)
+        if self.blocks is not None and kind is Decoder:
+            first, *others = [self.blocks.read(row) for row in tokens]
+            if others:
+                first.join(others)
+            return first
         return kind(self.model, tokens, self.device, self.batching)
+
+    def _begin_round(self) -> None:
+        if self.blocks is not None:
+            self.blocks.begin_round()
 
     def _generate(
         self, waiting: deque[TokenizedRequest], sampling: Sampling
@@ -180,7 +195,7 @@ class LocalEngine:
         while rows:
             if refilled and waiting and len(rows) <= self.batch_size * FULL_ENOUGH:
                 joining = _taken(waiting, self.batch_size - len(rows))
-                decoder.join(self._prefilled(joining, kind))
+                decoder.join([self._prefilled(joining, kind)])
                 rows += joining
             seeds, steps = (
                 torch.tensor(each, device=self.device)
