@@ -35,6 +35,24 @@ CUT = "<think>\nOkay, the user wants [[3]] and [[[It is far too short]]]"
         ("<seed:think>Hm.</seed:think>No.", "Hm.", "No."),
         ("\u25c1think\u25b7Hm.\u25c1/think\u25b7No.", "Hm.", "No."),
         ("", None, ""),
+        ("<THINK>Hm.</Think>No.", "Hm.", "No."),
+        ("\ufeff<think>Hm.</think>No.", "Hm.", "No."),
+        ("<reasoning>Hm.</reasoning>No.", "Hm.", "No."),
+        ("<reasoning>Hm. [[3]]", "Hm. [[3]]", None),
+        ("<|begin_of_thought|>Hm.<|end_of_thought|>No.", "Hm.", "No."),
+        ("<think>a</think>\n<think>b</think>No.", "a</think>\n<think>b", "No."),
+        ("<think>a</think>\n<think>[[3]] b", "a</think>\n<think>[[3]] b", None),
+        (
+            "<|channel|>commentary<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>N",
+            "Hm.",
+            "N",
+        ),
+        (
+            "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary<|message|>b"
+            "<|end|><|start|>assistant<|channel|>final<|message|>No.",
+            "a<|end|><|start|>assistant<|channel|>commentary<|message|>b",
+            "No.",
+        ),
     ],
 )
 def test_reasoning_is_what_the_markers_at_the_beginning_enclose(text, reasoning, answer) -> None:

@@ -217,3 +217,20 @@ def test_a_system_column_that_is_not_used_is_named_and_leaves_the_id(
         f"prompts.system_column: {column} to make it the prompt's system message"
         for column in ("system", "system_prompt")
     ]
+
+
+def test_what_looks_like_a_part_of_the_prompt_and_is_not_read_has_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        {"prompt": "Why?", "context": "It rains.", "history": []},
+        {"prompt": "Who?", "context": "", "history": [["Hi", "Hello"]]},
+        {"instruction": "Add them.", "input": [1, 2]},
+        {"instruction": "Translate.", "input": "Bread."},
+    ]
+    with caplog.at_level(logging.WARNING, "wim.prompts.ingest"):
+        ingest(write_jsonl(tmp_path / "p.jsonl", rows))
+    assert [message.split(",")[0] for message in caplog.messages] == [
+        f"prompts: 1 rows have something in the column '{column}'"
+        for column in ("context", "history", "input")
+    ]

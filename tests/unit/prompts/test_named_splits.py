@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.prompt_files import ids, ingest, refusal, settings_for, user
+from support.prompt_files import ids, ingest, refusal, settings_for, user, write_jsonl
 from wim.prompts.named_splits import split_named
 from wim.provenance.digest import row_id
 
@@ -151,15 +151,36 @@ def test_a_folder_is_read_like_an_archive_of_it(
 ) -> None:
     folder = hub_folder(tmp_path)
     (folder / "loop").symlink_to(folder)
-    (folder / "gone.jsonl").symlink_to(folder / "nowhere")
     with caplog.at_level(logging.INFO, "wim.prompts.readers"):
         rows = ingest(folder, split="train")
     assert {row["source"] for row in rows} == {
         "train-00000-of-00002.parquet",
         "train-00001-of-00002.parquet",
     }
-    assert f"prompts.files: {folder}: left out: README.md, gone.jsonl, loop" in caplog.messages
+    assert f"prompts.files: {folder}: left out: README.md, loop" in caplog.messages
     assert f"prompts.files: {folder}: 2 of 3 files are of the split" in caplog.messages
+
+
+def test_a_prompt_file_whose_link_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    folder = hub_folder(tmp_path)
+    (folder / "gone.jsonl").symlink_to(tmp_path / "nowhere.jsonl")
+    message = refusal(folder)
+    assert f"gone.jsonl is a link to {tmp_path}/nowhere.jsonl, which is not there" in message
+
+
+def test_a_split_that_no_name_says_has_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_jsonl(tmp_path / "questions.jsonl", [{"prompt": "Why?"}])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write_jsonl(folder / "some.jsonl", [{"prompt": "Why?"}])
+    for source in (path, folder):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "wim.prompts.readers"):
+            assert len(ingest(source, split="train")) == 1
+        assert len(caplog.messages) == 1
+        assert f"{source}: prompts.split: train has no effect" in caplog.messages[0]
 
 
 def test_a_folder_without_prompt_files_is_refused_with_what_is_in_it(tmp_path: Path) -> None:

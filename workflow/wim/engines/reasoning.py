@@ -1,7 +1,12 @@
 """Tells a model's reasoning apart from its answer, by the markers that models write around it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+
+# What may be in front of all that a model writes: white space and byte order marks.
+_SPACE = re.compile(r"[\s\ufeff]*")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Markers:
 
 
 # Qwen 3, DeepSeek-R1, Phi 4 and most others; gpt-oss; Magistral; Command A; Seed-OSS; EXAONE Deep;
-# Kimi; Gemma 4.
+# Kimi; Gemma 4; prompts that ask for it; Sky-T1 and OpenThinker; gpt-oss, talking of tools.
 MARKERS = (
     Markers("<think>", "</think>"),
     Markers(
@@ -56,6 +61,10 @@ MARKERS = (
     Markers("\N{WHITE LEFT-POINTING TRIANGLE}think\N{WHITE RIGHT-POINTING TRIANGLE}",
             "\N{WHITE LEFT-POINTING TRIANGLE}/think\N{WHITE RIGHT-POINTING TRIANGLE}"),
     Markers("<|channel>thought\n", "<channel|>"),
+    Markers("<reasoning>", "</reasoning>"),
+    Markers("<|begin_of_thought|>", "<|end_of_thought|>"),
+    Markers("<|channel|>commentary<|message|>", "<|channel|>final<|message|>",
+            between="<|end|><|start|>assistant", empty="<|channel|>final<|message|>"),
 )  # fmt: skip
 
 
@@ -83,7 +92,8 @@ def parts_of(
 ) -> Parts:
     """The reasoning and the answer of what a model wrote in its turn.
 
-    Only markers at the beginning are read: those that an answer quotes are a part of it.
+    Only markers at the beginning are read: those that an answer quotes are a part of it. Small and
+    capital letters are the same. Reasoning right behind reasoning belongs to it.
 
     Args:
         text: All that the model wrote.
@@ -94,14 +104,18 @@ def parts_of(
     """
     if opened is not None:
         return _closed(text, 0, opened)
-    begin = len(text) - len(text.lstrip())
+    begin = _behind_space(text, 0)
     for each in markers:
-        if text.startswith(each.opening, begin):
-            return _closed(text, begin + len(each.opening), each)
-        if text.startswith(each.closing, begin):
+        if opening := _found(each.opening).match(text, begin):
+            return _closed(text, opening.end(), each)
+        if _found(each.closing).match(text, begin):
             return _closed(text, begin, each)
     if closing_alone:
-        found = [(place, each) for each in markers if (place := text.find(each.closing)) >= 0]
+        found = [
+            (closing.start(), each)
+            for each in markers
+            if (closing := _found(each.closing).search(text))
+        ]
         if found:
             return _closed(text, 0, min(found, key=lambda one: one[0])[1])
     return Parts(None, Span(0, len(text)))
@@ -109,11 +123,26 @@ def parts_of(
 
 def _closed(text: str, start: int, markers: Markers) -> Parts:
     """The parts of a text whose reasoning begins at `start`."""
-    place = text.find(markers.closing, start)
-    if place < 0:
+    closing = _found(markers.closing).search(text, start)
+    if closing is None:
         return Parts(Span(start, len(text)), None)
-    end = start + len(text[start:place].removesuffix(markers.between))
-    return Parts(Span(start, end), Span(place + len(markers.closing), len(text)))
+    again = _found(markers.opening).match(text, _behind_space(text, closing.end()))
+    if again:
+        rest = _closed(text, again.end(), markers)
+        assert rest.reasoning is not None
+        return Parts(Span(start, rest.reasoning.end), rest.answer)
+    end = start + len(text[start : closing.start()].removesuffix(markers.between))
+    return Parts(Span(start, end), Span(closing.end(), len(text)))
+
+
+@cache
+def _found(marker: str) -> re.Pattern[str]:
+    return re.compile(re.escape(marker), re.IGNORECASE)
+
+
+def _behind_space(text: str, start: int) -> int:
+    space = _SPACE.match(text, start)
+    return space.end() if space else start
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SPELLINGS = (
     r"<</?SYS>>",
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|THINK)\]",
     # What is written around reasoning, which templates take out of earlier turns.
-    r"</?(?:think|thinking|thought|seed:think)>",
+    r"</?(?:think|thinking|thought|reasoning|seed:think)>",
     r"\u25c1/?think\u25b7",
 )
 WORD_JOINER = "\u2060"

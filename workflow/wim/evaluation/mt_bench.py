@@ -55,6 +55,8 @@ class Wins:
         by_turn, by_category: The same of one turn, or of one category.
         consistency, position_bias: As of win rates in both orders.
         failures: How many pairs have no verdict, by cause.
+        repeated: How many judgements are of a question, turn and opponent that have an earlier one;
+            they count as well.
     """
 
     model: str
@@ -70,6 +72,7 @@ class Wins:
     consistency: Estimate
     position_bias: Estimate
     failures: Mapping[str, int]
+    repeated: int
 
 
 def single_scores(
@@ -149,6 +152,8 @@ def pair_scores(
                 consistency=figures.consistency,
                 position_bias=figures.position_bias,
                 failures=figures.failures,
+                repeated=len(rows)
+                - len({(one.outcome.prompt_id, one.turn, one.opponent) for one in rows}),
             )
         )
     return sorted(found, key=lambda one: (one.judge, -(one.adjusted.value or 0), one.model))
@@ -160,6 +165,7 @@ class Side:
 
     judge: str
     model: str
+    opponent: str
     turn: int
     outcome: Outcome
 
@@ -175,8 +181,11 @@ def _sides(one: PairwiseJudgement, baseline: str | None) -> list[Side]:
     )
     (other,) = swapped([outcome])
     return [
-        Side(one.judge, model, one.turn, side)
-        for model, side in ((one.model_1, outcome), (one.model_2, other))
+        Side(one.judge, model, opponent, one.turn, side)
+        for model, opponent, side in (
+            (one.model_1, one.model_2, outcome),
+            (one.model_2, one.model_1, other),
+        )
         if model != baseline
     ]
 

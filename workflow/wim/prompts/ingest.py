@@ -38,6 +38,7 @@ class Rows:
         unusable: The rows without a prompt, by cause.
         from_text: The rows whose messages were read out of one text.
         unused_system: The rows with a text for a system message that is not used, by column.
+        unused_context: The rows with what looks like a part of the prompt and is not used, likewise.
     """
 
     distinct: dict[str, Prompt] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Rows:
     unusable: Counter[str] = field(default_factory=Counter)
     from_text: int = 0
     unused_system: Counter[str] = field(default_factory=Counter)
+    unused_context: Counter[str] = field(default_factory=Counter)
 
 
 def ingest_prompts(settings: "PromptSettings", output: Path) -> None:
@@ -92,6 +94,13 @@ def ingest_prompts(settings: "PromptSettings", output: Path) -> None:
             column,
             column,
         )
+    for column, count in rows.unused_context.items():
+        logger.warning(
+            "prompts: %d rows have something in the column '%s', which is kept as metadata and read "
+            "by no model; put it into the prompt's text if it belongs to it",
+            count,
+            column,
+        )
     write_table(output, PROMPTS, as_arrow(PROMPTS, kept))
 
 
@@ -115,6 +124,7 @@ def read_prompts(settings: "PromptSettings") -> Rows:
             rows.from_text += parsed.from_text
             if parsed.unused_system:
                 rows.unused_system[parsed.unused_system] += 1
+            rows.unused_context.update(parsed.unused_context)
     return rows
 
 

@@ -1,7 +1,7 @@
 """Parse a row of a prompt file: its prompt as messages, its reference answer, its metadata."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("prompt", "messages", "conversations", "instruction")
 SYSTEM_COLUMNS = ("system", "system_prompt")
+# What is often read before the prompt, and is metadata here.
+CONTEXT_COLUMNS = ("context", "history", "input")
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class ParsedRow:
         prompt: The prompt.
         from_text: Whether its messages were read out of one text.
         unused_system: A column of what looks like the prompt's system message, and is not used.
+        unused_context: Columns of what looks like a part of the prompt, and is not used.
     """
 
     prompt: Prompt
     from_text: bool
     unused_system: str | None
+    unused_context: Sequence[str]
 
 
 def parse_row(row: SourceRow, settings: "PromptSettings") -> ParsedRow:
@@ -75,7 +79,8 @@ def parse_row(row: SourceRow, settings: "PromptSettings") -> ParsedRow:
         reference=reference or None,
         metadata=metadata,
     )
-    return ParsedRow(prompt, from_text, _unused_system(row, messages, used))
+    context = [name for name in CONTEXT_COLUMNS if name not in used and row.values.get(name)]
+    return ParsedRow(prompt, from_text, _unused_system(row, messages, used), context)
 
 
 def _joined(row: SourceRow, column: str) -> set[str]:

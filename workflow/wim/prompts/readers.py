@@ -35,7 +35,7 @@ def read_rows(source: str, split: str | None = None) -> Iterator[SourceRow]:
         split: The split, or several joined by +, that is read of a source that has splits.
 
     Raises:
-        UserError: A file is missing, empty, of another kind, damaged or not UTF-8, has two columns
+        UserError: A file, or what a link leads to, is missing; a file is empty, of another kind, damaged or not UTF-8, has two columns
             of one name or several splits of which none is wanted, or a row is not an object; names
             the place and what was expected.
     """
@@ -54,7 +54,18 @@ def read_rows(source: str, split: str | None = None) -> Iterator[SourceRow]:
     elif path.is_dir():
         yield from _rows_below(path, source, split)
     else:
+        if split is not None:
+            _warn_of_no_splits(source, split)
         yield from _rows(path, source, split)
+
+
+def _warn_of_no_splits(source: str, split: str) -> None:
+    logger.warning(
+        "prompts.files: %s: prompts.split: %s has no effect on it, as it does not say of which "
+        "split it is; all of its rows are read",
+        source,
+        split,
+    )
 
 
 def _rows_below(folder: Path, source: str, split: str | None) -> Iterator[SourceRow]:
@@ -63,6 +74,12 @@ def _rows_below(folder: Path, source: str, split: str | None) -> Iterator[Source
         yield from _rows(folder, source, split)
         return
     members, others = _members(folder)
+    for path in others:
+        if path.is_symlink() and not path.exists() and _reader(path):
+            raise UserError(
+                f"prompts.files: {source}: {path.relative_to(folder)} is a link to "
+                f"{path.readlink()}, which is not there; fetch that file, or remove the link."
+            )
     if not members:
         names = ", ".join(_names(others, folder)[:5]) or "nothing"
         raise UserError(
@@ -107,6 +124,8 @@ def _of_split(members: list[Path], folder: Path, source: str, split: str | None)
     }
     found = dict.fromkeys(name for name in named.values() if name is not None)
     if not found:
+        if split is not None and not any(map(has_own_splits, members)):
+            _warn_of_no_splits(source, split)
         return members
     wanted = wanted_splits(found, split, source)
     if split is None:

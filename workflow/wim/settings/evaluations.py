@@ -1,5 +1,6 @@
 """Settings of an evaluation: who answers which prompts, and who compares the answers."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -172,6 +173,8 @@ class EvaluationSettings(Section):
                 raise ValueError(f"{name} belongs to the kind mt_bench; leave the line out")
         if self.kind == "reward" and (self.judge or self.reward):
             raise ValueError("the kind reward compares means; write rewards: [<name>, ...]")
+        if self.kind != "win_rate":
+            self._check_no_length_control()
         if (self.difficulties is None) != (self.instructions is None):
             raise ValueError(
                 "difficulties are joined to prompts by instructions; write both of difficulties and "
@@ -189,6 +192,9 @@ class EvaluationSettings(Section):
                 "the kind mt_bench has a judge and no reward; write judge: <name of a judge of the "
                 "method mt_bench>"
             )
+        self._check_no_length_control()
+
+    def _check_no_length_control(self) -> None:
         if self.difficulties or self.instructions or self.gamed:
             raise ValueError(
                 "difficulties, instructions and gamed belong to the kind win_rate; leave them out"
@@ -197,6 +203,13 @@ class EvaluationSettings(Section):
     @classmethod
     def _default(cls, name: str) -> Any:
         return cls.model_fields[name].default
+
+    @model_validator(mode="after")
+    def _each_speaker_once(self) -> "EvaluationSettings":
+        repeated = sorted(name for name, count in Counter(self.speakers).items() if count > 1)
+        if repeated:
+            raise ValueError(f"speakers has {', '.join(repeated)} more than once; write it once")
+        return self
 
     @model_validator(mode="after")
     def _keys_of_the_harness(self) -> "EvaluationSettings":

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_rel
+from scipy.stats import binomtest, ttest_1samp, ttest_rel
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -103,6 +103,19 @@ def test_the_smallest_difference_is_found_as_often_as_its_power_says() -> None:
     p_values = ttest_rel(generator.normal(smallest, 1, (4000, 50)), np.zeros((4000, 50)), axis=1)
     assert (p_values.pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.02)
     assert smallest_difference(0.0, 50) is smallest_difference(0.1, 2) is None
+
+
+@pytest.mark.parametrize(("prompts", "alpha"), [(3, 0.05), (4, 0.005), (5, 0.005), (9, 0.0005)])
+def test_the_smallest_difference_holds_for_few_prompts_and_strict_levels(
+    prompts: int, alpha: float
+) -> None:
+    smallest = smallest_difference(1 / prompts**0.5, prompts, alpha, 0.8)
+    assert smallest is not None
+    generator = np.random.default_rng(0)
+    drawn = generator.normal(smallest, size=(20_000, prompts))
+    found = ttest_1samp(drawn, 0, axis=1).pvalue < alpha
+    # Three standard errors of 20,000 draws.
+    assert abs(found.mean() - 0.8) < 0.0085
 
 
 def test_the_interval_of_paired_differences_holds_the_truth() -> None:

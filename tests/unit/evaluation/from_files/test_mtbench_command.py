@@ -118,7 +118,7 @@ def test_models_can_be_chosen(tmp_path: Path, capsys) -> None:
     assert sorted(one["model"] for one in found["single"]) == ["a", "b"]
     assert all(one["adjusted"]["n"] <= 40 for one in found["pairs"])
     assert main(["mtbench", path, "--models", "unknown"]) == 1
-    assert "none is of the chosen models" in capsys.readouterr().err
+    assert "--models unknown: the files have the models" in capsys.readouterr().err
 
 
 def test_a_question_file_gives_categories(tmp_path: Path, capsys) -> None:
@@ -192,3 +192,37 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_status_1(
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
+
+
+def test_repeated_pairs_are_told(tmp_path: Path, capsys) -> None:
+    rows = pairs()
+    turned = rows[0] | {"model_1": rows[0]["model_2"], "model_2": rows[0]["model_1"]}
+    path = lines(tmp_path / "pair.jsonl", [*rows, rows[0], turned])
+    found = as_json(capsys, path)["pairs"]
+    assert {one["model"]: one["repeated"] for one in found} == {"a": 2, "b": 2, "c": 0}
+    assert main(["mtbench", path]) == 0
+    assert "b: 2 judgements repeat a question's turn; they count" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--models", "a", "d"], "--models d: the files have the models a, b; write one of"),
+        (["--baseline", "a"], "--baseline a: the files have the models in pairs none; write"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path: Path, capsys, options, message) -> None:
+    path = lines(tmp_path / "single.jsonl", single())
+    assert main(["mtbench", path, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_turn_that_is_none_and_a_question_without_an_id_are_no_others(
+    tmp_path: Path, capsys
+) -> None:
+    rows = single(models=("a",))
+    path = lines(tmp_path / "single.jsonl", [*rows, rows[0] | {"turn": 1.9}])
+    assert as_json(capsys, path)["unreadable"] == ["single.jsonl, line 41"]
+    nameless = [row | {"question_id": None} for row in rows]
+    (one,) = as_json(capsys, lines(tmp_path / "null_single.jsonl", nameless))["single"]
+    assert one["repeated"] == 0

@@ -23,6 +23,11 @@ BASIS = {
         ),
         ({"speakers": ["teacher"], "kl": True}, "evaluations.x.kl: no checkpoint"),
         ({"speakers": ["techer"]}, "did you mean 'teacher'"),
+        ({"speakers": ["teacher", "teacher"]}, "speakers has teacher more than once"),
+        (
+            {"kind": "reward", "judge": None, "difficulties": "d.csv", "instructions": "i.json"},
+            "difficulties, instructions and gamed belong to the kind win_rate",
+        ),
     ],
 )
 def test_it_is_one_message(settings: dict[str, object], told: str) -> None:

@@ -23,7 +23,8 @@ REMNANT = re.compile(r"\s*analysis(?=[A-Z\"'])")
 # A closing marker without an opening one, before an answer; one that a text quotes stands otherwise.
 CLOSING = re.compile(
     rf"(?<![`'\"\u201c\u2018(\[ ])({'|'.join(re.escape(each.closing) for each in MARKERS)})"
-    r"(?=[ \t]*\n\s*\S|[\w*#\[{-])"
+    r"(?=[ \t]*\n\s*\S|[\w*#\[{-])",
+    re.IGNORECASE,
 )
 
 
@@ -80,7 +81,7 @@ class Thoughts:
             found = split_reasoning(text)
             said = [each for each in (thought, found.reasoning) if each]
             return self._noted(Written("\n".join(said).strip(), found.answer))
-        if self._opened and self._opened.closing in text:
+        if self._opened and self._opened.closing.lower() in text.lower():
             return self._noted(split_reasoning(text, self._opened))
         if REMNANT.match(text):
             start = text.index(REMNANTS.opening) + len(REMNANTS.opening)

@@ -126,13 +126,34 @@ def smallest_difference(
         The difference in the unit of the standard error; None where nothing varies, or of fewer
         than three prompts.
     """
-    from statsmodels.stats.power import TTestPower
+    from scipy.optimize import brentq
 
     if not standard_error or prompts < 3:
         return None
-    in_deviations = TTestPower().solve_power(nobs=prompts, alpha=alpha, power=power)
-    deviation: float = standard_error * prompts**0.5
-    return float(in_deviations) * deviation
+    enough = 1.0
+    while _power(enough, prompts - 1, alpha) < power:
+        enough *= 2
+    found = brentq(lambda away: _power(away, prompts - 1, alpha) - power, 0, enough)
+    return float(found) * standard_error
+
+
+def _power(away: float, freedom: int, alpha: float) -> float:
+    """The power of a two-sided t test whose statistic is so many standard errors away from 0.
+
+    Integrated over the deviation that is estimated. The noncentral t distribution of scipy, and so
+    the power of statsmodels, is no number for some effects where the level is strict.
+    """
+    from scipy.integrate import quad
+    from scipy.stats import chi2, norm, t
+
+    critical = t.isf(alpha / 2, freedom)
+
+    def found(share: float) -> float:
+        bound = critical * (chi2.ppf(share, freedom) / freedom) ** 0.5
+        return float(norm.sf(bound - away) + norm.cdf(-bound - away))
+
+    value, _ = quad(found, 0, 1, limit=500)
+    return float(value)
 
 
 def _p_of_resamples(resampled: "np.ndarray[Any, Any]") -> float:

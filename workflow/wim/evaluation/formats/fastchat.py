@@ -92,7 +92,9 @@ def read_judgements(path: Path) -> Judgements:
     found = read_rows(path, JUDGEMENTS)
     single, pairs, unreadable = [], [], list(found.unreadable)
     for row in found.rows:
-        if "score" in row.values and row.text("model") is not None:
+        if not _is_whole(row.values.get("turn")):
+            unreadable.append(row.place)
+        elif "score" in row.values and row.text("model") is not None:
             single.append(_single(row))
         elif row.text("model_1") is not None and row.text("model_2") is not None:
             pairs.append(_pair(row))
@@ -170,13 +172,20 @@ def _judge(row: FileRow) -> tuple[str, str]:
 
 
 def _question_id(row: FileRow) -> str:
-    return text_of_id(row.values.get("question_id", row.place))
+    found = row.values.get("question_id")
+    return row.place if found is None else text_of_id(found)
 
 
 def _turn(row: FileRow, prompt: str) -> int:
     """The turn; in files without it, by the name of the prompt."""
     turn = number(row.values.get("turn"))
     return int(turn) if turn is not None else 2 if prompt.endswith("multi-turn") else 1
+
+
+def _is_whole(turn: object) -> bool:
+    """Whether a turn is none, no number, or a whole one."""
+    found = number(turn)
+    return found is None or found.is_integer()
 
 
 def read_questions(path: Path) -> list[Question]:

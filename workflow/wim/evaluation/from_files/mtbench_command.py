@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: A file cannot be read, or no judgement has a score or a verdict.
     """
-    found = _read(arguments.judgements, arguments.models)
+    found = _read(arguments.judgements, arguments.models, arguments.baseline)
     categories = {}
     if arguments.questions is not None:
         questions = read_questions(arguments.questions)
@@ -61,9 +61,15 @@ def run(arguments: argparse.Namespace) -> None:
         print(_as_text(found, single, pairs, unknown))
 
 
-def _read(paths: Sequence[Path], models: Sequence[str] | None) -> Judgements:
-    """The judgements of every file, of these models."""
+def _read(paths: Sequence[Path], models: Sequence[str] | None, baseline: str | None) -> Judgements:
+    """The judgements of every file, of these models; UserError where one of them is in no file."""
     files = [(path, read_judgements(path)) for path in paths]
+    paired = {
+        name for _, file in files for one in file.pairs for name in (one.model_1, one.model_2)
+    }
+    graded = {one.model for _, file in files for one in file.single}
+    _check_names("--models", models or (), graded | paired, "models")
+    _check_names("--baseline", [baseline] if baseline else (), paired, "models in pairs")
     chosen = set(models) if models else None
     return Judgements(
         single=[
@@ -77,6 +83,16 @@ def _read(paths: Sequence[Path], models: Sequence[str] | None) -> Judgements:
         ],
         unreadable=[f"{path.name}, {place}" for path, file in files for place in file.unreadable],
     )
+
+
+def _check_names(option: str, names: Sequence[str], known: Set[str], what: str) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        shown_names = some([printable(name) for name in sorted(known)]) if known else "none"
+        raise UserError(
+            f"{option} {' '.join(unknown)}: the files have the {what} {shown_names}; write one of "
+            "these, or leave the option out."
+        )
 
 
 def _check_judged(
@@ -195,13 +211,16 @@ def _notes(
     failures += [(printable(one.model), one.failures) for one in pairs]
     for model, causes in failures:
         notes += [f"{model}: {count} dropped: {cause}" for cause, count in causes.items()]
-    for one in single:
-        if one.outside:
-            notes.append(
-                f"{printable(one.model)}: {one.outside} scores are not from 1 to 10; they count"
-            )
-        if one.repeated:
-            notes.append(
-                f"{printable(one.model)}: {one.repeated} judgements repeat a question's turn; they count"
-            )
+    notes += [
+        f"{printable(one.model)}: {one.outside} scores are not from 1 to 10; they count"
+        for one in single
+        if one.outside
+    ]
+    repeated = [(one.model, one.repeated) for one in single]
+    repeated += [(one.model, one.repeated) for one in pairs]
+    notes += [
+        f"{printable(model)}: {count} judgements repeat a question's turn; they count"
+        for model, count in repeated
+        if count
+    ]
     return notes
