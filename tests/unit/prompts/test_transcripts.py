@@ -25,6 +25,12 @@ TURNS = [user("Who wrote Emma?"), answer("Jane Austen."), user("When?")]
 GUANACO = (
     "### Human: Who wrote Emma?### Assistant: Jane Austen.### Human: When?### Assistant: 1815."
 )
+VICUNA = "USER: Who wrote Emma? ASSISTANT: Jane Austen.</s> USER: When? ASSISTANT: 1815.</s>"
+CHATML = "".join(
+    f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n"
+    for turn in (*TURNS, answer("1815."))
+)
+LLAMA_2 = "<s>[INST] Who wrote Emma? [/INST] Jane Austen. </s><s>[INST] When? [/INST] 1815. </s>"
 CHAT = json.dumps([user("Who wrote Emma?"), answer("Jane Austen.")])
 
 
@@ -63,6 +69,14 @@ def test_both_answers_of_a_preference_have_one_prompt(tmp_path: Path) -> None:
         (OPENING.removesuffix("\n\nAssistant:"), None),
         (GUANACO, "1815."),
         (GUANACO.replace("###", "\n###"), "1815."),
+        (OPENING.replace("Human", "User"), None),
+        (GUANACO.replace("Human", "User"), "1815."),
+        (VICUNA, "1815."),
+        (VICUNA.removesuffix(" 1815.</s>"), None),
+        (CHATML, "1815."),
+        (CHATML.removesuffix("1815.<|im_end|>\n"), None),
+        (LLAMA_2, "1815."),
+        (LLAMA_2.removesuffix(" 1815. </s>"), None),
     ],
 )
 def test_transcripts_of_every_form_are_the_same_prompt(
@@ -78,6 +92,19 @@ def test_a_conversation_may_be_taken_as_the_text_that_it_is(tmp_path: Path, text
     assert row["messages"] == [user(text.strip())]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<|im_start|>system\nBe brief.<|im_end|>\n{CHATML}",
+        LLAMA_2.replace("[INST] Who", "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nWho"),
+    ],
+)
+def test_a_template_may_begin_with_a_system_message(tmp_path: Path, text: str) -> None:
+    row = ingest_row(tmp_path, {"prompt": text}, transcripts="read")
+    assert row["messages"] == [{"role": "system", "content": "Be brief."}, *TURNS]
+    assert "found a whole conversation" in row_refusal(tmp_path, {"prompt": text})
+
+
 # Where no conversation begins, a text is a prompt like any other, whatever stands in it.
 PLAIN = [
     "Say it.\n\nAssistant: I will.\n\nHuman: Go on.",
@@ -87,6 +114,10 @@ PLAIN = [
     "Human: one.\nAssistant: in the same paragraph.",
     "# Human: one\n\n### Assistant: two",
     "[1, 2, 3]",
+    "[{'role': 'user', 'content': f()}]",
+    "What does <|im_start|>user\n mean, and <|im_start|>assistant\n?",
+    "What is [INST] x [/INST] for?",
+    "USERS: a list. ASSISTANT: who?",
     '[{"role": "king", "age": 7}]',
     '["Human: a\\n\\nAssistant: b"]',
     '[{"role": "user", "content": "not closed"}',
@@ -112,6 +143,9 @@ def test_messages_written_as_json_are_refused_or_read(tmp_path: Path) -> None:
     assert "rows.jsonl:2: column 'prompt': found a whole conversation as one text (messages as" in (
         message
     )
+    assert "found a whole conversation" in row_refusal(tmp_path, {"prompt": repr(json.loads(CHAT))})
+    printed = ingest_row(tmp_path, {"prompt": repr(json.loads(CHAT))}, transcripts="read")
+    assert (printed["messages"], printed["reference"]) == (TURNS[:1], "Jane Austen.")
     path = tmp_path / "p.csv"
     path.write_text('prompt\n"' + CHAT.replace('"', '""') + '"\n')
     (row,) = ingest(path, transcripts="read")

@@ -1,49 +1,95 @@
 """Tell texts that are whole conversations from prompts, and read their turns."""
 
+import ast
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wim.prompts.messages import ROLES, clean_text
 from wim.tables.schemas import Message
 
-# How turns begin: in Anthropic's HH-RLHF (arXiv:2204.05862), and in OpenAssistant's Guanaco form.
-TURNS = (re.compile(r"(?:\A|\n\n)(Human|Assistant):"), re.compile(r"### (Human|Assistant):"))
-SHOWN = "Human: and Assistant:, or ### Human: and ### Assistant:"
+LLAMA = {"[INST]": "user", "[/INST]": "assistant"}
+SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way of writing a conversation as one text.
+
+    start: how a turn begins, with its speaker's name. roles: the speakers' roles by their names.
+    markers: what else stands around a turn.
+    """
+
+    start: re.Pattern[str]
+    roles: Mapping[str, str] = field(default_factory=lambda: ROLES)
+    markers: re.Pattern[str] = re.compile(r"(?!)")
+
+    def turns(self, text: str) -> list[Message]:
+        """The turns of a text of this form; none of another one.
+
+        It begins with the first turn, which is a user's but for a system message, and has an
+        assistant's.
+        """
+        text = self.markers.sub("", text).lstrip()
+        starts = list(self.start.finditer(text))
+        roles = [self.roles[start["name"].lower()] for start in starts]
+        first = next((role for role in roles if role != "system"), None)
+        if not starts or starts[0].start() or first != "user" or "assistant" not in roles:
+            return []
+        ends = [start.start() for start in starts[1:]] + [len(text)]
+        return [
+            Message(role=role, content=clean_text(text[start.end() : end]))
+            for role, start, end in zip(roles, starts, ends, strict=True)
+        ]
+
+
+# Anthropic's HH-RLHF (arXiv:2204.05862) and its like; OpenAssistant's Guanaco; Vicuna; ChatML, as of
+# Qwen; Llama 2 and Mistral.
+FORMS = (
+    Form(re.compile(r"(?:\A|\n\n)(?P<name>Human|Assistant):")),
+    Form(re.compile(r"(?:\A|\n\n)(?P<name>User|Assistant):")),
+    Form(re.compile(r"### (?P<name>Human|User|Assistant):")),
+    Form(re.compile(r"(?:\A|\s)(?P<name>USER|ASSISTANT):(?!\S)"), markers=re.compile("</s>")),
+    Form(
+        re.compile(r"<\|im_start\|>(?P<name>system|user|assistant)(?:\n|\Z)"),
+        markers=re.compile(r"<\|im_end\|>|<\|endoftext\|>"),
+    ),
+    Form(
+        re.compile(r"(?P<name>\[/?INST\])"),
+        roles={name.lower(): role for name, role in LLAMA.items()},
+        markers=re.compile(r"</?s>"),
+    ),
+)
+SHOWN = "Human: and Assistant:, ### Human: and ### Assistant:, or the markers of a chat template"
 
 
 def transcript_of(text: str) -> tuple[list[Message], str | None] | None:
     """The prompt and the answer of a transcript; None for a text that is none.
 
-    A transcript begins with `Human:` and has a turn of `Assistant:` after an empty line; or the
-    same with `### ` before the names, wherever a turn begins. Its prompt is what comes before the
-    last turn of the assistant, and that turn is the answer, unless it is empty or the human has the
-    last word.
+    Its prompt is what comes before the last turn of the assistant, and that turn is the answer,
+    unless it is empty or the user has the last word.
     """
     text = clean_text(text)
-    for form in TURNS:
-        starts = list(form.finditer(text))
-        names = [start[1] for start in starts]
-        if not starts or starts[0].start() or names[0] != "Human" or "Assistant" not in names:
-            continue
-        ends = [start.start() for start in starts[1:]] + [len(text)]
-        messages = [
-            Message(role=ROLES[start[1].lower()], content=clean_text(text[start.end() : end]))
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        if messages[-1]["role"] == "user":
-            return messages, None
-        return messages[:-1], messages[-1]["content"] or None
-    return None
+    messages = next((turns for form in FORMS if (turns := form.turns(text))), [])
+    if not messages:
+        return None
+    if messages[0]["role"] == "user" and (system := SYSTEM.match(messages[0]["content"])):
+        own = Message(role="user", content=clean_text(messages[0]["content"][system.end() :]))
+        messages = [Message(role="system", content=clean_text(system[1])), own, *messages[1:]]
+    if messages[-1]["role"] == "user":
+        return messages, None
+    return messages[:-1], messages[-1]["content"] or None
 
 
 def messages_in_json(text: str) -> list[object] | None:
-    """The messages of a conversation that is written as JSON; None for any other text."""
+    """The messages of a conversation that is written as JSON, or as Python prints it.
+
+    None for any other text.
+    """
     if not text.lstrip().startswith("["):
         return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    value = _list_in(text)
     if not isinstance(value, list) or not value:
         return None
     keys = (("role", "content"), ("from", "value"))
@@ -52,3 +98,12 @@ def messages_in_json(text: str) -> list[object] | None:
         for turn in value
     )
     return value if every else None
+
+
+def _list_in(text: str) -> object:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None

@@ -63,11 +63,11 @@ class PromptSettings(Section):
     of a column `system` or `system_prompt`. Unit: column name."""
 
     transcripts: Literal["refuse", "read", "text"] = "refuse"
-    """What a text becomes that is a whole conversation: one that begins with `Human:` and has turns
-    of `Assistant:`, as in HH-RLHF, or with `### Human:` and `### Assistant:`; or messages written as
-    JSON. refuse: an error that names it; read: its turns become messages, and the prompt is what
-    comes before the assistant's last turn (of JSON as of any conversation); text: a prompt like any
-    other, markers and all. Unit: none."""
+    """What a text becomes that is a whole conversation: one that begins with `Human:` or `User:` and
+    has turns of `Assistant:`, as in HH-RLHF, the same with `### `, or with the markers of ChatML or
+    Llama 2; or messages written as JSON or as Python prints them. refuse: an error that names it;
+    read: its turns become messages, and the prompt is what comes before the assistant's last turn (of
+    JSON as of any conversation); text: a prompt like any other, markers and all. Unit: none."""
 
     unusable: Literal["refuse", "drop"] = "refuse"
     """What happens to a row that holds no prompt, such as a conversation that starts with an answer,

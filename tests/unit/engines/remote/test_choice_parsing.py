@@ -142,6 +142,14 @@ def test_a_token_without_others_in_its_place_says_nothing_of_the_numbers() -> No
         ("1-10", None),
         ("7 or 8", None),
         ("7, and 8 at best", None),
+        ("7~8", None),
+        ("7 / 8", None),
+        ("7\u20148", None),
+        ("7/10", "7"),
+        ("1 / 10", "1"),
+        ("10/10", "10"),
+        ("\uff17", "7"),
+        ("\uff17\uff5e\uff18", None),
     ],
 )
 def test_a_sampled_answer_names_a_number_clearly_or_none(text, number) -> None:

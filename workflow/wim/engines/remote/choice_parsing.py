@@ -8,6 +8,7 @@ or after the opening.
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -46,11 +47,13 @@ def read_sample(text: str, choices: Sequence[str], opening: str) -> str | None:
         found = json.loads(text)
         if isinstance(found, dict):
             text = str(found.get("answer", ""))
+    # Full-width figures, as of Chinese and Japanese texts, are figures.
+    text = unicodedata.normalize("NFKC", text)
     longest_first = sorted(choices, key=len, reverse=True)
     around, named = f"[{re.escape(AROUND)}]*", "|".join(map(re.escape, longest_first))
     begun = f"(?i:{re.escape(opening.strip(AROUND))})"
-    # Several choices name none: "1, 2, 3", "7 or 8", "7-8".
-    beside = rf"\s*(?:(?:[,&-]|\u2013|and|or|to)\s*)+(?:{named})\b"
+    # Several choices name none: "1, 2, 3", "7 or 8", "7-8"; "7/10" is of ten.
+    beside = rf"\s*(?:(?:[,&~-]|[\u2012-\u2015]|and|or|to|/(?!\s*10\b))\s*)+(?:{named})\b"
     match = re.match(rf"{around}(?:{begun}{around})?({named})(?!\w|[.,]\d|{beside})", text)
     return match[1] if match else None
 
