@@ -59,6 +59,12 @@ def test_reasoning_is_what_the_markers_at_the_beginning_enclose(text, reasoning,
     assert split_reasoning(text) == Written(reasoning, answer)
 
 
+def test_a_model_that_repeats_its_markers_without_end_is_read() -> None:
+    text = "<think></think>" * 5000
+    assert split_reasoning(f"{text}No.").answer == "No."
+    assert split_reasoning(f"{text}<think>No.").answer is None
+
+
 def test_a_prompt_may_have_opened_the_reasoning() -> None:
     assert split_reasoning("Okay.\n</think>\n\nNo date.", opened=THINK) == Written(
         "Okay.", "No date."

@@ -123,14 +123,14 @@ def parts_of(
 
 def _closed(text: str, start: int, markers: Markers) -> Parts:
     """The parts of a text whose reasoning begins at `start`."""
-    closing = _found(markers.closing).search(text, start)
-    if closing is None:
-        return Parts(Span(start, len(text)), None)
-    again = _found(markers.opening).match(text, _behind_space(text, closing.end()))
-    if again:
-        rest = _closed(text, again.end(), markers)
-        assert rest.reasoning is not None
-        return Parts(Span(start, rest.reasoning.end), rest.answer)
+    again: re.Match[str] | None = None
+    while True:
+        closing = _found(markers.closing).search(text, again.end() if again else start)
+        if closing is None:
+            return Parts(Span(start, len(text)), None)
+        again = _found(markers.opening).match(text, _behind_space(text, closing.end()))
+        if again is None:
+            break
     end = start + len(text[start : closing.start()].removesuffix(markers.between))
     return Parts(Span(start, end), Span(closing.end(), len(text)))
 
