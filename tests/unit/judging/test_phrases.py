@@ -104,3 +104,8 @@ def test_phrases_belong_to_a_judge_only_where_there_are_any() -> None:
     assert "phrases" not in plain.identity()
     assert more.identity()["phrases"]["refusals"] == ["En voi"]
     assert JudgeSettings.model_validate(more.identity()) == more
+
+
+def test_a_judge_that_repeats_itself_without_end_is_read() -> None:
+    assert meaning_of("None. " * 2000) == "nothing_missing"
+    assert meaning_of("None. " * 2000 + "The date is missing.") == "critique"

@@ -51,11 +51,13 @@ class KnownPhrases:
 
     def _text_says_nothing(self, text: str, language: Phrases) -> bool:
         whole = _EDGES.sub("", text)
-        if language.alone.fullmatch(whole):
+        while not language.alone.fullmatch(whole):
+            word = language.alone.match(whole)
+            if word is None or not regex.match(r"\s*[\n\p{P}]", whole[word.end() :]):
+                break
+            whole = _EDGES.sub("", whole[word.end() :])
+        else:
             return True
-        word = language.alone.match(whole)
-        if word and regex.match(r"\s*[\n\p{P}]", whole[word.end() :]):
-            return self._text_says_nothing(whole[word.end() :], language)
         ends = sentence_ends(whole)
         claim = _claim(whole, language)
         if claim is None:
