@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -11,8 +12,10 @@ import pytest
 
 from support.api_server import ApiServer, Fields, Reply, last_message, said
 from support.workflow_runs import Project
+from wim.evaluation.evaluate import evaluate
 from wim.evaluation.formats.fastchat import read_judgements, read_model_answers, read_questions
 from wim.evaluation.mt_bench import pair_scores, single_scores
+from wim.settings.evaluations import EvaluationSettings
 
 QUESTIONS = [
     {"question_id": 81, "category": "writing", "turns": ["Write a line.", "Shorten it."]},
@@ -200,3 +203,40 @@ def test_another_judge_a_new_speaker_and_another_parse_rule_cost_their_own_alone
     project.set("evaluations.graded.temperatures", {"writing": 0.2})
     assert jobs(project.run("-n", "--", target))["generate_dialogues"] == 1
     project.configure(before)
+
+
+def test_grades_are_given_without_the_questions_that_leak(project: Project, tmp_path: Path) -> None:
+    results = project.folder / "results"
+    prompts = sorted(results.glob("evaluation/prompts/graded/*.parquet"))
+    (leaking,) = (
+        row["prompt_id"]
+        for row in pd.concat(map(pd.read_parquet, prompts)).to_dict("records")
+        if row["messages"][-1]["content"] == "Write a line."
+    )
+    leaks = tmp_path / "leaks.jsonl"
+    leaks.write_text(json.dumps({"prompt_id": leaking, "kind": "exact"}) + "\n")
+    tables = {
+        kind: [
+            str(path)
+            for speaker in ("base", "others")
+            for path in sorted(results.glob(f"{kind}/graded@{speaker}/**/*.parquet"))
+        ]
+        for kind in ("dialogues", "ratings")
+    }
+    inputs: Any = SimpleNamespace(
+        prompts=list(map(str, prompts)),
+        leaks=str(leaks),
+        answers=tables["dialogues"],
+        ratings=tables["ratings"],
+        kl=[],
+    )
+    files = (str(tmp_path / f"graded.{suffix}") for suffix in ("json", "md", "svg"))
+    output: Any = SimpleNamespace(**dict(zip(("table", "text", "figure"), files, strict=True)))
+    settings = EvaluationSettings.model_validate(project.config["evaluations"]["graded"])  # type: ignore[index]
+    evaluate(inputs, "graded", settings, ["base", "others"], 0, output)
+    own = figures(project, "graded")["speakers"]["base"]
+    found = json.loads(Path(output.table).read_text())["speakers"]["base"]
+    assert found["mean"]["value"] == own["mean"]["value"]
+    assert (own["mean"]["n"], found["without_leaks"]["n"]) == (4, 2)
+    assert found["without_leaks"]["value"] == own["by_category"]["reasoning"]["value"]
+    assert "without leaks" in Path(output.text).read_text()

@@ -33,6 +33,7 @@ from wim.evaluation.speakers import (
     Answers,
     answers_of_speakers,
     judged_outcomes,
+    of_categories,
     rewards_by_candidate,
     scored_outcomes,
     table_rows,
@@ -100,7 +101,7 @@ def evaluate(
         seed: The run's.
         output: Where the figures go.
     """
-    rows = table_rows(inputs.prompts, PROMPTS, ["prompt_id", "messages"])
+    rows = table_rows(inputs.prompts, PROMPTS, ["prompt_id", "messages", "metadata"])
     prompts = [row["prompt_id"] for row in rows]
     leaked = read_leaks(Path(inputs.leaks))
     if leaked and settings.leaks == "refuse":
@@ -124,6 +125,9 @@ def evaluate(
     examples: dict[str, list[Example]] = {}
     if settings.kind == "mt_bench":
         found = _questions(inputs, settings, speakers, dropped, drawn)
+        if leaked and not dropped:
+            rest = _questions(inputs, settings, speakers, leaked, drawn)
+            _add_without_leaks(found["speakers"], rest["speakers"])
     else:
         answers = answers_of_speakers(inputs.answers, speakers, dropped)
         found = {
@@ -135,10 +139,17 @@ def evaluate(
         }
         if settings.kind == "reward":
             found |= _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
+            if leaked and not dropped:
+                kept = answers_of_speakers(inputs.answers, speakers, leaked)
+                rest = _rewards(inputs.rewards, speakers, settings.rewards, kept, drawn)
+                for reward, of in found["rewards"].items():
+                    _add_without_leaks(of, rest["rewards"][reward])
         else:
             pairs = settings.judge is not None
             read = judged_outcomes if pairs else scored_outcomes
-            outcomes = read(inputs.comparisons if pairs else inputs.rewards, speakers, answers)
+            outcomes = of_categories(
+                read(inputs.comparisons if pairs else inputs.rewards, speakers, answers), rows
+            )
             worth = measured_worth(inputs.labelled, pairs)
             control = length_control(inputs.length_control, rows)
             found |= win_rates(speakers, outcomes, leaked, control, worth, drawn)
@@ -150,6 +161,15 @@ def evaluate(
     draw_evaluation(figures, Path(output.figure))
     for line in text.splitlines():
         logger.info("%s", line)
+
+
+def _add_without_leaks(speakers: dict[str, Any], rest: Mapping[str, Any]) -> None:
+    """Add to the figures of each speaker the mean, or the share, over the prompts that do not leak."""
+    for name, figures in speakers.items():
+        of = rest.get(name, {})
+        figures["without_leaks"] = (
+            of.get("mean") or of.get("adjusted") or asdict(mean_over([], [], 0))
+        )
 
 
 def _questions(

@@ -5,7 +5,12 @@ from typing import Any
 
 from wim.display.markdown import estimate_with_interval, markdown_table, shown
 from wim.evaluation.leaks import KINDS
-from wim.evaluation.question_text import question_answer_rows, question_parts
+from wim.evaluation.question_text import (
+    category_parts,
+    question_answer_rows,
+    question_parts,
+    without_leaks,
+)
 from wim.statistics import Estimate
 
 NO_SCORE = "0"
@@ -61,6 +66,7 @@ def _win_rates(figures: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"How often `{figures['by']}` agrees with people is not known; `gate.pairs` measures it."
         )
+    yield from category_parts(speakers)
     if figures["between"]:
         yield "## Speakers against each other"
         yield markdown_table([_between_row(pair, one) for pair, one in figures["between"].items()])
@@ -132,11 +138,7 @@ def _win_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
         "with length": estimate_with_interval(Estimate(**one["length_correlation"])),
         "characters": f"{shown(one['length'], '.0f')} / {shown(one['reference_length'], '.0f')}",
         "failed": failures or NO_SCORE,
-        **(
-            {"without leaks": estimate_with_interval(Estimate(**one["without_leaks"]))}
-            if "without_leaks" in one
-            else {}
-        ),
+        **without_leaks(one),
     }
 
 
@@ -160,6 +162,7 @@ def _reward_row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
         ),
         "n": str(one["mean"]["n"]),
         "failed": str(one["failed"]),
+        **without_leaks(one),
     }
 
 

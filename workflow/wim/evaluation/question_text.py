@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wim.display.markdown import UNDEFINED, estimate_with_interval, markdown_table, percent, shown
+from wim.evaluation.formats.rows import printable
 from wim.statistics import Estimate
 
 READ = {
@@ -32,12 +33,25 @@ def question_parts(figures: Mapping[str, Any]) -> Iterator[str]:
         else "Each turn is compared in both orders; what they disagree on is a tie, and a tie counts half."
     )
     yield f"{what} Read is {READ[figures['parse']]}; a failed judgement is in no figure."
-    if categories := sorted({name for one in speakers.values() for name in one["by_category"]}):
-        yield "## By category"
-        yield markdown_table([_category_row(name, speakers) for name in categories])
+    yield from category_parts(speakers)
     if figures["between"]:
         yield "## Speakers against each other"
         yield markdown_table([_between_row(pair, one) for pair, one in figures["between"].items()])
+
+
+def category_parts(speakers: Mapping[str, Any]) -> Iterator[str]:
+    """Each speaker's figure in each category of prompts, where there are several."""
+    categories = sorted({name for one in speakers.values() for name in one["by_category"]})
+    if len(categories) > 1:
+        yield "## By category"
+        yield markdown_table([_category_row(name, speakers) for name in categories])
+
+
+def without_leaks(one: Mapping[str, Any]) -> dict[str, str]:
+    """The cell of a speaker's figure without what leaks, where something does."""
+    if "without_leaks" not in one:
+        return {}
+    return {"without leaks": estimate_with_interval(Estimate(**one["without_leaks"]))}
 
 
 def question_answer_rows(figures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -62,6 +76,7 @@ def _single_row(
         "minus the reference": estimate_with_interval(Estimate(**lead)) if lead else UNDEFINED,
         "judged": str(one["mean"]["n"]),
         "failed": _failures(one["failures"]),
+        **without_leaks(one),
         **({"not from 1 to 10": str(one["outside"])} if outside else {}),
     }
 
@@ -77,6 +92,7 @@ def _pair_row(name: str, one: Mapping[str, Any], turns: Sequence[int]) -> dict[s
         "consistency": estimate_with_interval(Estimate(**one["consistency"])),
         "position bias": estimate_with_interval(Estimate(**one["position_bias"])),
         "failed": _failures(one["failures"]),
+        **without_leaks(one),
     }
 
 
@@ -98,7 +114,7 @@ def _category_row(name: str, speakers: Mapping[str, Any]) -> dict[str, str]:
         else UNDEFINED
         for speaker, one in speakers.items()
     }
-    return {"category": name, **found}
+    return {"category": f"`{printable(name).replace(chr(96), chr(39))}`", **found}
 
 
 def _between_row(pair: str, one: Mapping[str, Any]) -> dict[str, str]:

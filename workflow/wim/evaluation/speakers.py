@@ -1,7 +1,8 @@
 """The answers of an evaluation's speakers, and what was said of each beside the reference's."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from wim.evaluation.judged_pairs import of_comparison, of_scores
 from wim.judging.pairwise import pair_id_of
 from wim.tables.files import read_table, read_tables
 from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
+
+CATEGORY_COLUMNS = ("category", "dataset")
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,27 @@ def scored_outcomes(
             for prompt, own, other, outcome in _both(answers[speaker], answers[speakers[0]])
         ]
     return found
+
+
+def of_categories(
+    outcomes: Mapping[str, Sequence[Outcome]], prompts: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Outcome]]:
+    """The outcomes with the categories of their prompts.
+
+    A category is the text of the column `category` of the prompt's file, or else of `dataset`, as
+    Arena-Hard's and AlpacaEval's files have them.
+    """
+    categories = {row["prompt_id"]: _category(row["metadata"]) for row in prompts}
+    return {
+        speaker: [replace(one, category=categories[one.prompt_id]) for one in of]
+        for speaker, of in outcomes.items()
+    }
+
+
+def _category(metadata: str | None) -> str | None:
+    values = json.loads(metadata or "{}")
+    named = (values.get(column) for column in CATEGORY_COLUMNS)
+    return next((name for name in named if isinstance(name, str) and name.strip()), None)
 
 
 def _larger(

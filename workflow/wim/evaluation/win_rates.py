@@ -12,7 +12,7 @@ from wim.evaluation.compared.length_controlled import Variant, length_controlled
 from wim.evaluation.compared.outcomes import Outcome, score_by_prompt
 from wim.evaluation.compared.paired import Difference, difference, difference_from
 from wim.evaluation.compared.verdicts import verdicts
-from wim.evaluation.compared.win_rate import win_rate
+from wim.evaluation.compared.win_rate import by_category, win_rate
 from wim.evaluation.formats.alpaca_eval import read_difficulties, read_gamed, read_instructions
 from wim.evaluation.worth import Worth
 from wim.prompts.messages import clean_text
@@ -43,6 +43,9 @@ def win_rates(
             "verdict": asdict(found[speaker]),
             **({"corrected": asdict(worth.corrected(of, seed).corrected)} if worth else {}),
             **_without_leaks(of, leaked, seed),
+            "by_category": {
+                name: asdict(each.win_rate) for name, each in by_category(of, seed).items()
+            },
         }
         for speaker, of in outcomes.items()
     }

@@ -67,6 +67,18 @@ def test_the_figures_are_alpaca_evals(tmp_path: Path, capsys) -> None:
     assert one["judge"] == "weighted_alpaca_eval_gpt4_turbo"
 
 
+def test_each_data_set_has_its_own_figures(tmp_path: Path, capsys) -> None:
+    rows = annotations(40, preference=2) + annotations(60, preference=1, dataset="vicuna | `x`")
+    for number, row in enumerate(rows):
+        row["instruction"] += f" of {number}"
+    path = written(tmp_path / "annotations.json", rows)
+    (one,) = as_json(capsys, path)["win_rates"]
+    found = {name: (each["win_rate"], each["n_total"]) for name, each in one["by_dataset"].items()}
+    assert found == {"koala": (100, 40), "vicuna | `x`": (0, 60)}
+    assert main(["winrate", path]) == 0
+    assert r"| koala | vicuna \| `x` |" in capsys.readouterr().out
+
+
 def test_a_reference_against_itself_has_50_and_lc_50(tmp_path: Path, capsys) -> None:
     rows = annotations(model=REFERENCE, preference=1.5)
     (one,) = as_json(capsys, written(tmp_path / "annotations.json", rows))["win_rates"]

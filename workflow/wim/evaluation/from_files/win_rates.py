@@ -11,7 +11,7 @@ from wim.evaluation.compared.length_controlled import (
     length_controlled,
 )
 from wim.evaluation.compared.outcomes import Outcome
-from wim.evaluation.compared.win_rate import WinRate, win_rate
+from wim.evaluation.compared.win_rate import WinRate, by_category, win_rate
 from wim.evaluation.formats.alpaca_eval import Annotation, ModelOutput
 from wim.statistics import MeanAndError
 
@@ -43,6 +43,7 @@ class FileWinRate:
         figures: As shares.
         standard_error: Of the mean over the rows, as published.
         length_controlled: By variant; only those that can be fitted.
+        by_dataset: The figures of each data set that rows name.
         dropped: How many answers have no preference, by cause.
         notes: What else to know.
     """
@@ -53,6 +54,7 @@ class FileWinRate:
     figures: WinRate
     standard_error: float | None
     length_controlled: Mapping[Variant, LengthControlled]
+    by_dataset: Mapping[str, WinRate]
     dropped: Mapping[str, int]
     notes: tuple[str, ...]
 
@@ -118,6 +120,7 @@ def _figures(
             [one.score for one in outcomes if one.score is not None]
         ).standard_error,
         length_controlled=controlled,
+        by_dataset=by_category(outcomes, seed),
         dropped=dropped,
         notes=(*notes, *more),
     )

@@ -151,6 +151,14 @@ def _one_as_json(one: FileWinRate) -> dict[str, Any]:
         "length_controlled": {
             variant: _controlled_as_json(each) for variant, each in one.length_controlled.items()
         },
+        "by_dataset": {
+            name: {
+                "win_rate": _times_100(each.win_rate.value),
+                "win_rate_interval": _interval(each.win_rate),
+                "n_total": each.judged,
+            }
+            for name, each in one.by_dataset.items()
+        },
         "length_correlation": asdict(figures.length_correlation),
         "avg_length": figures.length,
         "avg_length_reference": figures.reference_length,
@@ -185,6 +193,9 @@ def _as_text(path: Path, annotations: Annotations, found: Sequence[FileWinRate])
         "intervals over prompts; LC is length-controlled, by its variant.",
         markdown_table([_row(one) for one in found], left=3),
     ]
+    if sets := sorted({name for one in found for name in one.by_dataset}):
+        rows = [_row_by_dataset(one, sets) for one in found]
+        parts.append(f"Win rates by data set:\n\n{markdown_table(rows, left=3)}")
     if annotations.unreadable:
         places = some([printable(place) for place in annotations.unreadable])
         parts.append(f"Not read, as they are no annotations: {places}.")
@@ -222,6 +233,19 @@ def _row(one: FileWinRate) -> dict[str, str]:
         **variants,
         "with length": shown(figures.length_correlation.value, "+.2f"),
         "characters": f"{shown(figures.length, '.0f')} / {shown(figures.reference_length, '.0f')}",
+    }
+
+
+def _row_by_dataset(one: FileWinRate, sets: Sequence[str]) -> dict[str, str]:
+    found = one.by_dataset
+    return {
+        "model": printable(one.model),
+        "reference": printable(one.reference),
+        "judge": printable(one.judge),
+        **{
+            printable(name): _percentage(found[name].win_rate) if name in found else shown(None, "")
+            for name in sets
+        },
     }
 
 
