@@ -5,8 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.finished import finished_project
+from support.started import StartedRun, killed_when
 from support.workflow_runs import Project, rows_computed, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -67,7 +66,7 @@ def test_kill_9_loses_at_most_a_flush_and_changes_no_row(
     project = started_over(undisturbed, tmp_path / "project", *results)
     wanted = random.Random(stage).choice([FLUSH_ROWS, 2 * FLUSH_ROWS])
     arguments = ["--set-resources", f"{rule}:batch_size=8", "--", stage]
-    project.kill_when(lambda: stored_rows(project, rule) >= wanted, arguments, signal.SIGKILL)
+    killed_when(project, lambda: stored_rows(project, rule) >= wanted, arguments)
     stored = stored_rows(project, rule)
     assert stored >= wanted
     output = project.run("--", stage)
@@ -85,29 +84,12 @@ def test_a_signal_to_the_job_flushes_first(
     project = started_over(undisturbed, tmp_path / "project", "dialogues")
     rule = "generate_dialogues"
     arguments = ["--set-resources", f"{rule}:batch_size=8", "--", "dialogues"]
-    command, environment = project.command(*arguments)
-    log_file = project.folder / "logs" / rule / "base/000.log"
-    log_file.unlink()
-    process = subprocess.Popen(
-        command,
-        cwd=project.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    while stored_rows(project, rule) < FLUSH_ROWS and process.poll() is None:
-        time.sleep(0.02)
-    script = subprocess.run(
-        ["pgrep", "-f", f"{project.folder}/.snakemake/scripts/.*{rule}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for pid in script.stdout.split():
-        os.kill(int(pid), number)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 1
+    run = StartedRun(project, *arguments)
+    assert run.wait_until(lambda: stored_rows(project, rule) >= FLUSH_ROWS), run.output
+    (job,) = (found for found, name in run.jobs().items() if rule.startswith(name))
+    os.kill(job, number)
+    assert run.ended() == 1
+    output = run.output
     assert "what is done is kept" in output
     stored = stored_rows(project, rule)
     assert rows_computed(project.run("--", "dialogues"))["generated"] == 200 - stored
@@ -135,7 +117,7 @@ def test_killed_training_goes_on_to_the_same_loss_curve(
     def trained_some() -> bool:
         return len(list(working.glob("*/checkpoint-*/complete"))) >= 2
 
-    project.kill_when(trained_some, arguments, number)
+    killed_when(project, trained_some, arguments, number)
     assert not (project.folder / "results/checkpoints/wim/round1/manifest.json").exists()
     output = project.run(*resources, "--", "dpo_checkpoint")
     log = (project.folder / "logs/train_dpo/wim/round1.log").read_text()

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said
+from support.started import killed_when
 from support.workflow_runs import Project, jobs_done, rows_computed
 
 KEY = "sk-very-secret-0123456789"
@@ -255,9 +256,10 @@ def test_a_signal_ends_a_job_that_waits_and_what_was_answered_is_stored(
         values = settings(server, minilm)
         values["models"]["far"]["api"] |= {"requests_in_flight": 1, "timeout": 600}  # type: ignore[index]
         project = Project.copied(tmp_path / "project", values, PROMPTS)
-        project.kill_when(waiting.is_set, ["--cores", "1", "--", "dialogues"], signal.SIGTERM)
+        output = killed_when(
+            project, waiting.is_set, ["--cores", "1", "--", "dialogues"], signal.SIGTERM
+        )
         answered = len(server.asked) - 1
-    output = (project.folder / "killed.log").read_text()
     assert "what is done is kept" in output
     with ApiServer(answer) as server:
         project.set("models.far.api.url", server.url)

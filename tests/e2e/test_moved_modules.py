@@ -1,12 +1,12 @@
 """A module that is moved and renamed, with the imports mended, reruns nothing."""
 
 import re
-import signal
 from pathlib import Path
 
 import pytest
 
 from support.finished import finished_in_two_shards
+from support.started import killed_when
 from support.workflow_runs import Project
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_a_killed_training_goes_on_from_its_state_after_modules_were_moved(
         return bool(list(working.glob("*/checkpoint-*/complete")))
 
     arguments = ["--set-resources", "train_dpo:save_seconds=0", "--", "dpo_checkpoint"]
-    project.kill_when(has_saved, arguments, signal.SIGKILL)
+    killed_when(project, has_saved, arguments)
     assert not (checkpoint / "manifest.json").exists()
     for old, new in MOVES.items():
         move(project, old, new)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 from support.finished import finished_project
+from support.started import killed_when
 from support.workflow_runs import Project, rows_computed, tiny_config
 from wim.errors import UserError
 from wim.settings.load import load_config
@@ -86,7 +86,7 @@ def test_a_killed_training_goes_on_to_the_same_losses_and_tables(
         return len(list(working.glob("*/checkpoint-*/complete"))) >= 2
 
     arguments = ["--set-resources", "train_online_dpo:save_seconds=0", "--", "dpo_checkpoint"]
-    project.kill_when(saved_twice, arguments, signal.SIGKILL)
+    killed_when(project, saved_twice, arguments)
     assert "resuming from checkpoint-" in project.run("--", "dpo_checkpoint")
     names = ("loss", "online/labelled")
     told = [{name: row[name] for name in names if name in row} for row in history(project)]

@@ -1,6 +1,5 @@
 """Rows that a server does not answer: what the run says of them, and how they are asked for again."""
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said
+from support.started import killed_when
 from support.workflow_runs import Project, jobs_done, rows_computed
 
 PROMPTS = ["Name a river.", "How is bread made?", "Why does it rain?", "Who wrote the answer?"]
@@ -166,7 +166,7 @@ def test_rows_that_fail_again_stay_to_be_asked_for(project: Project, answers: Se
 def test_an_interrupted_retry_is_gone_on_with(project: Project, answers: Server) -> None:
     answers.bad, answers.silent = ["Name a river."], True
     forced = ["--forcerun", DIALOGUES, "--", DIALOGUES]
-    project.kill_when(answers.reached.is_set, ["--cores", "1", *forced], signal.SIGKILL)
+    killed_when(project, answers.reached.is_set, ["--cores", "1", *forced])
     answers.bad = []
     assert not (project.folder / DIALOGUES).exists()
     # What it had not yet made again is asked for by a run, or by another retry.

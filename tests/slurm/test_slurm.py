@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from support.slurm_cluster import NODE, PACED_ANSWERS, PROMPTS, Cluster, request
-from support.workflow_runs import REPOSITORY, Project, rows_computed
+from support.paced import answers_to, numbered
+from support.slurm_cluster import NODE, Cluster, request
+from support.workflow_runs import REPOSITORY, Project, forked_environment, rows_computed
 
 PROFILE = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2")
 FLUSH_ROWS = 64
@@ -23,10 +24,20 @@ MEMORY = {"M": 1, "G": 1024}
 
 
 def start(
-    cluster: Cluster, project: Project, *arguments: str, path: str | None = None
+    cluster: Cluster,
+    project: Project,
+    *arguments: str,
+    path: str | None = None,
+    forked: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start snakemake with the profile of the cluster; its output goes to run.log."""
+    """Start snakemake with the profile of the cluster; its output goes to run.log.
+
+    forked: whether it and its jobs run in forks of the fork server, which is fast, but then they
+    are no children of SLURM's, which cannot end them.
+    """
     command, environment = project.command(*PROFILE, *arguments)
+    if forked:
+        environment = forked_environment(project.folder / "workflow")
     environment = environment | cluster.environment
     if path is not None:
         environment["PATH"] = f"{path}:{environment['PATH']}"
@@ -84,20 +95,12 @@ def completions(project: Project) -> dict[str, str]:
     return dict(zip(rows["candidate_id"], rows["completion"], strict=True))
 
 
-@pytest.fixture(scope="session")
-def undisturbed(slow: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The texts of the slow project's dialogues, drawn locally in batches."""
-    project = slow.again(tmp_path_factory.mktemp("undisturbed") / "project")
-    project.run("--", "dialogues")
-    return completions(project)
-
-
 @pytest.fixture(scope="module")
 def ran(
     cluster: Cluster, settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Project, list[dict[str, str]]]:
     """The whole workflow on the cluster, every way of training included, and SLURM's view of it."""
-    project = Project.copied(tmp_path_factory.mktemp("cluster") / "project", settings, PROMPTS)
+    project = Project.copied(tmp_path_factory.mktemp("cluster") / "project", settings, numbered(12))
     trained = {"batch_size": 4, "precision": "float32"}
     project.set("sft.tuned", {"completions": "base", "finished": False, **trained})
     project.set("reward_models.scorer", {"arm": "wim", **trained})
@@ -106,7 +109,7 @@ def ran(
     few = {"judge": "pairs", "speakers": ["wim"], "kl": True}
     project.set("evaluations.few", {**few, "prompts": {"files": ["prompts.jsonl"], "limit": 2}})
     targets = ("dpo_checkpoint", "sft_checkpoint", "reward_model", "evaluation")
-    output = finish(project, start(cluster, project, "--", *targets))
+    output = finish(project, start(cluster, project, "--", *targets, forked=True))
     return project, [cluster.job(number) for number in submitted(output)]
 
 
@@ -167,9 +170,9 @@ def test_two_jobs_run_at_once_on_a_gpu_each_and_a_third_waits(
 
 
 def test_a_cancelled_job_is_retried_and_loses_no_flushed_row(
-    cluster: Cluster, slow: Project, undisturbed: dict[str, str], tmp_path: Path
+    cluster: Cluster, brief: Project, tmp_path: Path
 ) -> None:
-    project = slow.again(tmp_path / "project")
+    project = brief.again(tmp_path / "project")
     process = start(cluster, project, "--", "dialogues")
     until(lambda: flushed(project) > 0, project)
     (number,) = submitted(output_of(project))
@@ -179,14 +182,14 @@ def test_a_cancelled_job_is_retried_and_loses_no_flushed_row(
     output = finish(project, process)
     assert len(submitted(output)) == 2
     log = (project.folder / "logs/generate_dialogues/base/000.log").read_text()
-    assert rows_computed(log)["generated"] == 2 * 100 - kept
-    assert completions(project) == undisturbed
+    assert rows_computed(log)["generated"] == 2 * 80 - kept
+    assert set(completions(project).values()) == answers_to(numbered(80))
 
 
 def test_a_warned_job_goes_on_in_a_new_turn_which_is_no_retry(
-    cluster: Cluster, slow: Project, undisturbed: dict[str, str], tmp_path: Path
+    cluster: Cluster, brief: Project, tmp_path: Path
 ) -> None:
-    project = slow.again(tmp_path / "project")
+    project = brief.again(tmp_path / "project")
     process = start(cluster, project, "--retries", "0", "--", "dialogues")
     until(lambda: flushed(project) > 0, project)
     (number,) = submitted(output_of(project))
@@ -197,8 +200,8 @@ def test_a_warned_job_goes_on_in_a_new_turn_which_is_no_retry(
     assert submitted(output) == [number]
     assert state(cluster, number) == "COMPLETED"
     log = (project.folder / "logs/generate_dialogues/base/000.log").read_text()
-    assert rows_computed(log)["generated"] == 2 * 100 - kept
-    assert completions(project) == undisturbed
+    assert rows_computed(log)["generated"] == 2 * 80 - kept
+    assert set(completions(project).values()) == answers_to(numbered(80))
 
 
 def test_work_longer_than_the_partition_allows_ends_over_several_turns(
@@ -213,7 +216,7 @@ def test_work_longer_than_the_partition_allows_ends_over_several_turns(
     job = cluster.job(number)
     assert job["TimeLimit"] == "00:01:00"
     assert int(job["Restarts"]) >= 1
-    assert set(completions(project).values()) == PACED_ANSWERS
+    assert set(completions(project).values()) == answers_to(numbered(220))
 
 
 def test_a_job_over_its_memory_is_retried_with_more(
@@ -244,8 +247,8 @@ def test_a_job_over_its_time_is_retried_with_more_and_keeps_its_rows(
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
     assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:30:00")
     log = (project.folder / "logs/generate_dialogues/base/000.log").read_text()
-    assert rows_computed(log)["generated"] <= 2 * len(PACED_ANSWERS) - FLUSH_ROWS
-    assert set(completions(project).values()) == PACED_ANSWERS
+    assert rows_computed(log)["generated"] <= 2 * 220 - FLUSH_ROWS
+    assert set(completions(project).values()) == answers_to(numbered(220))
 
 
 def test_a_drained_node_is_waited_for(cluster: Cluster, finished: Project, tmp_path: Path) -> None:
@@ -330,9 +333,9 @@ def test_an_unknown_account_ends_with_slurms_reason(
 
 
 def test_an_interrupted_snakemake_cancels_its_jobs_and_goes_on_from_their_rows(
-    cluster: Cluster, paced: Project, tmp_path: Path
+    cluster: Cluster, brief: Project, tmp_path: Path
 ) -> None:
-    project = paced.again(tmp_path / "project")
+    project = brief.again(tmp_path / "project")
     process = start(cluster, project, "--", "dialogues")
     until(lambda: flushed(project) > 0, project)
     (number,) = submitted(output_of(project))
@@ -343,5 +346,5 @@ def test_an_interrupted_snakemake_cancels_its_jobs_and_goes_on_from_their_rows(
     assert kept >= FLUSH_ROWS
     finish(project, start(cluster, project, "--", "dialogues"))
     log = (project.folder / "logs/generate_dialogues/base/000.log").read_text()
-    assert rows_computed(log)["generated"] == 2 * len(PACED_ANSWERS) - kept
-    assert set(completions(project).values()) == PACED_ANSWERS
+    assert rows_computed(log)["generated"] == 2 * 80 - kept
+    assert set(completions(project).values()) == answers_to(numbered(80))

@@ -22,11 +22,6 @@ import yaml
 from support.workflow_runs import Project
 
 PACKAGES = ("slurm-wlm", "munge")
-PROMPTS = [f"Say something about the number {number}." for number in range(12)]
-
-PACED_PROMPTS = [f"Say something about the number {number}." for number in range(220)]
-
-PACED_ANSWERS = {f"Of {prompt.split()[-1]} little is known." for prompt in PACED_PROMPTS}
 DAEMONS = ("munged", "slurmctld", "slurmd")
 NODE = "node1"
 CORES = 16

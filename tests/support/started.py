@@ -1,9 +1,10 @@
 """Runs of snakemake that a test signals: as a whole, snakemake alone, or a job."""
 
 import os
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,3 +96,20 @@ class StartedRun:
                     if psutil.Process(number).status() != psutil.STATUS_ZOMBIE:
                         found.append((number, name))
         return found
+
+
+def killed_when(
+    project: Project,
+    ready: Callable[[], bool],
+    arguments: Sequence[str],
+    number: signal.Signals = signal.SIGKILL,
+) -> str:
+    """Start snakemake, wait until `ready()`, and signal it with all its jobs; what it has printed.
+
+    Returns when no process of it is left. Fails the test if the run ends before.
+    """
+    run = StartedRun(project, *arguments)
+    assert run.wait_until(ready, 900) and run.runs(), run.output
+    run.signal(number)
+    run.ended()
+    return run.output

@@ -4,12 +4,10 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -209,38 +207,6 @@ class Project:
         output = result.stdout + result.stderr
         assert result.returncode == status, output
         return output
-
-    def kill_when(
-        self, ready: Callable[[], bool], arguments: Sequence[str], number: signal.Signals
-    ) -> None:
-        """Start snakemake, wait until `ready()`, and signal the whole process group.
-
-        Returns when no process of it is left. Fails the test if the run ends before.
-        """
-        command, environment = self.command(*arguments)
-        told = self.folder / "killed.log"
-        with told.open("w") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            deadline = time.monotonic() + 900
-            while not ready() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert process.poll() is None, told.read_text()
-            os.killpg(process.pid, number)
-            process.wait(timeout=300)
-        for _ in range(1800):
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
-        raise AssertionError("processes of the killed run are still there")
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """The jobs of a dry run by rule, without target rules."""

@@ -13,7 +13,7 @@ HANDED_OVER = ("/.snakemake/scripts/", "/bin/snakemake")
 def is_handed_over(arguments: list[str]) -> bool:
     """Whether the server runs a command line of Python, given without the interpreter."""
     if arguments[:1] == ["-m"]:
-        return arguments[1].startswith("wim.")
+        return arguments[1] == "snakemake" or arguments[1].startswith("wim.")
     return bool(arguments) and any(part in arguments[0] for part in HANDED_OVER)
 
 
