@@ -142,7 +142,7 @@ def test_models_that_one_has_are_compared_without_any_training(
     config: dict[str, object] = {
         "models": {
             "mine": {"source": f"path:{tiny_model}", "dtype": "float32"},
-            "yours": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": "on"},
+            "yours": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": 32},
             "quiet": {"source": f"path:{thinking_model}", "dtype": "float32", "thinking": "off"},
         },
         "dialogues": {"actor": "mine", "sampling": {"max_new_tokens": 16}},

@@ -243,10 +243,7 @@ def test_a_failed_job_names_its_log_and_writes_nothing(
         ({"seed": "x"}, "", ["seed", "'x'"]),
         ({"prompts": {"files": ["none.jsonl"]}}, "", ["prompts.files", "none.jsonl"]),
         ({"prompts": {"files": ["{a}.jsonl"]}}, "", ["prompts.files", "{a}.jsonl", "rename"]),
-        ({}, "", ["prompts.jsonl", "no rows"]),
         ({}, '{"prompt": "One."}\n{"prompt"\n', ["prompts.jsonl:2", "not JSON"]),
-        ({}, '{"text": "One."}\n', ["prompts.jsonl:1", "text", "prompts.column"]),
-        ({}, '{"prompt": 3}\n', ["prompts.jsonl:1", "column 'prompt'", "3"]),
         ({}, b'{"prompt": "\xff"}\n', ["prompts.jsonl", "UTF-8"]),
     ],
 )

@@ -226,6 +226,7 @@ def test_intervals_that_take_judgements_of_a_cluster_as_independent_are_too_narr
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", JUDGES)
 def test_intervals_hold_the_truth_in_93_to_97_of_100_runs(name) -> None:
     # Two thousand, of which chance alone takes the share outside in one case of 10,000.

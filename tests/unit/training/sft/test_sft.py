@@ -188,8 +188,7 @@ def test_a_killed_training_goes_on_to_the_same_loss_curve_and_leaves_a_whole_che
     assert AutoModelForCausalLM.from_pretrained(folder).num_parameters()
 
 
-@pytest.mark.parametrize("step", [3, 4])
-@pytest.mark.parametrize("signalled", [False, True])
+@pytest.mark.parametrize(("step", "signalled"), [(3, True), (4, False)])
 def test_what_is_measured_outlives_an_end_within_an_epoch_and_at_one(
     tables: tuple[Path, Path],
     base: Path,
