@@ -49,8 +49,9 @@ import torch
 from wim.engines.base import Completion, Request
 from wim.engines.local.decoder import Decoder
 from wim.engines.local.engine import LocalEngine
-from wim.engines.local.loading import fitting_dtype, open_model
+from wim.engines.local.loading import open_model
 from wim.engines.local.sampling import choose_tokens, gumbel
+from wim.engines.machine import fitting_precision
 from wim.settings.sampling import Sampling
 from wim.settings.training import TrainingSettings
 
@@ -393,7 +394,7 @@ def machine(report: Report, size: Size, folder: Path, part: int) -> None:
         compiler=shutil.which("cc") or shutil.which("gcc"),
         python_h=header,
     )
-    report.figure("precision", auto=str(fitting_dtype(device())))
+    report.figure("precision", auto=fitting_precision("generation"))
     if not torch.cuda.is_available():
         return
     told = torch.cuda.get_device_properties(0)

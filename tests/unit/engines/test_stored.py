@@ -8,6 +8,7 @@ import pytest
 from support.builders import user
 from wim.engines import stored
 from wim.engines.base import Completion, Request
+from wim.engines.precisions import KnownBy
 from wim.engines.stored import StoredEngine, answer_schema
 from wim.engines.unopened import UnopenedModel
 from wim.settings.sampling import Sampling
@@ -35,7 +36,7 @@ class Model(UnopenedModel):
             self.meanwhile = ()
             other = Model(self.store)
             with RowStore(self.store, answer_schema()) as rows:
-                list(StoredEngine(lambda: other, rows, {}).generate(others, sampling))
+                list(StoredEngine(lambda: other, rows, KnownBy({})).generate(others, sampling))
         yield from (Completion(request.key, "It is so.", "stop", 5, 4) for request in requests)
 
 
@@ -45,7 +46,7 @@ def test_the_store_is_searched_again_before_each_group_of_rows(
     monkeypatch.setattr(stored, "AT_ONCE", 2)
     model = Model(tmp_path, meanwhile=[QUESTIONS[3], QUESTIONS[5]])
     with RowStore(tmp_path, answer_schema()) as rows:
-        engine = StoredEngine(lambda: model, rows, {})
+        engine = StoredEngine(lambda: model, rows, KnownBy({}))
         answers = list(engine.generate(QUESTIONS, GREEDY))
     assert sorted(answer.key for answer in answers) == [each.key for each in QUESTIONS]
     assert {answer.text for answer in answers} == {"It is so."}

@@ -51,11 +51,12 @@ class ScoringModel:
         from transformers import AutoModelForSequenceClassification
 
         from wim.engines.chat_format import ChatFormat
-        from wim.engines.local.loading import check_whole, fitting_dtype
+        from wim.engines.local.loading import check_whole
+        from wim.engines.machine import dtype_of
         from wim.engines.turn_format import TurnFormat
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        chosen = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
+        chosen = dtype_of(dtype, "generation")
         # In a batch a score differs in the last bits with its neighbours; on a CPU each has its own.
         self.batch_size = batch_size if self.device == "cuda" else 1
         self.turns = TurnFormat(ChatFormat.of_folder(folder))

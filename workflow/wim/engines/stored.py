@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim.engines.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
+from wim.engines.precisions import Identity, KnownBy, known_by
 from wim.engines.staged import StagedModel
 from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
@@ -49,7 +50,7 @@ class StoredEngine:
     """Answers from a store; a model computes those that are missing, and they are kept.
 
     The key of an answer is made of everything that decides it: the model's digest and precision,
-    the messages, the sampling, the row's seed, and the code of the engine (`identity`); for
+    the messages, the sampling, the row's seed, and the code of the engine (`known_by`); for
     choices also `choosing`. `computed` holds the keys of the requests that the store could not
     answer, and `unanswered` those that a server did not answer either, with the reasons. Only
     answers are stored, never a failure to answer.
@@ -59,12 +60,12 @@ class StoredEngine:
         self,
         open_model: Callable[[], Engine],
         store: "RowStore",
-        identity: Mapping[str, object],
+        known_by: KnownBy,
         choosing: Mapping[str, object] | None = None,
     ) -> None:
         self._open_model = open_model
         self._model: Engine | None = None
-        self._identity = dict(identity)
+        self._known_by = known_by
         self._choosing = dict(choosing or {})
         self.computed: set[str] = set()
         self.unanswered: dict[str, str] = {}
@@ -85,14 +86,18 @@ class StoredEngine:
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See Engine.generate; known answers come first."""
         named = {request.key: request for request in requests}
-        keys = {name: self._completion_key(request, sampling) for name, request in named.items()}
+
+        def key_of(name: str, identity: Identity) -> str:
+            return self._completion_key(named[name], sampling, identity)
 
         def compute(missing: list[str]) -> Iterator[tuple[str, Completion]]:
+            self._count(self._completions, missing, key_of)
             for answer in self.model.generate([named[name] for name in missing], sampling):
                 if isinstance(answer, Unanswered):
                     self.unanswered[answer.key] = answer.reason
                 yield answer.key, answer
 
+        keys = {name: key_of(name, self._known_by.identity) for name in named}
         yield from (answer for _, answer in self._completions.values(keys, compute, AT_ONCE))
 
     def choice_logprobs(
@@ -104,29 +109,45 @@ class StoredEngine:
             yield from (ChoiceLogprobs(request.key, None, 0) for request in requests)
             return
         named = {request.key: request for request in requests}
-        keys = {name: self._choice_key(request, choices) for name, request in named.items()}
+
+        def key_of(name: str, identity: Identity) -> str:
+            return self._choice_key(named[name], choices, identity)
 
         def compute(missing: list[str]) -> Iterator[tuple[str, ChoiceLogprobs]]:
+            self._count(self._choices, missing, key_of)
             for answer in self.model.choice_logprobs([named[name] for name in missing], choices):
                 if isinstance(answer, ReadChoices) and answer.logprobs is None:
                     self.unanswered[answer.key] = answer.reason
                 yield answer.key, answer
 
+        keys = {name: key_of(name, self._known_by.identity) for name in named}
         yield from (answer for _, answer in self._choices.values(keys, compute, AT_ONCE))
 
-    def _completion_key(self, request: Request, sampling: Sampling) -> str:
-        return self._key(
+    def _count(
+        self,
+        memo: Memo[str, Any],
+        missing: Sequence[str],
+        key_of: Callable[[str, Identity], str],
+    ) -> None:
+        """Leave those that the store has in a precision that is as good out of `computed`."""
+        lacking = self._known_by.lacking(memo, missing, key_of)
+        self.computed.difference_update(set(missing) - lacking)
+
+    def _completion_key(self, request: Request, sampling: Sampling, identity: Identity) -> str:
+        return _key(
+            identity,
             request,
             sampling=sampling.model_dump(mode="json"),
             seed=request.seed if sampling.random else None,
         )
 
-    def _choice_key(self, request: Request, choices: Sequence[str]) -> str:
-        return self._key(request, choices=list(choices), **self._choosing)
+    def _choice_key(self, request: Request, choices: Sequence[str], identity: Identity) -> str:
+        return _key(identity, request, choices=list(choices), **self._choosing)
 
-    def _key(self, request: Request, **query: object) -> str:
-        conversation = {"messages": list(request.messages), "opening": request.opening}
-        return digest_of({**self._identity, **conversation, **query})
+
+def _key(identity: Identity, request: Request, **query: object) -> str:
+    conversation = {"messages": list(request.messages), "opening": request.opening}
+    return digest_of({**identity, **conversation, **query})
 
 
 def _completion_row(answer: Completion) -> dict[str, object] | None:
@@ -203,7 +224,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
                 return LocalEngine(
                     model.folder,
-                    dtype=source.dtype,
+                    dtype=str(known.identity["dtype"]),
                     batch_size=model.batch_size,
                     quantization=source.quantization,
                     attention=source.attention,
@@ -213,7 +234,8 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
             return opened.enter_context(_remote_engine(model))
 
         identity["code"] = stored_code(model.store, engine_codes()[kind], kind)
-        yield StoredEngine(open_model, rows, identity, source.choosing)
+        known = known_by(identity, source, model.unopened)
+        yield StoredEngine(open_model, rows, known, source.choosing)
 
 
 def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:

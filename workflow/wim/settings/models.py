@@ -79,8 +79,9 @@ class ModelSource(Section):
     manifest.json. null accepts what is found and records its digest. Unit: 64 hex digits."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Precision of the weights when the model generates or judges; auto is bfloat16 where the
-    hardware has it and float32 elsewhere. Unit: none."""
+    """Precision of the weights when the model generates or judges; auto is the faster one: on a CPU
+    as measured once, on a GPU bfloat16 where the card has it, else float16. Rows are known by the
+    precision that computed them (docs/design/engines.md). Unit: none."""
 
     quantization: Quantization = "none"
     """Quantises the weights while the model generates, judges, or has adapters trained on it (DPO,

@@ -54,8 +54,8 @@ class OptimizationSettings(Section):
     """Weight decay of AdamW. Unit: none."""
 
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Arithmetic of the forward and backward pass; auto is bfloat16 autocast where the hardware
-    has it. Unit: none."""
+    """Arithmetic of the forward and backward pass; auto is the faster one: bfloat16 autocast on a GPU
+    that has it, or on a CPU that was measured to be faster in it, else float32. Unit: none."""
 
     gradient_checkpointing: bool = False
     """Computes activations twice to store fewer of them: slower, less memory. Unit: none."""

@@ -60,7 +60,8 @@ def measure_kl(
     import torch
 
     from wim.engines.chat_format import ChatFormat
-    from wim.engines.local.loading import fitting_dtype, open_model
+    from wim.engines.local.loading import open_model
+    from wim.engines.machine import dtype_of
     from wim.engines.turn_format import TurnFormat
     from wim.evaluation.compared.bootstrap import mean_over
     from wim.training.turns import TrainedTurns
@@ -68,9 +69,8 @@ def measure_kl(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = []
     for each in (policy, reference):
-        named = each.source.dtype
-        dtype = fitting_dtype(device) if named == "auto" else getattr(torch, named)
         source = each.source
+        dtype = dtype_of(source.dtype, "generation")
         models.append(open_model(each.folder, dtype, device, source.quantization, source.attention))
     chat = ChatFormat.of_folder(policy.folder, policy.source.thinking)
     turns = TrainedTurns(TurnFormat(chat), reasoning)  # type: ignore[arg-type]

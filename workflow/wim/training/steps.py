@@ -7,14 +7,10 @@ from wim.settings.optimization import OptimizationSettings
 
 
 def autocast_bf16(precision: str) -> bool:
-    """Whether matrix products are in bfloat16: if configured, or `auto` and the hardware is fit."""
-    import torch
+    """Whether matrix products are in bfloat16: if configured, or `auto` and it is the faster one."""
+    from wim.engines.machine import fitting_precision
 
-    from wim.engines.local.loading import fitting_dtype
-
-    if precision == "auto":
-        return fitting_dtype("cuda" if torch.cuda.is_available() else "cpu") is torch.bfloat16
-    return precision == "bfloat16"
+    return (fitting_precision("training") if precision == "auto" else precision) == "bfloat16"
 
 
 def accumulation_steps(batch_size: int, per_device: int, devices: int) -> tuple[int, int]:

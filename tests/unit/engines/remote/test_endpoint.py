@@ -14,6 +14,7 @@ import pytest
 from support.api_server import ApiServer, Fields, Reply, failed, last_message, said
 from wim.engines.answers import Unanswered
 from wim.engines.base import Completion, Request
+from wim.engines.precisions import KnownBy
 from wim.engines.remote.engine import EndpointEngine
 from wim.engines.stored import StoredEngine, answer_schema
 from wim.engines.transport import calls
@@ -199,7 +200,7 @@ def test_a_key_that_the_server_repeats_is_in_no_answer_no_row_and_no_log(
         RowStore(tmp_path, answer_schema()) as rows,
     ):
         far = engine(server, monkeypatch, attempts=2)
-        stored = StoredEngine(lambda: far, rows, {"model": "far"})
+        stored = StoredEngine(lambda: far, rows, KnownBy({"model": "far"}))
         try:
             found: object = answers(stored, [ask("Who?")])
         except UserError as refused:

@@ -17,10 +17,10 @@ from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
 from wim.engines.local.loading import (
     causal_config,
     context_length,
-    fitting_dtype,
     open_model,
 )
 from wim.engines.local.trial import batching_of, text_tokens
+from wim.engines.machine import dtype_of
 from wim.engines.reasoning import Markers
 from wim.settings.models import Thinking
 from wim.settings.precision import Attention, Quantization
@@ -71,7 +71,7 @@ class LocalEngine:
         import torch
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype = fitting_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
+        self.dtype = dtype_of(dtype, "generation")
         self.batch_size = batch_size
         self.continuous = self.device == "cuda" if continuous is None else continuous
         # What writes no text, or cannot be spoken to, is refused before its weights are loaded.

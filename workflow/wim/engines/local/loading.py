@@ -122,16 +122,6 @@ def bits_and_bytes(quantization: Quantization, dtype: "torch.dtype") -> Any:
     )
 
 
-def fitting_dtype(device: str) -> "torch.dtype":
-    """bfloat16 where the hardware multiplies it natively, else float32."""
-    import torch
-
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
-
-
 def _check_attention(attention: Attention, dtype: "torch.dtype") -> None:
     import torch
     from transformers.utils import is_flash_attn_2_available

@@ -166,9 +166,7 @@ def _hardware(dtype: str) -> tuple[str, int]:
     """The precision, and the number of GPUs that this job sees."""
     import torch
 
-    from wim.engines.local.loading import fitting_dtype
+    from wim.engines.machine import fitting_precision
 
-    gpus = torch.cuda.device_count()
-    if dtype == "auto":
-        dtype = str(fitting_dtype("cuda" if gpus else "cpu")).removeprefix("torch.")
-    return dtype, gpus
+    named = fitting_precision("generation") if dtype == "auto" else dtype
+    return named, torch.cuda.device_count()
