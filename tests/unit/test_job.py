@@ -1,8 +1,13 @@
 """What a rule's script does around its work: settings, log, signals."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from wim import job
 
 PROGRAM = """
 import os, signal, sys
@@ -34,3 +39,17 @@ def test_a_warning_during_the_work_stops_the_job(tmp_path: Path) -> None:
     done = run(tmp_path, "within")
     assert (done.returncode, done.stdout) == (138, "work\n"), done.stderr
     assert "SIGUSR1: stopping" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("share", "cores"),
+    [("200000 100000\n", 2), ("150000 100000", 2), ("max 100000\n", 4), ("5000 100000", 1), ("", 4)],
+)
+def test_a_job_has_no_more_threads_than_cores_it_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 7})
+    monkeypatch.setattr(job, "CONTAINER_CPU", tmp_path / "cpu.max")
+    assert job.usable_cores() == 4
+    (tmp_path / "cpu.max").write_text(share)
+    assert job.usable_cores() == cores

@@ -2,11 +2,12 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from wim.cluster.requeue import requeue_job
 from wim.errors import UserError
 
 logger = logging.getLogger("wim")
+CONTAINER_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
 @contextmanager
@@ -33,7 +35,8 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """
     log = Path(snakemake.log[0])
     # Of a SLURM job the cores it was given; snakemake cuts `threads` to those of its own machine.
-    _configure_environment(int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads)))
+    asked = int(os.environ.get("SLURM_CPUS_PER_TASK", snakemake.threads))
+    _configure_environment(min(asked, usable_cores()))
     log_to(log)
     _leave_orderly_on_signals()
     end_with_starter()
@@ -78,6 +81,20 @@ def _leave_orderly_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGUSR1, leave)
+
+
+def usable_cores() -> int:
+    """The processor cores that this process may use: by its affinity, and its container's share.
+
+    More threads than these would wait for each other.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # Microseconds of a period, or `max`, which is no number.
+    with suppress(OSError, ValueError):
+        allowed, period = CONTAINER_CPU.read_text(encoding="utf-8").split()
+        cores = min(cores, math.ceil(int(allowed) / int(period)))
+    return max(1, cores)
 
 
 def _configure_environment(threads: int) -> None:
