@@ -43,7 +43,13 @@ def test_a_warning_during_the_work_stops_the_job(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("share", "cores"),
-    [("200000 100000\n", 2), ("150000 100000", 2), ("max 100000\n", 4), ("5000 100000", 1), ("", 4)],
+    [
+        ("200000 100000\n", 2),
+        ("150000 100000", 2),
+        ("max 100000\n", 4),
+        ("5000 100000", 1),
+        ("", 4),
+    ],
 )
 def test_a_job_has_no_more_threads_than_cores_it_may_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, cores: int
