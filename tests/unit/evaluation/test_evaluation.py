@@ -91,7 +91,7 @@ def test_recorded_judges_have_their_published_accuracy_and_consistency(
 ) -> None:
     pairs = read_labelled_pairs(llmbar(SETS[subset][0]))
     found, _ = recorded(subset, judge, prompt)
-    statistics = pair_statistics(pairs, found, seed=0)
+    statistics = pair_statistics(pairs, found)
     assert (statistics.pairs, statistics.judged) == (SETS[subset][1],) * 2
     accuracy, consistency = PUBLISHED[subset, judge, prompt]
     assert statistics.accuracy.value == statistics.accuracy_failures_wrong.value == accuracy
@@ -112,7 +112,7 @@ def test_a_recorded_judges_words_are_parsed_to_its_recorded_winners(subset, judg
         for row in rows
         for order in ("swap = False", "swap = True")
     )
-    statistics = pair_statistics(read_labelled_pairs(llmbar(SETS[subset][0])), found, seed=0)
+    statistics = pair_statistics(read_labelled_pairs(llmbar(SETS[subset][0])), found)
     assert statistics.accuracy_failures_wrong.value == right / 2 / len(rows)
     failed = sum(one.statuses.count("unparsable") for one in found)
     assert statistics.statuses.get("unparsable", 0) == failed
@@ -131,7 +131,7 @@ def test_recorded_ratings_have_their_published_accuracy_with_ties_as_half(
     subset, judge, accuracy, ties
 ) -> None:
     found, _ = recorded(subset, judge, "Rating")
-    statistics = pair_statistics(read_labelled_pairs(llmbar(SETS[subset][0])), found, seed=0)
+    statistics = pair_statistics(read_labelled_pairs(llmbar(SETS[subset][0])), found)
     assert statistics.accuracy.value == accuracy
     assert statistics.tie_rate.value == ties / statistics.pairs
     assert (statistics.consistency.value, statistics.position_bias.value) == (1, 0)
@@ -139,7 +139,7 @@ def test_recorded_ratings_have_their_published_accuracy_with_ties_as_half(
 
 def test_a_recorded_score_that_is_no_number_is_a_failure_and_no_tie() -> None:
     found, _ = recorded("Neighbor", "GPT-4", "Rating")
-    statistics = pair_statistics(read_labelled_pairs(llmbar("Adversarial_Neighbor.json")), found, 0)
+    statistics = pair_statistics(read_labelled_pairs(llmbar("Adversarial_Neighbor.json")), found)
     assert (statistics.judged, statistics.statuses["unparsable"]) == (133, 1)
     # Published with the failure as half right.
     assert statistics.accuracy_failures_wrong.value == pytest.approx(0.7798507 - 0.5 / 134)
@@ -157,7 +157,7 @@ def test_a_recorded_score_that_is_no_number_is_a_failure_and_no_tie() -> None:
 )
 def test_preferring_the_longer_response_has_its_known_accuracy(name, accuracy) -> None:
     pairs = read_labelled_pairs(llmbar(name))
-    statistics = pair_statistics(pairs, longer_wins(pairs), seed=0)
+    statistics = pair_statistics(pairs, longer_wins(pairs))
     assert statistics.longer_wins.value == statistics.accuracy.value == accuracy
     assert (statistics.better_is_longer.value, statistics.better_is_shorter.value) == (1, 0)
 
@@ -184,7 +184,7 @@ def by_hand() -> tuple[list[LabelledPair], list[PairJudgement]]:
 
 
 def test_the_statistics_are_those_computed_by_hand() -> None:
-    statistics = pair_statistics(*by_hand(), seed=0)
+    statistics = pair_statistics(*by_hand())
     assert (statistics.pairs, statistics.judged) == (8, 6)
     # Credits 1, 0, 1/2, 1/2, 1/2, 1/2 of the judged, and 1/2 and 0 of the others.
     assert statistics.accuracy.value == 3 / 6
@@ -202,18 +202,18 @@ def test_the_statistics_are_those_computed_by_hand() -> None:
 
 def test_judgements_come_in_any_order_and_are_one_for_each_pair() -> None:
     pairs, found = by_hand()
-    assert pair_statistics(pairs, reversed(found), 0) == pair_statistics(pairs, found, 0)
+    assert pair_statistics(pairs, reversed(found)) == pair_statistics(pairs, found)
     for wrong in (found[1:], [*found, found[0]], [*found[1:], judged("x", "a", "a")]):
         with pytest.raises(ValueError, match="not one for each of 8 pairs"):
-            pair_statistics(pairs, wrong, 0)
+            pair_statistics(pairs, wrong)
 
 
 def test_without_judged_pairs_nothing_is_claimed() -> None:
-    statistics = pair_statistics([pair("p")], [judged("p", None, None)], 0)
+    statistics = pair_statistics([pair("p")], [judged("p", None, None)])
     assert (statistics.accuracy.value, statistics.accuracy.n, statistics.judged) == (None, 0, 0)
     assert statistics.accuracy_failures_wrong.value == 0
     assert statistics.chance.low is None
-    assert pair_statistics([], [], 0).pairs == 0
+    assert pair_statistics([], []).pairs == 0
 
 
 winners = st.sampled_from(["a", "b", "tie"])
@@ -225,23 +225,21 @@ def test_renaming_the_responses_changes_no_figure(rows) -> None:
     one = pair_statistics(
         [pair(str(n), better) for n, (better, _, _) in enumerate(rows)],
         [judged(str(n), x, y) for n, (_, x, y) in enumerate(rows)],
-        0,
     )
     # What was b, shown second, is now a, so that the two orders change places too.
     same = pair_statistics(
         [pair(str(n), other[r[0]], a="much longer", b="short") for n, r in enumerate(rows)],
         [judged(str(n), other[y], other[x]) for n, (_, x, y) in enumerate(rows)],
-        0,
     )
     assert one == same
 
 
 def test_a_judge_of_places_is_inconsistent_biased_and_no_better_than_chance() -> None:
     pairs = [pair(str(number), "ab"[number % 2]) for number in range(10)]
-    first = pair_statistics(pairs, [judged(one.pair_id, "a", "b") for one in pairs], 0)
+    first = pair_statistics(pairs, [judged(one.pair_id, "a", "b") for one in pairs])
     assert (first.accuracy.value, first.consistency.value, first.tie_rate.value) == (0.5, 0, 1)
     assert first.position_bias.value == 1
-    second = pair_statistics(pairs, [judged(one.pair_id, "b", "a") for one in pairs], 0)
+    second = pair_statistics(pairs, [judged(one.pair_id, "b", "a") for one in pairs])
     assert second.position_bias.value == -1
     assert {lean_to_first(judged("p", won, won)) for won in ("a", "b", "tie")} == {0}
 
@@ -331,17 +329,17 @@ def runs(*winners: Sequence[Winner | None]) -> list[list[PairJudgement]]:
 
 
 def test_stability_is_the_share_of_equal_winners() -> None:
-    assert stability(runs("ab", "ab"), 0).value == 1
-    assert stability(runs(["a", "b", "tie", "tie"], ["a", "a", "tie", "b"]), 0).value == 0.5
+    assert stability(runs("ab", "ab")).value == 1
+    assert stability(runs(["a", "b", "tie", "tie"], ["a", "a", "tie", "b"])).value == 0.5
     # Of three runs, three couples: all agree on the first pair, one couple on the second.
-    assert stability(runs("aa", "ab", "aa"), 0).value == pytest.approx((1 + 1 / 3) / 2)
+    assert stability(runs("aa", "ab", "aa")).value == pytest.approx((1 + 1 / 3) / 2)
 
 
 def test_a_failed_run_tells_nothing_of_stability() -> None:
-    found = stability(runs(["a", "a", None], ["a", None, None], ["b", "a", "b"]), 0)
+    found = stability(runs(["a", "a", None], ["a", None, None], ["b", "a", "b"]))
     # The first pair's three couples agree once; the second's only couple agrees; the third has none.
     assert (found.value, found.n) == (pytest.approx((1 / 3 + 1) / 2), 2)
-    assert stability(runs(["a"]), 0).n == stability([], 0).n == 0
+    assert stability(runs(["a"])).n == stability([]).n == 0
 
 
 # Files.

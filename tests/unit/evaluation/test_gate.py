@@ -170,7 +170,7 @@ def test_what_the_encoder_does_not_read_is_a_warning(labelled: Path) -> None:
 def test_a_pair_without_a_reward_in_one_run_says_nothing_of_stability(labelled: Path) -> None:
     pairs = read_labelled_pairs(labelled)
     first, none = rewards_of(labelled, "first", 40), rewards_of(labelled, "none", 0, of=0)
-    found = retested(pairs, first, none, seed=0)
+    found = retested(pairs, first, none)
     assert (found.same_winner.value, found.same_winner.n) == (None, 0)
     assert (found.correlation.value, found.correlation.n) == (None, 0)
 

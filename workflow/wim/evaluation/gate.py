@@ -92,7 +92,9 @@ def judged_by_reward(pairs: Sequence[LabelledPair], rewards: Path) -> list[PairJ
         a, b = (scored.get(each.candidate_id) for each in pair.candidates)
         if a and b:
             statuses = (a["status"], b["status"])
-            judgements.append(of_scores(pair.pair_id, (a["reward"], b["reward"]), statuses))
+            rewards_of = (a["reward"], b["reward"])
+            calls = (a["candidate_id"], b["candidate_id"])
+            judgements.append(of_scores(pair.pair_id, rewards_of, statuses, calls))
     return judgements
 
 
@@ -110,7 +112,7 @@ def judged_in_pairs(
     return found
 
 
-def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path, seed: int) -> Retest:
+def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path) -> Retest:
     """How far a reward agrees with itself on the pairs that its judge was queried on again."""
     runs = [judged_by_reward(pairs, path) for path in (rewards, again)]
     tables = [read_table(path, REWARDS, ["candidate_id", "reward"]) for path in (rewards, again)]
@@ -119,7 +121,8 @@ def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path, seed: in
     )
     both = [name for name in second if None not in (first.get(name), second[name])]
     values, others = ([scores[name] for name in both] for scores in (first, second))
-    return Retest(stability(runs, seed), rank_correlation(values, others))
+    prompts = {pair.pair_id: pair.prompt for pair in pairs}
+    return Retest(stability(runs, prompts), rank_correlation(values, others))
 
 
 def reward_gate(
@@ -142,7 +145,6 @@ def reward_gate(
 
     pairs = Path(inputs.pairs)
     labelled = read_labelled_pairs(pairs)
-    resampling_seed = seed_of(seed, "gate")
     tables = list(map(Path, inputs.rewards))
     judgements = {
         name: judged_by_reward(labelled, table) for name, table in zip(rewards, tables, strict=True)
@@ -153,11 +155,9 @@ def reward_gate(
         own = comparisons[place * shards : (place + 1) * shards]
         judgements[f"{PAIRS_BY}{judge}"] = judged_in_pairs(labelled, own)
     judgements[LONGER] = longer_wins(labelled)
-    measured = {
-        name: pair_statistics(labelled, each, resampling_seed) for name, each in judgements.items()
-    }
+    measured = {name: pair_statistics(labelled, each) for name, each in judgements.items()}
     repeated = {
-        name: retested(labelled, first, second, resampling_seed)
+        name: retested(labelled, first, second)
         for name, first, second in zip(rewards, tables, map(Path, inputs.again), strict=False)
     }
     figures = {name: asdict(statistics) for name, statistics in measured.items()}

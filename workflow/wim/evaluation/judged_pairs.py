@@ -17,13 +17,32 @@ Winner = Literal["a", "b", "tie"]
 
 @dataclass(frozen=True)
 class LabelledPair:
-    """Two responses, a and b, in one context, and which one people found better."""
+    """Two responses, a and b, in one context, and which one was labelled as better.
+
+    Attributes:
+        better: The label; of several votes the majority, `tie` where none is.
+        subset: The part of the labels that it belongs to.
+        votes: The label of each annotator by name, where there are several.
+        group: The responses that it is of, where more than two were labelled together.
+        styles: In which style a and b are written, where that is labelled.
+        ids: The candidates that a and b are, where these are in other pairs too; else "".
+    """
 
     pair_id: str
     context: tuple[Message, ...]
     response_a: str
     response_b: str
-    better: Literal["a", "b"]
+    better: Winner
+    subset: str = ""
+    votes: tuple[tuple[str, Winner], ...] = ()
+    group: str = ""
+    styles: tuple[str, str] = ("", "")
+    ids: tuple[str, str] = ("", "")
+
+    @property
+    def prompt(self) -> str:
+        """The context's id: pairs of one prompt are not independent."""
+        return row_id(list(self.context))
 
     @property
     def responses(self) -> ResponsePair:
@@ -36,17 +55,16 @@ class LabelledPair:
 
         No model generated them: their words are counted as tokens.
         """
-        prompt = row_id(list(self.context))
         a, b = (
             candidate_of(
                 Completion(
-                    key=row_id([self.pair_id, name]),
+                    key=shared or row_id([self.pair_id, name]),
                     text=response,
                     finish_reason="stop",
                     prompt_tokens=0,
                     completion_tokens=len(response.split()),
                 ),
-                prompt_id=prompt,
+                prompt_id=self.prompt,
                 dialogue_id=self.pair_id,
                 turn=1,
                 speaker=name,
@@ -55,7 +73,9 @@ class LabelledPair:
                 seed=0,
                 model_digest="",
             )
-            for name, response in (("a", self.response_a), ("b", self.response_b))
+            for name, response, shared in zip(
+                ("a", "b"), (self.response_a, self.response_b), self.ids, strict=True
+            )
         )
         return a, b
 
@@ -67,13 +87,15 @@ class PairJudgement:
     Attributes:
         in_order, swapped: The winner with a shown first, and with b shown first. A judge that
             sees one response at a time has the same winner in both.
-        statuses: The statuses of the judge's calls.
+        statuses: The statuses of the judge's calls: of one for each response, or for each order.
+        calls: The ids of these calls, where they may be other pairs' too.
     """
 
     pair_id: str
     in_order: Winner | None
     swapped: Winner | None
     statuses: tuple[str, ...]
+    calls: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Winner | None:
@@ -87,6 +109,7 @@ def of_scores(
     pair_id: str,
     scores: tuple[float | None, float | None],
     statuses: tuple[str, str] = (Status.OK.value, Status.OK.value),
+    calls: tuple[str, ...] = (),
 ) -> PairJudgement:
     """The judgement of the scores of a and b: the higher wins; it fails if one is missing.
 
@@ -94,19 +117,17 @@ def of_scores(
     """
     a, b = scores
     won = None if a is None or b is None else _winner(lead(a, b))
-    return PairJudgement(pair_id, won, won, statuses)
+    return PairJudgement(pair_id, won, won, statuses, calls)
 
 
 def of_comparison(row: Comparison) -> PairJudgement:
-    """The judgement of a comparison in both orders; of equal responses, which no one is asked."""
+    """The judgement of a comparison in both orders; of equal responses a tie, which took no call."""
     if row.winner == "tie" and row.logprob_a_shown_first is None:
-        return PairJudgement(row.pair_id, "tie", "tie", (row.status,))
-    return PairJudgement(
-        row.pair_id,
-        _chosen(row.logprob_a_shown_first, row.logprob_b_shown_second),
-        _chosen(row.logprob_a_shown_second, row.logprob_b_shown_first),
-        (row.status,),
-    )
+        return PairJudgement(row.pair_id, "tie", "tie", ())
+    in_order = _chosen(row.logprob_a_shown_first, row.logprob_b_shown_second)
+    swapped = _chosen(row.logprob_a_shown_second, row.logprob_b_shown_first)
+    statuses = tuple(Status.OK.value if won else row.status for won in (in_order, swapped))
+    return PairJudgement(row.pair_id, in_order, swapped, statuses)
 
 
 def longer_wins(pairs: Sequence[LabelledPair]) -> list[PairJudgement]:

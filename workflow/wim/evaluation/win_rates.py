@@ -57,9 +57,7 @@ def win_rates(
         "speakers": figures,
         "between": _compared(between),
         "strengths": _strengths(reference, outcomes, seed),
-        "worth": {"labels": worth.labels, "accuracy": asdict(worth.accuracy(seed))}
-        if worth
-        else None,
+        "worth": {"labels": worth.labels, "accuracy": asdict(worth.accuracy())} if worth else None,
     }
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wim.evaluation.compared.bootstrap import share_over
 from wim.evaluation.compared.corrected import Corrected, by_accuracy
 from wim.evaluation.compared.outcomes import Outcome
 from wim.evaluation.gate import judged_by_reward, judged_in_pairs
 from wim.evaluation.llmbar import read_labelled_pairs
 from wim.evaluation.pair_statistics import credit
+from wim.evaluation.share_interval import share_over_prompts
 from wim.statistics import Estimate
 
 
@@ -27,9 +27,9 @@ class Worth:
     credits: Sequence[float]
     prompts: Sequence[str]
 
-    def accuracy(self, seed: int) -> Estimate:
-        """The mean, with a bootstrap interval over prompts."""
-        return share_over(self.credits, self.prompts, seed)
+    def accuracy(self) -> Estimate:
+        """The mean, with its interval over prompts."""
+        return share_over_prompts(self.credits, self.prompts)
 
     def corrected(self, outcomes: Sequence[Outcome], seed: int) -> Corrected:
         """A speaker's win rate with the judge's errors taken out."""
@@ -55,9 +55,9 @@ def measured_worth(files: Sequence[str], pairs: bool) -> Worth | None:
         judged_in_pairs(labelled, tables) if pairs else judged_by_reward(labelled, tables[0])
     )
     by_id = {pair.pair_id: pair for pair in labelled}
-    judged = [each for each in judgements if each.in_order and each.swapped]
+    judged = [each for each in judgements if each.winner and by_id[each.pair_id].better != "tie"]
     return Worth(
         labels.name,
         [credit(by_id[each.pair_id], each) for each in judged],
-        ["\n".join(m["content"] for m in by_id[each.pair_id].context) for each in judged],
+        [by_id[each.pair_id].prompt for each in judged],
     )

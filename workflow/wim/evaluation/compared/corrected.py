@@ -7,9 +7,9 @@ from wim.evaluation.compared.bootstrap import (
     interval,
     mean_over,
     resampled_means,
-    share_over,
     standard_error,
 )
+from wim.evaluation.share_interval import share_over_prompts
 from wim.statistics import LEVEL, Estimate
 
 
@@ -86,7 +86,7 @@ def by_accuracy(
     import numpy as np
 
     judged = mean_over(scores, clusters, seed)
-    right = share_over(credits, credit_clusters, seed)
+    right = share_over_prompts(credits, credit_clusters)
     nothing = Estimate(None, None, None, judged.n)
     if judged.value is None or right.value is None or right.low is None or right.low <= 0.5:
         return Corrected(judged, right, nothing)
