@@ -2,7 +2,7 @@
 
 Reads results/dialogues/<policy>/<shard>.parquet of one policy or two, the judge's manifest and
 template. Writes results/comparisons/<comparison>/<judge>/<shard>.parquet; the comparison `labelled`
-is that of the pairs that people have labelled.
+is that of the gate's labelled pairs.
 """
 
 

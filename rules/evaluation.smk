@@ -122,6 +122,7 @@ rule evaluate:
         rewards=evaluations.rewards,
         length_control=evaluations.length_control,
         kl=evaluations.measured,
+        labels=evaluations.labels,
         labelled=evaluations.labelled,
     output:
         table=report(

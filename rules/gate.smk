@@ -1,9 +1,11 @@
-"""The reward gate: every judge and reward on pairs that people have labelled.
+"""The reward gate: every judge and reward on labelled pairs.
 
-Reads the file that the configuration names under gate.pairs. Its responses are dialogues of the
-policy `labelled`, which the rules of ratings, comparisons, embeddings and rewards take as any other,
-and some of them once more of the policy `retest`, judged by another seed.
-Writes results/evaluation/gate.json, gate.md and gate.svg, and a note for each reward that passed.
+Reads the files that the configuration names under gate.pairs. Their responses are dialogues of the
+policy `labelled`, which the rules of ratings, embeddings and rewards take as any other, pair by pair
+those of `labelled_pairs`, which that of comparisons takes, and some of them once more of the policy
+`retest`, judged by another seed.
+Writes results/evaluation/gate.json, gate.md and gate.svg, a note for each reward that passed, and
+judge_tuning.json and judge_tuning.md.
 """
 
 
@@ -60,6 +62,35 @@ rule reward_gate:
         code=code_of("reward_gate"),
     script:
         "../workflow/scripts/reward_gate.py"
+
+
+rule judge_tuning:
+    """Choose the best of several judges on one half of the prompts, and report it on the other."""
+    input:
+        pairs=gate.pairs,
+        rewards=gate.tuned,
+        comparisons=gate.tuned_comparisons,
+    output:
+        table=report(
+            paths.evaluation("judge_tuning.json"),
+            caption="../workflow/report/judge_tuning.rst",
+            category="Reward gate",
+            labels={"result": "tuning, numbers"},
+        ),
+        text=report(
+            paths.evaluation("judge_tuning.md"),
+            caption="../workflow/report/judge_tuning.rst",
+            category="Reward gate",
+            labels={"result": "tuning"},
+        ),
+    log:
+        paths.log("judge_tuning"),
+    localrule: True
+    params:
+        spec=specs.tuning,
+        code=code_of("judge_tuning"),
+    script:
+        "../workflow/scripts/judge_tuning.py"
 
 
 rule check_bar:

@@ -42,12 +42,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm:
             "lot": {"kind": "random", "judge": "tiny"},
         },
         arms={"number": {"reward": "number", "training": {"batch_size": 4}}},
-        gate={"pairs": "labelled.json", "retest": 0.5},
+        gate={"pairs": "labelled.json", "retest": 0.5, "tuned": ["wim", "pairs/two", "number"]},
     )
     prompts = [f"Say something about the number {number}." for number in range(6)]
     project = Project.copied(tmp_path_factory.mktemp("gate") / "project", config, prompts)
     (project.folder / "labelled.json").write_text(json.dumps(PAIRS))
-    project.run("--", "reward_gate")
+    project.run("--", "reward_gate", "judge_tuning")
     return project
 
 
@@ -75,6 +75,21 @@ def test_a_judge_of_pairs_is_measured_in_both_orders(measured: Project) -> None:
     bias = (first_shown * 2 - 1 + then_shown * 2 - 1) / 2
     assert told["position_bias"]["value"] == pytest.approx(bias.mean())
     assert "| pairs/two | 16 |" in (folder / "evaluation/gate.md").read_text()
+
+
+def test_the_best_of_several_is_reported_on_prompts_that_it_was_not_chosen_on(
+    measured: Project,
+) -> None:
+    told = json.loads((measured.folder / "results/evaluation/judge_tuning.json").read_text())
+    assert (told["tries"], told["first"]) == (3, "wim")
+    assert set(told["choosing"]) == {"wim", "pairs/two", "number"}
+    assert told["choosing"][told["chosen"]]["value"] == max(
+        one["value"] for one in told["choosing"].values()
+    )
+    assert told["choosing_pairs"] + told["reporting_pairs"] == len(PAIRS)
+    assert told["accuracy"]["n"] == told["reporting_pairs"]
+    text = (measured.folder / "results/evaluation/judge_tuning.md").read_text()
+    assert f"# The best of 3 tries: {told['chosen']}" in text
 
 
 def test_some_of_the_pairs_are_judged_again_by_another_seed(measured: Project) -> None:

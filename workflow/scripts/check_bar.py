@@ -10,5 +10,6 @@ with job(snakemake) as spec:
         table=Path(snakemake.input.table),
         measured=snakemake.wildcards.measured,
         bar=spec["bar"],
+        least_pairs=spec["least_pairs"],
         output=Path(snakemake.output.passed),
     )

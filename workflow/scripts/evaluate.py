@@ -16,4 +16,5 @@ with job(snakemake) as spec:
         speakers=spec["speakers"],
         seed=spec["seed"],
         output=snakemake.output,
+        form=spec.get("form"),
     )

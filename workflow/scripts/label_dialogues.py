@@ -7,7 +7,7 @@ from wim.job import job
 
 with job(snakemake) as spec:
     label_dialogues(
-        pairs=Path(snakemake.input.pairs),
+        pairs=[Path(path) for path in snakemake.input.pairs],
         outputs=[Path(path) for path in snakemake.output.dialogues],
         **spec,
     )

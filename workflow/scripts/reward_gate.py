@@ -4,10 +4,4 @@ from wim.evaluation.gate import reward_gate
 from wim.job import job
 
 with job(snakemake) as spec:
-    reward_gate(
-        inputs=snakemake.input,
-        rewards=spec["rewards"],
-        judges=spec["judges"],
-        seed=spec["seed"],
-        output=snakemake.output,
-    )
+    reward_gate(inputs=snakemake.input, output=snakemake.output, **spec)

@@ -40,7 +40,7 @@ ONLINE_RATINGS = "results/online/{arm}/round{round}/ratings.parquet"
 ONLINE_REWARDS = "results/online/{arm}/round{round}/rewards.parquet"
 CONVERGENCE = "results/rounds/{arm}/round{round}.json"
 
-# `gate`, `verdict` and `passed` are no names of evaluations.
+# `gate`, `judge_tuning`, `verdict` and `passed` are no names of evaluations.
 EVALUATION_PROMPTS = "results/evaluation/prompts/{evaluation}/{shard}.parquet"
 LEAKS = "results/evaluation/leaks/{evaluation}.jsonl"
 KL = "results/evaluation/kl/{policy}.json"

@@ -96,7 +96,7 @@ def test_two_policies_are_compared_shard_by_shard_and_paired_from_all_shards() -
     ]
     assert len(found.dialogues_of_arm(wildcards)) == 6
     assert found.of_arm(wildcards) == found.shards("versus", "fine")
-    assert found.policies("labelled") == ["labelled"]
+    assert found.policies("labelled") == ["labelled_pairs"]
 
 
 def three_rounds(**rounds: Any) -> Rounds:

@@ -6,9 +6,7 @@ from wim import paths
 from wim.dag.inputs import Inputs, Wildcards
 from wim.paths import at
 from wim.settings.evaluated import Evaluated, evaluated_policy, speakers_of
-
-# The comparison of the pairs that people have labelled.
-LABELLED = "labelled"
+from wim.settings.gate import LABELLED, LABELLED_PAIRS
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Comparisons:
     def policies(self, comparison: str) -> list[str]:
         """The policies whose candidates are compared: one, or two."""
         if comparison == LABELLED:
-            return [LABELLED]
+            return [LABELLED_PAIRS]
         if evaluated := Evaluated.of(comparison):
             reference = self.inputs.config.evaluations[evaluated.evaluation].reference
             return [comparison, evaluated_policy(evaluated.evaluation, reference)]

@@ -56,8 +56,10 @@ class EvaluationSpecs:
         name = wildcards.evaluation
         settings = self.config.evaluations[name]
         keys = {"kind", "reference", "judge", "reward", "leaks", "kl"}
+        measured = self.config.gate.form if Evaluations(self.inputs).labelled(wildcards) else {}
         return spec(
             name=name,
+            **measured,
             settings=settings.model_dump(
                 mode="json",
                 include=keys | ({"mode", "parse"} if settings.kind == "mt_bench" else set()),
@@ -92,8 +94,10 @@ class EvaluationSpecs:
         """Who is compared, in which tasks."""
         name = wildcards.evaluation
         settings = self.config.evaluations[name]
+        measured = self.config.gate.form if Evaluations(self.inputs).labelled(wildcards) else {}
         return spec(
             name=name,
+            **measured,
             settings=settings.model_dump(mode="json", include={"num_fewshot", "limit"}),
             speakers=speakers_of(self.config, name),
             seed=self.config.seed,

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from wim import paths
-from wim.dag.comparisons import LABELLED, Comparisons
+from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import Inputs, Wildcards, one_of
 from wim.dag.rewards import Gate
 from wim.paths import at
 from wim.settings.evaluated import Evaluated, checkpoint_of, evaluated_policy, speakers_of
 from wim.settings.evaluations import EvaluationSettings
+from wim.settings.gate import LABELLED
 from wim.settings.prompts import staged_path
 
 
@@ -167,18 +168,20 @@ class Evaluations:
             for shard in self.inputs.shards
         ]
 
+    def labels(self, wildcards: Wildcards) -> list[str]:
+        """The gate's labelled pairs, where the judge or the reward is measured on them."""
+        return Gate(self.inputs).pairs() if self.labelled(wildcards) else []
+
     def labelled(self, wildcards: Wildcards) -> list[str]:
-        """The gate's labelled pairs, and what the judge or the reward says of them."""
-        settings, gate = self.settings(wildcards.evaluation), Gate(self.inputs)
+        """What the judge or the reward says of the gate's labelled pairs."""
+        settings = self.settings(wildcards.evaluation)
         if self.inputs.config.gate.pairs is None or settings.kind != "win_rate":
             return []
         if settings.judge is not None:
-            of = Comparisons(self.inputs).shards(LABELLED, settings.judge)
-        elif settings.reward is not None:
-            of = [at(paths.REWARDS, policy=LABELLED, reward=settings.reward)]
-        else:
-            return []
-        return [gate.pairs(), *of]
+            return Comparisons(self.inputs).shards(LABELLED, settings.judge)
+        if settings.reward is not None:
+            return [at(paths.REWARDS, policy=LABELLED, reward=settings.reward)]
+        return []
 
     @property
     def exports(self) -> list[str]:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from wim import paths
-from wim.dag.comparisons import LABELLED, Comparisons
+from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import BASE, Inputs, Wildcards, one_of
 from wim.errors import UserError
 from wim.paths import at
-from wim.settings.gate import RETEST
+from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST
 from wim.settings.rewards import RewardSettings
 
 
@@ -111,7 +111,7 @@ class Gate:
     @property
     def policy_pattern(self) -> str:
         """A regular expression of the policies that the labelled pairs are taken in as."""
-        return f"{LABELLED}|{RETEST}"
+        return f"{LABELLED}|{LABELLED_PAIRS}|{RETEST}"
 
     @property
     def measured_pattern(self) -> str:
@@ -119,15 +119,16 @@ class Gate:
         of_pairs = (f"pairs/{judge}" for judge in self.inputs.pair_judges)
         return one_of([*self.inputs.config.rewards, *of_pairs])
 
-    def pairs(self, wildcards: Wildcards | None = None) -> str:
-        """The file of labelled pairs. Raises UserError if the configuration names none."""
-        pairs = self.inputs.config.gate.pairs
-        if pairs is None:
+    def pairs(self, wildcards: Wildcards | None = None) -> list[str]:
+        """The files of labelled pairs. Raises UserError if the configuration names none."""
+        files = self.inputs.config.gate.files
+        if not files:
             raise UserError(
-                "config: gate.pairs is empty; write the path of a file of labelled pairs in LLMBar's"
-                " format: a JSON list of {input, output_1, output_2, label}."
+                "config: gate.pairs is empty; write the path of a file of labelled pairs: a JSON "
+                "list of {input, output_1, output_2, label}, or a published set's "
+                "(docs/guide/evaluation.md)."
             )
-        return self.inputs.file_at(pairs, "gate.pairs")
+        return [self.inputs.file_at(path, "gate.pairs") for path in files]
 
     @property
     def retested(self) -> list[str]:
@@ -143,6 +144,24 @@ class Gate:
         """What the judges of pairs say of the labelled pairs, judge by judge."""
         comparisons = Comparisons(self.inputs)
         judges = self.inputs.pair_judges
+        return [path for judge in judges for path in comparisons.shards(LABELLED, judge)]
+
+    def tuned(self, wildcards: Wildcards) -> list[str]:
+        """The rewards tables of what is tuned, in its order. Raises UserError if nothing is."""
+        tuned = self.inputs.config.gate.tuned
+        if not tuned:
+            raise UserError(
+                "config: gate.tuned is empty; write two or more rewards, or judges of pairs as "
+                "pairs/<judge>, the first the one to beat."
+            )
+        return [
+            at(paths.REWARDS, policy=LABELLED, reward=name) for name in tuned if "/" not in name
+        ]
+
+    def tuned_comparisons(self, wildcards: Wildcards) -> list[str]:
+        """What the judges of pairs that are tuned say of the labelled pairs, judge by judge."""
+        judges = [name.partition("/")[2] for name in self.inputs.config.gate.tuned if "/" in name]
+        comparisons = Comparisons(self.inputs)
         return [path for judge in judges for path in comparisons.shards(LABELLED, judge)]
 
     def proof(self, wildcards: Wildcards) -> str | list[str]:

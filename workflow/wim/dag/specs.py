@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from wim.dag.comparisons import LABELLED
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.rounds import Rounds
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
 from wim.settings.config import Config
 from wim.settings.evaluated import temperatures_of
-from wim.settings.gate import seed_of_policy
+from wim.settings.gate import LABELLED, RETEST, seed_of_policy
 from wim.settings.grid import axes_of_arms
 
 
@@ -135,21 +134,28 @@ class Specs:
 
     def labelled(self, wildcards: Wildcards) -> str:
         """Which of the labelled pairs are taken in: all, or some of them to be judged again."""
-        if wildcards.policy == LABELLED:
-            return spec()
-        return spec(share=self.config.gate.retest, seed=self.config.seed)
+        gate = self.config.gate
+        if wildcards.policy == RETEST:
+            return spec(share=gate.retest, seed=self.config.seed, **gate.form)
+        return spec(**({} if wildcards.policy == LABELLED else {"paired": True}), **gate.form)
 
     def gate(self, wildcards: Wildcards) -> str:
-        """The rewards and judges of pairs that are measured."""
+        """The rewards and judges of pairs that are measured, and whose the labels are."""
         return spec(
             rewards=list(self.config.rewards),
             judges=self.inputs.pair_judges,
-            seed=self.config.seed,
+            labelled_by=self.config.gate.labelled_by,
+            **self.config.gate.form,
         )
 
+    def tuning(self, wildcards: Wildcards) -> str:
+        """What is tuned, and the seed by which prompts are divided."""
+        gate = self.config.gate
+        return spec(tuned=gate.tuned, seed=self.config.seed, **gate.form)
+
     def bar(self, wildcards: Wildcards) -> str:
-        """What a reward's accuracy is to exceed."""
-        return spec(bar=self.config.gate.bar)
+        """What a reward's accuracy is to exceed, and on how many pairs."""
+        return spec(bar=self.config.gate.bar, least_pairs=self.config.gate.least_pairs)
 
     # Rounds.
 

@@ -22,7 +22,7 @@ class Annotators:
     Attributes:
         names: The annotators.
         pairs: How many pairs have more than one vote.
-        labels: Counts of the majorities of these, `tie` where there is none.
+        labels: Counts of the labels of these pairs, which their votes gave.
         agreement: The share of equal votes among every two of a pair, mean over pairs.
         alpha: Krippendorff's, for nominal labels.
         kappas: Cohen's, of every two annotators with pairs in common.
@@ -61,7 +61,7 @@ def annotators_of(pairs: Sequence[LabelledPair]) -> Annotators | None:
     return Annotators(
         names=names,
         pairs=len(several),
-        labels=dict(sorted(Counter(majority(each) for each in votes).items())),
+        labels=dict(sorted(Counter(pair.better for pair in several).items())),
         agreement=share_over_prompts([equal_share(each) for each in votes], prompts),
         alpha=alpha(votes, prompts),
         kappas=kappas,

@@ -61,7 +61,8 @@ class EvaluationInputs(Protocol):
         kl: How far each trained speaker is from its start, as <evaluation>@<speaker>.json.
         ratings: What was said of each speaker's answers by the judges of its reward, or the grades of
             answers to questions; all shards.
-        labelled: The gate's labelled pairs, and what the judge or the reward says of them.
+        labels: The gate's labelled pairs, where the judge or the reward is measured on them.
+        labelled: What it says of them: all shards of a judge of pairs, or the table of a reward.
     """
 
     prompts: Sequence[str]
@@ -72,6 +73,7 @@ class EvaluationInputs(Protocol):
     length_control: Sequence[str]
     kl: Sequence[str]
     ratings: Sequence[str]
+    labels: Sequence[str]
     labelled: Sequence[str]
 
 
@@ -90,6 +92,7 @@ def evaluate(
     speakers: Sequence[str],
     seed: int,
     output: EvaluationFiles,
+    form: str | None = None,
 ) -> None:
     """Write the figures of an evaluation; the same inputs give the same bytes.
 
@@ -150,7 +153,7 @@ def evaluate(
             outcomes = of_categories(
                 read(inputs.comparisons if pairs else inputs.rewards, speakers, answers), rows
             )
-            worth = measured_worth(inputs.labelled, pairs)
+            worth = measured_worth(inputs.labels, inputs.labelled, pairs, form)
             control = length_control(inputs.length_control, rows)
             found |= win_rates(speakers, outcomes, leaked, control, worth, drawn)
             examples = _examples(inputs, speakers, answers, rows, pairs)

@@ -1,12 +1,13 @@
-"""The reward gate: how well every judge and reward agrees with people on labelled pairs.
+"""The reward gate: how well every judge and reward agrees with the labels of pairs.
 
 Labelled pairs pass through the same stages as dialogues, as those of a policy named `labelled`
-(`retest` for those that are judged again): what is measured is exactly what labels the arms.
+(`labelled_pairs` for judges of pairs, `retest` for those that are judged again): what is measured is
+exactly what labels the arms.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -14,21 +15,22 @@ from wim.display.json_files import read_json, write_json
 from wim.display.markdown import estimate_with_interval
 from wim.embedding.reading import TextsRead, embeddings_read
 from wim.errors import UserError
-from wim.evaluation.gate_text import LONGER, PAIRS_BY, Retest, gate_text
-from wim.evaluation.judged_pairs import (
-    LabelledPair,
-    PairJudgement,
-    longer_wins,
-    of_comparison,
-    of_scores,
+from wim.evaluation.agreement import annotators_of
+from wim.evaluation.gate_text import ANNOTATORS, LONGER, Retest, gate_text, mostly_unread
+from wim.evaluation.judged_pairs import LabelledPair, longer_wins
+from wim.evaluation.labelled_judgements import (
+    PAIRS_BY,
+    distinct_pairs,
+    distinct_responses,
+    judged_by_reward,
+    judgements_by_name,
 )
-from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.labels.read import read_labels
 from wim.evaluation.pair_statistics import pair_statistics, stability
-from wim.judging.pairwise import pair_id_of
 from wim.provenance.digest import SEED_BITS, seed_of
 from wim.statistics import Estimate, rank_correlation
-from wim.tables.files import as_arrow, read_table, read_tables, write_table
-from wim.tables.schemas import COMPARISONS, DIALOGUES, REWARDS, Comparison
+from wim.tables.files import as_arrow, read_table, write_table
+from wim.tables.schemas import DIALOGUES, REWARDS, Candidate
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +39,14 @@ class GateInputs(Protocol):
     """What the gate reads.
 
     Attributes:
-        pairs: The labelled pairs, in LLMBar's format.
+        pairs: The files of labelled pairs.
         rewards: The table of each reward.
         again: The same rewards' tables of the pairs that were judged again; empty if none were.
         comparisons: The shards of each judge of pairs, judge by judge.
         embeddings: <judge>/<shard>.parquet, of the judges whose rewards are made of them.
     """
 
-    pairs: str
+    pairs: Sequence[str]
     rewards: Sequence[str]
     again: Sequence[str]
     comparisons: Sequence[str]
@@ -60,56 +62,48 @@ class GateFiles(Protocol):
 
 
 def label_dialogues(
-    pairs: Path, outputs: Sequence[Path], share: float = 1.0, seed: int = 0
+    pairs: Sequence[Path],
+    outputs: Sequence[Path],
+    share: float = 1.0,
+    seed: int = 0,
+    paired: bool = False,
+    form: str | None = None,
 ) -> None:
     """Write the responses of labelled pairs as dialogues tables, in shards by the pair's hash.
 
     Args:
-        pairs: The labelled pairs.
+        pairs: The files of labelled pairs.
         outputs: A file for each shard.
         share: The share of the pairs to take, sampled by seed.
         seed: The run's.
+        paired: Whether each pair is a dialogue with both of its responses, for judges of pairs;
+            else each response is there once, in the dialogue of one of its pairs.
+        form: That of the files, where it is given.
 
     Raises:
-        UserError: With file and row, for a file that is not in LLMBar's format.
+        UserError: With file and row, for a file that is not of its form.
     """
-    shards: list[list[LabelledPair]] = [[] for _ in outputs]
-    for pair in read_labelled_pairs(pairs):
-        if seed_of(seed, "retest", pair.pair_id) < share * 2**SEED_BITS:
-            shards[int(pair.pair_id[:8], 16) % len(outputs)].append(pair)
-    for output, shard in zip(outputs, shards, strict=True):
-        rows = [candidate for pair in shard for candidate in pair.candidates]
+    taken = [
+        pair
+        for pair in read_labels(pairs, form)
+        if seed_of(seed, "retest", pair.pair_id) < share * 2**SEED_BITS
+    ]
+    candidates = (
+        [candidate for pair in distinct_pairs(taken) for candidate in pair.candidates]
+        if paired
+        else distinct_responses(taken)
+    )
+    shards: list[list[Candidate]] = [[] for _ in outputs]
+    for candidate in candidates:
+        shards[int(candidate.dialogue_id[:8], 16) % len(outputs)].append(candidate)
+    for output, rows in zip(outputs, shards, strict=True):
         write_table(output, DIALOGUES, as_arrow(DIALOGUES, rows))
-    logger.info("gate: %d labelled pairs in %d shards", sum(map(len, shards)), len(shards))
-
-
-def judged_by_reward(pairs: Sequence[LabelledPair], rewards: Path) -> list[PairJudgement]:
-    """A reward's judgements of the pairs whose responses are in its table."""
-    table = read_table(rewards, REWARDS, ["candidate_id", "status", "reward"])
-    scored = {row["candidate_id"]: row for row in table.to_pylist()}
-    judgements = []
-    for pair in pairs:
-        a, b = (scored.get(each.candidate_id) for each in pair.candidates)
-        if a and b:
-            statuses = (a["status"], b["status"])
-            rewards_of = (a["reward"], b["reward"])
-            calls = (a["candidate_id"], b["candidate_id"])
-            judgements.append(of_scores(pair.pair_id, rewards_of, statuses, calls))
-    return judgements
-
-
-def judged_in_pairs(
-    pairs: Sequence[LabelledPair], comparisons: Sequence[Path]
-) -> list[PairJudgement]:
-    """A judge of pairs' judgements of the pairs; its tables have all of them."""
-    rows = read_tables(comparisons, COMPARISONS).to_pylist()
-    of = {row["pair_id"]: of_comparison(Comparison(**row)) for row in rows}
-    found = []
-    for pair in pairs:
-        a, b = pair.candidates
-        judgement = of[pair_id_of(a.candidate_id, b.candidate_id)]
-        found.append(replace(judgement, pair_id=pair.pair_id))
-    return found
+    logger.info(
+        "gate: %d labelled pairs, %d responses in %d shards",
+        len(taken),
+        len(candidates),
+        len(shards),
+    )
 
 
 def retested(pairs: Sequence[LabelledPair], rewards: Path, again: Path) -> Retest:
@@ -129,8 +123,9 @@ def reward_gate(
     inputs: GateInputs,
     rewards: Sequence[str],
     judges: Sequence[str],
-    seed: int,
     output: GateFiles,
+    labelled_by: str | None = None,
+    form: str | None = None,
 ) -> None:
     """Measure every reward and judge of pairs, and preferring the longer response for comparison.
 
@@ -138,24 +133,18 @@ def reward_gate(
         inputs: The labelled pairs and what was said of them.
         rewards: The names of the rewards, in the order of their tables.
         judges: The names of the judges of pairs, in the order of their shards.
-        seed: The run's.
         output: Where the figures go: JSON, Markdown (which is logged too), accuracies as SVG.
+        labelled_by: Who gave the labels, in words; None names their files.
+        form: That of the files of labelled pairs, where it is given.
     """
     from wim.evaluation.gate_figure import draw_accuracies
 
-    pairs = Path(inputs.pairs)
-    labelled = read_labelled_pairs(pairs)
-    tables = list(map(Path, inputs.rewards))
-    judgements = {
-        name: judged_by_reward(labelled, table) for name, table in zip(rewards, tables, strict=True)
-    }
-    comparisons = list(map(Path, inputs.comparisons))
-    shards = len(comparisons) // max(1, len(judges))
-    for place, judge in enumerate(judges):
-        own = comparisons[place * shards : (place + 1) * shards]
-        judgements[f"{PAIRS_BY}{judge}"] = judged_in_pairs(labelled, own)
+    files = list(map(Path, inputs.pairs))
+    labelled = read_labels(files, form)
+    judgements = judgements_by_name(labelled, rewards, inputs.rewards, judges, inputs.comparisons)
     judgements[LONGER] = longer_wins(labelled)
     measured = {name: pair_statistics(labelled, each) for name, each in judgements.items()}
+    tables = list(map(Path, inputs.rewards))
     repeated = {
         name: retested(labelled, first, second)
         for name, first, second in zip(rewards, tables, map(Path, inputs.again), strict=False)
@@ -164,11 +153,24 @@ def reward_gate(
     for name, one in repeated.items():
         figures[name]["retest"] = asdict(one)
     encoded = _encoded(map(Path, inputs.embeddings))
+    unread = []
     for name, table in zip(rewards, tables, strict=True):
         read = encoded.get(_judge_of_cosines(table), {})
         if read:
             figures[name]["encoder"] = {texts: asdict(one) for texts, one in read.items()}
-    text = gate_text(pairs.name, measured, repeated, encoded)
+        if any(mostly_unread(one) for one in read.values()):
+            unread.append(name)
+    annotators = annotators_of(labelled)
+    if annotators:
+        figures[ANNOTATORS] = asdict(annotators)
+    text = gate_text(
+        of=labelled_by or ", ".join(path.name for path in files),
+        measured=measured,
+        repeated=repeated,
+        encoded=encoded,
+        unread=unread,
+        annotators=annotators,
+    )
     write_json(output.table, figures)
     Path(output.text).write_text(text, encoding="utf-8")
     draw_accuracies({name: each.accuracy for name, each in measured.items()}, Path(output.figure))
@@ -190,7 +192,7 @@ def _judge_of_cosines(rewards: Path) -> str:
     return table["judge"][0].as_py() if len(table) else ""
 
 
-def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:
+def check_bar(table: Path, measured: str, bar: float, output: Path, least_pairs: int = 1) -> None:
     """Write a note that a reward's accuracy on labelled pairs beats gate.bar.
 
     Args:
@@ -198,6 +200,7 @@ def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:
         measured: The reward, or `pairs/` with the name of a judge of pairs.
         bar: What the lower end of the accuracy's interval must exceed.
         output: The note.
+        least_pairs: How many pairs must have been judged.
 
     Raises:
         UserError: With the reason, if the accuracy does not beat the bar.
@@ -205,17 +208,19 @@ def check_bar(table: Path, measured: str, bar: float, output: Path) -> None:
     figures: Mapping[str, Mapping[str, float | int | None]]
     figures = read_json(table)[measured]
     accuracy = Estimate(**figures["accuracy"])  # type: ignore[arg-type]
-    if accuracy.low is None or accuracy.low <= bar:
+    few = accuracy.n < least_pairs
+    if few or accuracy.low is None or accuracy.low <= bar:
         found = (
             "no pair could be judged"
             if accuracy.value is None
             else f"its accuracy is {estimate_with_interval(accuracy)}"
         )
+        enough = f", and gate.least_pairs asks for {least_pairs}" if few else ""
         kind = "judge" if measured.startswith(PAIRS_BY) else "reward"
         raise UserError(
             f"{table}: the {kind} '{measured}' does not beat gate.bar {bar}: {found} over "
-            f"{accuracy.n} judged pairs. Its arms are not trained: choose another reward or "
-            "judge, or lower gate.bar to train anyway."
+            f"{accuracy.n} judged pairs{enough}. Its arms are not trained: label more pairs, choose "
+            "another reward or judge, or lower gate.bar to train anyway."
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(f"{measured} is above {bar}\n", encoding="utf-8")

@@ -6,18 +6,18 @@ recorded judgements has the same rows with `results`: a judge's raw text in both
 scores.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair, PairJudgement, Winner, of_scores
-from wim.provenance.digest import row_id
+from wim.evaluation.labels.own import OWN
+from wim.evaluation.labels.read import read_labels
+from wim.evaluation.labels.rows import read_rows
 from wim.tables.ratings import Status
 
-FORM = "expected a list of {input, output_1, output_2, label}, where label is 1 or 2"
 # How a recorded judge names the better output: at the start of a line, or in a conclusion.
 CHOICES = {
     "opening": (r"(?:^|\n) ?Output \(a\)", r"(?:^|\n) ?Output \(b\)"),
@@ -26,17 +26,8 @@ CHOICES = {
 
 
 def read_labelled_pairs(path: Path) -> list[LabelledPair]:
-    """The pairs of a file in LLMBar's format, with output_1 as a.
-
-    Raises UserError, with file and row, for a file of another form and for a repeated pair.
-    """
-    pairs: dict[str, LabelledPair] = {}
-    for place, row in _rows(path):
-        pair = _pair(row)
-        if pair.pair_id in pairs:
-            raise UserError(f"{path}: row {place} repeats a pair; leave one out.")
-        pairs[pair.pair_id] = pair
-    return list(pairs.values())
+    """The pairs of a file in LLMBar's format, with output_1 as a; errors as of `read_labels`."""
+    return read_labels([path], "llmbar")
 
 
 def read_recorded(
@@ -53,50 +44,16 @@ def read_recorded(
         UserError: With file and row, for a file of another form.
     """
     found = []
-    for place, row in _rows(path):
-        pair = _pair(row)
+    rows = read_rows(path, OWN.expected)
+    for pair, (place, row) in zip(read_labelled_pairs(path), rows, strict=True):
         try:
             found.append(_judgement(pair.pair_id, row["results"][-1], choice))
         except (KeyError, IndexError, TypeError):
             raise UserError(
-                f"{path}: row {place} has no recorded judgement; expected `results` with a "
-                "completion for 'swap = False' and 'swap = True', or with score_1 and score_2."
+                f"{path}: {place} has no recorded judgement; expected `results` with a completion "
+                "for 'swap = False' and 'swap = True', or with score_1 and score_2."
             ) from None
     return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows of a file with their numbers from 1, checked."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {FORM}.") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); {FORM}.") from None
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: found no list; {FORM}.")
-    for place, row in enumerate(rows, start=1):
-        texts = [row.get(key) for key in ("input", "output_1", "output_2")] if _is_map(row) else []
-        if not texts or not all(isinstance(text, str) for text in texts):
-            raise UserError(f"{path}: row {place} has no texts to compare; {FORM}.")
-        if row.get("label") not in (1, 2):
-            raise UserError(f"{path}: row {place} has the label {row.get('label')!r}; {FORM}.")
-        yield place, row
-
-
-def _is_map(row: object) -> bool:
-    return isinstance(row, Mapping)
-
-
-def _pair(row: Mapping[str, Any]) -> LabelledPair:
-    prompt, first, second = row["input"], row["output_1"], row["output_2"]
-    return LabelledPair(
-        pair_id=row_id([prompt, first, second]),
-        context=({"role": "user", "content": prompt},),
-        response_a=first,
-        response_b=second,
-        better="a" if row["label"] == 1 else "b",
-    )
 
 
 def _judgement(pair_id: str, result: Mapping[str, Any], choice: str) -> PairJudgement:

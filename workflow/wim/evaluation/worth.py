@@ -6,8 +6,8 @@ from pathlib import Path
 
 from wim.evaluation.compared.corrected import Corrected, by_accuracy
 from wim.evaluation.compared.outcomes import Outcome
-from wim.evaluation.gate import judged_by_reward, judged_in_pairs
-from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.labelled_judgements import judged_by_reward, judged_in_pairs
+from wim.evaluation.labels.read import read_labels
 from wim.evaluation.pair_statistics import credit
 from wim.evaluation.share_interval import share_over_prompts
 from wim.statistics import Estimate
@@ -18,7 +18,7 @@ class Worth:
     """How right a judge or a reward is on labelled pairs.
 
     Attributes:
-        labels: The file of labelled pairs.
+        labels: The files of labelled pairs.
         credits: (pairs,) how right it is on each pair that it judged, 0 to 1.
         prompts: (pairs,) the context of each, whose pairs depend on each other.
     """
@@ -39,25 +39,28 @@ class Worth:
         return by_accuracy(scores, groups, self.credits, self.prompts, seed)
 
 
-def measured_worth(files: Sequence[str], pairs: bool) -> Worth | None:
+def measured_worth(
+    labels: Sequence[str], said: Sequence[str], pairs: bool, form: str | None = None
+) -> Worth | None:
     """What a judge is worth on the gate's labelled pairs; None where there are none.
 
     Args:
-        files: The labelled pairs, then what was said of them: all shards of a judge of pairs, or the
-            table of a reward.
+        labels: The files of labelled pairs.
+        said: What was said of them: all shards of a judge of pairs, or the table of a reward.
         pairs: Whether it is a judge of pairs.
+        form: That of the files, where it is given.
     """
-    if not files:
+    if not labels:
         return None
-    labels, tables = Path(files[0]), [Path(path) for path in files[1:]]
-    labelled = read_labelled_pairs(labels)
+    files, tables = [Path(path) for path in labels], [Path(path) for path in said]
+    labelled = read_labels(files, form)
     judgements = (
         judged_in_pairs(labelled, tables) if pairs else judged_by_reward(labelled, tables[0])
     )
     by_id = {pair.pair_id: pair for pair in labelled}
     judged = [each for each in judgements if each.winner and by_id[each.pair_id].better != "tie"]
     return Worth(
-        labels.name,
+        ", ".join(path.name for path in files),
         [credit(by_id[each.pair_id], each) for each in judged],
         [by_id[each.pair_id].prompt for each in judged],
     )

@@ -51,6 +51,7 @@ RULES = (
     "sweep",
     "label_dialogues",
     "reward_gate",
+    "judge_tuning",
     "check_bar",
     "evaluation_prompts",
     "read_answers",

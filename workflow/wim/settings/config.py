@@ -11,7 +11,7 @@ from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
-from wim.settings.gate import RETEST, GateSettings
+from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.optimization import Parallel
@@ -129,11 +129,15 @@ class Config(Section):
         """Whether a policy's candidates are judged by the whole conversations that follow them."""
         whole = self.policy_dialogues(policy).judged == "conversations"
         # The gate's pairs are single responses.
-        return whole and policy not in ("labelled", RETEST)
+        return whole and policy not in (LABELLED, LABELLED_PAIRS, RETEST)
 
     def judges_reasoning(self, policy: str) -> bool:
         """Whether judges read what a policy's model thought before its answers."""
-        return self.dialogues.reasoning == "judged" and policy not in ("labelled", RETEST)
+        return self.dialogues.reasoning == "judged" and policy not in (
+            LABELLED,
+            LABELLED_PAIRS,
+            RETEST,
+        )
 
     def trained_turns(self, model: str | None = None) -> dict[str, Any]:
         """What decides the tokens of turns in a training, where that is no default.

@@ -9,6 +9,7 @@ from wim.settings.checks import (
     comparisons,
     conversations,
     evaluations,
+    gate,
     models,
     names,
     no_effect,
@@ -33,7 +34,7 @@ GROUPS: tuple[tuple[Check, ...], ...] = (
         trained.problems,
         evaluations.problems,
     ),
-    (comparisons.problems, no_effect.problems),
+    (comparisons.problems, no_effect.problems, gate.problems),
     (online.problems,),
     (rounds.problems,),
 )

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from wim.settings.gate import LABELLED
+
 if TYPE_CHECKING:
     from wim.settings.config import Config
-
-# The comparison that the workflow itself names: of the responses that people have labelled.
-LABELLED = "labelled"
 
 
 def problems(config: "Config") -> Iterator[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wim.settings.config import Config
 
 # Files of the reports beside the evaluations' own.
-TAKEN = ("gate", "passed", "verdict", "prompts", "leaks", "exports", "harness")
+TAKEN = ("gate", "judge_tuning", "passed", "verdict", "prompts", "leaks", "exports", "harness")
 
 
 def problems(config: "Config") -> Iterator[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = re.compile(r".+-round\d+")
 # Policies that the workflow itself names: the actor, labelled pairs, and arms' checkpoints.
-TAKEN = re.compile(r"base|labelled|retest|references|.+-round\d+")
+TAKEN = re.compile(r"base|labelled|labelled_pairs|retest|references|.+-round\d+")
 
 
 def problems(config: "Config") -> Iterator[str]:
@@ -27,8 +27,8 @@ def problems(config: "Config") -> Iterator[str]:
     for name in config.policies:
         if TAKEN.fullmatch(name):
             yield (
-                f"policies.{name}: the workflow itself uses this name (base is the actor, labelled "
-                "and retest the gate's pairs, references the prompts' own answers, "
+                f"policies.{name}: the workflow itself uses this name (base is the actor, labelled, "
+                "labelled_pairs and retest the gate's pairs, references the prompts' own answers, "
                 "<arm>-round<number> a checkpoint); write another one."
             )
 
