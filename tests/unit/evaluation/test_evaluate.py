@@ -58,6 +58,7 @@ def evaluated(folder: Path, settings: dict[str, Any], leaking: list[int]) -> tup
         length_control=[],
         kl=[],
         ratings=[],
+        labels=[],
         labelled=[],
     )
     named = EvaluationSettings.model_validate(settings)

@@ -336,7 +336,8 @@ def test_json_lines_and_several_files_are_read_in_order(tmp_path: Path) -> None:
     [
         ({"label": True}, "row 1 has the label True"),
         ({"label": "1"}, "row 1 has the label '1'"),
-        ({"label": 1.0}, "row 1 has the label 1.0"),
+        ({"label": 0}, "row 1 has the label 0"),
+        ({"label": [1]}, r"row 1 has the label \[1\]"),
         ({"output_1": None}, "row 1 has no texts to compare"),
         ({"votes": [1, 3]}, "row 1 has votes beside a label"),
         ({"outputs": ["A", "B"], "ranks": [1]}, r"has 2 outputs and the ranks \[1\]"),

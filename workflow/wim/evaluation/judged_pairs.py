@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from wim.dialogues.candidates import candidate_of
@@ -39,7 +40,7 @@ class LabelledPair:
     styles: tuple[str, str] = ("", "")
     ids: tuple[str, str] = ("", "")
 
-    @property
+    @cached_property
     def prompt(self) -> str:
         """The context's id: pairs of one prompt are not independent."""
         return row_id(list(self.context))

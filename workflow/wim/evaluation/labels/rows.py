@@ -1,7 +1,7 @@
 """Rows of files of labels: JSON, JSON lines (also compressed) and Parquet."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,7 +81,7 @@ class LabelRow:
 
     def winner(self, labels: Mapping[object, Winner], value: object) -> Winner:
         """What a label says. true and false are no numbers."""
-        if isinstance(value, bool) or not isinstance(value, str | int) or value not in labels:
+        if isinstance(value, bool) or not isinstance(value, Hashable) or value not in labels:
             self.refuse(f"has the label {value!r}")
         return labels[value]
 
