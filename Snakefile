@@ -37,6 +37,7 @@ include: "rules/online.smk"
 include: "rules/evaluation.smk"
 include: "rules/harness.smk"
 include: "rules/report.smk"
+include: "rules/experiments.smk"
 include: "rules/slurm.smk"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from wim.settings.arms import Arm
+from wim.settings.bandit import BanditSettings
 from wim.settings.comparisons import ComparisonSettings
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.embeddings import EmbeddingSettings
@@ -110,6 +111,10 @@ class Config(Section):
     """Comparisons of trained models and others, by a name of your choice; `snakemake evaluation`
     runs them all. A configuration that writes evaluations and nothing of training or rewards trains
     nothing. Unit: none."""
+
+    bandit: BanditSettings = BanditSettings()
+    """An experiment of seconds, run by `snakemake bandit` alone; docs/guide/experiments.md.
+    Unit: none."""
 
     @field_validator("models", mode="before")
     @classmethod

@@ -1,0 +1,1 @@
+"""The papers' own experiments: small enough to run here, and each an argument about a method."""
