@@ -38,6 +38,7 @@ include: "rules/evaluation.smk"
 include: "rules/harness.smk"
 include: "rules/report.smk"
 include: "rules/experiments.smk"
+include: "rules/discovery.smk"
 include: "rules/slurm.smk"
 
 

@@ -6,6 +6,10 @@ Writes results/checkpoints/<arm>/round<r>/, results/checkpoints/sft/<sft>/ and
 results/reward_models/<reward_model>/.
 """
 
+from wim.dag.own_losses import OwnLosses
+
+own_losses = OwnLosses(inputs)
+
 
 rule train_dpo:
     """Train the actor on an arm's pairs."""
@@ -34,7 +38,7 @@ rule train_dpo:
     benchmark:
         paths.benchmark("train_dpo/{arm}/round{round}")
     wildcard_constraints:
-        arm=one_of(inputs.offline_arms),
+        arm=one_of(own_losses.others),
     threads: workflow.cores
     resources:
         batch_size=BATCH_SIZES["train_dpo"],
@@ -45,6 +49,46 @@ rule train_dpo:
         code=code_of("train_dpo"),
     script:
         "../workflow/scripts/train_dpo.py"
+
+
+rule train_own_loss:
+    """Train the actor on an arm's pairs with a loss that is a text."""
+    input:
+        pairs=after_sharding(paths.PAIRS),
+        manifest=rounds.start,
+        reference=rounds.reference,
+        verdicts=rounds.verdicts,
+        proof=gate.proof,
+    output:
+        manifest=paths.CHECKPOINT_MANIFEST,
+        metrics=report(
+            paths.CHECKPOINT_METRICS,
+            caption="../workflow/report/metrics.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "metrics"},
+        ),
+        card=report(
+            paths.CHECKPOINT_CARD,
+            caption="../workflow/report/card.rst",
+            category="Training",
+            labels={"arm": "{arm}", "round": "{round}", "file": "model card"},
+        ),
+    log:
+        paths.log("train_own_loss/{arm}/round{round}"),
+    benchmark:
+        paths.benchmark("train_own_loss/{arm}/round{round}")
+    wildcard_constraints:
+        arm=one_of(own_losses.arms),
+    threads: workflow.cores
+    resources:
+        batch_size=BATCH_SIZES["train_own_loss"],
+        save_seconds=SAVE_SECONDS,
+    params:
+        spec=training_specs.training,
+        untracked=untracked.job,
+        code=code_of("train_own_loss"),
+    script:
+        "../workflow/scripts/train_own_loss.py"
 
 
 rule dpo_checkpoint:

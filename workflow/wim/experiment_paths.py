@@ -4,3 +4,15 @@ Apart from wim.paths, which is part of the code of every stage: a new path there
 """
 
 BANDIT = "results/experiments/bandit.{suffix}"
+# Of the discovery: a candidate is a baseline, by its name, or `generation<g>`.
+CANDIDATE = "results/experiments/discovery/{candidate}"
+PROPOSALS = CANDIDATE + "/proposals.json"
+CHECK = CANDIDATE + "/check.json"
+OUTCOME = CANDIDATE + "/outcome.json"
+FITNESS = CANDIDATE + "/fitness.json"
+DISCOVERED = CANDIDATE + "/checkpoint"
+DISCOVERED_MANIFEST = DISCOVERED + "/manifest.json"
+DISCOVERED_METRICS = DISCOVERED + "/metrics.jsonl"
+DISCOVERED_CARD = DISCOVERED + "/README.md"
+ARCHIVE = "results/experiments/discovery/archive/{generation}.parquet"
+DISCOVERY = "results/experiments/discovery/discovery.{suffix}"

@@ -239,11 +239,16 @@ def test_the_digest_of_the_rating_stub_covers_the_engine_and_leaves_out_training
     }
 
 
+# The trainings with losses that are texts.
+WITH_TEXTS = {"train_own_loss", "train_discovered"}
+
+
 @pytest.mark.parametrize(
     ("module", "trainings"),
     [
-        ("training/losses.py", {"train_dpo"}),
-        ("settings/losses.py", {"train_dpo", "train_online_dpo"}),
+        ("training/losses.py", {"train_dpo", *WITH_TEXTS, "bandit"}),
+        ("settings/losses.py", {"train_dpo", "train_online_dpo", *WITH_TEXTS, "bandit"}),
+        ("own_loss/interpret.py", WITH_TEXTS),
     ],
 )
 def test_the_losses_count_for_training_and_for_no_other_stage(

@@ -10,7 +10,8 @@ from wim.errors import UserError
 from wim.settings.config import Config
 from wim.settings.load import load_config
 from wim.settings.losses import LOSSES, LossName
-from wim.settings.training import LOSS_OPTIONS, TrainingSettings
+from wim.settings.own_loss import PairTrainingSettings
+from wim.settings.training import LOSS_OPTIONS
 from wim.training.dpo.trainer import loss_arguments
 from wim.training.records.notes import notes
 
@@ -21,7 +22,7 @@ FORMER_KEYS = {
 }
 
 
-def training(**values: Any) -> TrainingSettings:
+def training(**values: Any) -> PairTrainingSettings:
     return load_config({"training": values}, "mine.yaml").training
 
 
@@ -43,7 +44,7 @@ def test_a_spec_without_options_has_no_key_that_it_had_not_before(loss: str) -> 
     spec = training(loss=loss).model_dump(mode="json")
     assert set(spec) == FORMER_KEYS
     assert spec["loss"] == loss
-    assert TrainingSettings.model_validate(spec) == training(loss=loss)
+    assert PairTrainingSettings.model_validate(spec) == training(loss=loss)
 
 
 def test_an_option_that_is_used_is_in_the_spec_and_comes_back_from_it() -> None:
@@ -60,7 +61,7 @@ def test_an_option_that_is_used_is_in_the_spec_and_comes_back_from_it() -> None:
     spec = settings.model_dump(mode="json")
     assert {key: spec[key] for key in options} == options
     assert spec["loss"] == {"lrml": 1.0, "robust": 0.5}
-    assert TrainingSettings.model_validate(spec) == settings
+    assert PairTrainingSettings.model_validate(spec) == settings
 
 
 def test_a_mixture_is_the_same_in_any_order_and_may_have_weights_written_as_text() -> None:

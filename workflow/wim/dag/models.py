@@ -30,6 +30,8 @@ class Models:
         starts = map(config.start_of, config.arms)
         measured = [model_of(config, each.speaker) for each in measured_by_harness(config)]
         names = [*speakers, *judges, *config.sft, *config.reward_models, *starts, *measured]
+        if config.discovery and config.discovery.proposer.model:
+            names.append(config.discovery.proposer.model)
         return list(dict.fromkeys(map(config.origin_of, names)))
 
     @property

@@ -166,10 +166,14 @@ class Gate:
 
     def proof(self, wildcards: Wildcards) -> str | list[str]:
         """The note that what labels the arm has passed the gate, where there is a bar."""
+        return self.proof_of(wildcards.arm)
+
+    def proof_of(self, name: str) -> str | list[str]:
+        """The same of an arm by its name."""
         config = self.inputs.config
         if config.gate.bar is None:
             return []
-        arm = config.arms[wildcards.arm]
+        arm = config.arms[name]
         measured = arm.reward
         if arm.comparison is not None:
             measured = f"pairs/{config.comparisons[arm.comparison].judge}"

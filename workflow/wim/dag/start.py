@@ -12,6 +12,7 @@ from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs
 from wim.dag.missing import missing_shards
 from wim.dag.models import Models
+from wim.dag.own_losses import OwnLosses
 from wim.dag.resources import RUN_A_MODEL
 from wim.dag.snakemake_internals import (
     executor,
@@ -57,13 +58,14 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
 
 
 def check_sources(inputs: Inputs) -> None:
-    """Raise UserError for a model that is used and whose files are not on this machine.
+    """Raise UserError for a model or loss that is used and whose files are not on this machine.
 
     Called before planning: Snakemake ignores an error of an input function whose outputs exist.
     """
     models = Models(inputs)
     for name in models.used:
         models.files_of_source(name)
+    OwnLosses(inputs).check()
 
 
 def warnings_of_run(inputs: Inputs, values: Mapping[str, Any]) -> list[str]:

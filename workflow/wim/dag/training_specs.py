@@ -6,6 +6,7 @@ from typing import Any
 
 from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import Inputs, Wildcards
+from wim.dag.own_losses import OwnLosses
 from wim.dag.rounds import policy_of_round
 from wim.dag.specs import spec
 from wim.dag.training import Training
@@ -75,7 +76,7 @@ class TrainingSpecs:
         sft = self.config.sft.get(start) if number == 1 else None
         rate = {"sft_learning_rate": sft.learning_rate} if sft else {}
         upstream = self.config.upstream_settings(arm, number) | ({"sft": sft} if sft else {})
-        training = self.config.arm_training(arm, number)
+        training = OwnLosses(self.inputs).training(arm, number)
         label = self.config.arms[arm].labelled_by
         return spec(
             training=training,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wim.settings.config import Config
 
 MARK = "wim.plan.dry_run: "
+OF_PAIRS = ("train_dpo", "train_own_loss")
 RULES = (
     "stage_prompts",
     "stage_model",
@@ -42,6 +43,14 @@ RULES = (
     "pair_compared",
     "train_sft",
     "train_dpo",
+    "train_own_loss",
+    "take_baseline",
+    "propose_loss",
+    "check_loss",
+    "train_discovered",
+    "evaluate_discovered",
+    "archive_losses",
+    "discovery",
     "train_online_dpo",
     "train_reward_model",
     "check_convergence",
@@ -150,7 +159,7 @@ def report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
         for words, alike in whys.items():
             of = f" ({_shortened(alike)})" if len(whys) > 1 else ""
             yield from (f"  why   {each}{of}" for each in words)
-        if rule in WANTED or rule == "train_dpo":
+        if rule in WANTED or rule in OF_PAIRS:
             yield from _cost(rule, own, makers, config)
     if any(job.rule == "shard_prompts" for job in jobs) and "generate_dialogues" not in {
         job.rule for job in jobs
@@ -192,7 +201,7 @@ def _cost(
         yield "  cost  no earlier run to estimate from"
         return
     each = f" and {tokens / in_table:.0f} tokens" if tokens else ""
-    what = "pair" if rule == "train_dpo" else "row"
+    what = "pair" if rule in OF_PAIRS else "row"
     yield f"  cost  earlier: {seconds / rows:.2g} s{each} a {what}, in {seconds:.0f} s of {rows} {what}s"
     if ready:
         total = f", {tokens / in_table * missing:,.0f} tokens" if tokens else ""
@@ -205,7 +214,7 @@ def _earlier(rule: str, job: Job) -> tuple[float, int, int, int]:
     seconds, rows, tokens, in_tables = 0.0, 0, 0, 0
     for benchmark in sorted(Path("benchmarks", rule).rglob("*.tsv")):
         place = benchmark.relative_to(Path("benchmarks", rule)).with_suffix("")
-        stage = "pairs" if rule == "train_dpo" else suffix
+        stage = "pairs" if rule in OF_PAIRS else suffix
         table = Path(paths.table(stage, place.as_posix()))
         if not table.exists():
             continue

@@ -32,6 +32,9 @@ DECIDES_ROWS = {
     "compare_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embedding.encoder", "encoder_code"),
     "train_dpo": ("wim.training.dpo.train", "dpo_code"),
+    "train_own_loss": ("wim.training.own_loss", "own_loss_code"),
+    "propose_loss": ("wim.engines.stored", "engine_codes"),
+    "train_discovered": ("wim.training.own_loss", "own_loss_code"),
     "train_sft": ("wim.training.sft.train", "sft_code"),
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),
 }

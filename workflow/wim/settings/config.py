@@ -9,6 +9,7 @@ from wim.settings.arms import Arm
 from wim.settings.bandit import BanditSettings
 from wim.settings.comparisons import ComparisonSettings
 from wim.settings.dialogues import DialogueSettings
+from wim.settings.discovery import DiscoverySettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
@@ -16,6 +17,7 @@ from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.optimization import Parallel
+from wim.settings.own_loss import PairTrainingSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings
 from wim.settings.prompts import PromptSettings
@@ -25,7 +27,6 @@ from wim.settings.rewards import RewardSettings
 from wim.settings.rounds import RoundOverlay, RoundSettings
 from wim.settings.section import Name, Section
 from wim.settings.sft import SftSettings
-from wim.settings.training import TrainingSettings
 
 
 class Config(Section):
@@ -82,7 +83,7 @@ class Config(Section):
     pairs: PairSettings = PairSettings()
     """Which candidates are paired, unless an arm overrides it. Unit: none."""
 
-    training: TrainingSettings = TrainingSettings()
+    training: PairTrainingSettings = PairTrainingSettings()
     """The DPO run, unless an arm overrides it. Unit: none."""
 
     rounds: RoundSettings = RoundSettings()
@@ -114,6 +115,10 @@ class Config(Section):
 
     bandit: BanditSettings = BanditSettings()
     """An experiment of seconds, run by `snakemake bandit` alone; docs/guide/experiments.md.
+    Unit: none."""
+
+    discovery: DiscoverySettings | None = None
+    """Losses that a model proposes and this workflow tries; run by `snakemake discovery` alone.
     Unit: none."""
 
     @field_validator("models", mode="before")
@@ -216,7 +221,7 @@ class Config(Section):
         own = self.arms[arm].by_round.get(number, RoundOverlay()).pairs
         return overlaid(of_arm, own, f"arms.{arm}.by_round.{number}.pairs")
 
-    def arm_training(self, arm: str, number: int = 1) -> TrainingSettings:
+    def arm_training(self, arm: str, number: int = 1) -> PairTrainingSettings:
         """The training of an arm's round: the common, then the arm's, then the round's own."""
         of_arm = overlaid(self.training, self.arms[arm].training, f"arms.{arm}.training")
         own = self.arms[arm].by_round.get(number, RoundOverlay()).training

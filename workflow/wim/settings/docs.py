@@ -21,11 +21,11 @@ from wim.display.markdown import markdown_table
 from wim.settings.config import Config
 from wim.settings.docs_text import DOCS_HEAD, YAML_HEAD
 from wim.settings.evaluations import DEMO_EVALUATIONS
+from wim.settings.own_loss import PairTrainingSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.reading import expected_value, section_of
 from wim.settings.rounds import RoundSettings
 from wim.settings.section import Section
-from wim.settings.training import TrainingSettings
 
 COMMAND = "python -m wim.settings.docs"
 
@@ -71,7 +71,7 @@ def config_yaml() -> str:
 def config_schema() -> str:
     """The text of config/schema.json: JSON schema 2020-12, with units as `x-unit`."""
     schema = _with_units(Config.model_json_schema())
-    overlays = {"pairs": PairSettings, "training": TrainingSettings, "rounds": RoundSettings}
+    overlays = {"pairs": PairSettings, "training": PairTrainingSettings, "rounds": RoundSettings}
     for holder in ("Arm", "RoundOverlay"):
         own_keys = schema["$defs"][holder]["properties"]
         for name, settings in overlays.items():

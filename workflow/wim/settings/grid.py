@@ -11,15 +11,15 @@ from pydantic import TypeAdapter
 
 from wim.errors import UserError
 from wim.settings.arms import Arm
+from wim.settings.own_loss import PairTrainingSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.reading import expected_value, merge, section_of
 from wim.settings.rounds import RoundSettings
 from wim.settings.section import Name, Section
-from wim.settings.training import TrainingSettings
 
 OVERLAID: Mapping[str, type[Section]] = {
     "pairs": PairSettings,
-    "training": TrainingSettings,
+    "training": PairTrainingSettings,
     "rounds": RoundSettings,
 }
 # Settings whose values need no name before them, and short names of others.

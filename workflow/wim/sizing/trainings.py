@@ -38,7 +38,8 @@ def trainings_of(sizing: Sizing) -> Iterator[Stage]:
             continue
         settings, start = config.arm_training(name), config.start_of(name)
         work = _split(sizing, _pairs(sizing, name))
-        yield _training(sizing, "train_dpo", name, start, settings, *work)
+        rule = "train_own_loss" if settings.own_loss else "train_dpo"
+        yield _training(sizing, rule, name, start, settings, *work)
 
 
 def _pairs(sizing: Sizing, arm: str) -> int:

@@ -68,6 +68,13 @@ def _undefined(config: "Config") -> list[str]:
             uses.append((place, arm.comparison, "comparisons", config.comparisons))
         if arm.start:
             uses.append((f"arms.{name}.start", arm.start, "models", writers))
+    if config.discovery:
+        uses.append(("discovery.arm", config.discovery.arm, "arms", config.arms))
+        if model := config.discovery.proposer.model:
+            uses.append(("discovery.proposer.model", model, "models", writers))
+        if evaluation := config.discovery.fitness.evaluation:
+            key = "discovery.fitness.evaluation"
+            uses.append((key, evaluation, "evaluations", config.evaluations))
     speakers = {"base": config.dialogues, "references": config.dialogues, **config.policies}
     for name, sft in config.sft.items():
         uses.append((f"sft.{name}.completions", sft.completions, "policies", speakers))
