@@ -104,12 +104,42 @@ rule train_discovered:
         "../workflow/scripts/train_discovered.py"
 
 
+rule compare_discovered:
+    """Compare the answers of a loss's checkpoint with those of the reference."""
+    input:
+        prompts=discoveries.evaluation_prompts,
+        leaks=discoveries.leaks,
+        answers=discoveries.answers,
+        ratings=discoveries.ratings,
+        comparisons=discoveries.comparisons,
+        rewards=discoveries.rewards,
+        length_control=discoveries.length_control,
+        kl=[],
+        labels=discoveries.labels,
+        labelled=discoveries.labelled,
+    output:
+        table=experiment_paths.COMPARED,
+        text=experiment_paths.COMPARED_TEXT,
+        figure=experiment_paths.COMPARED_FIGURE,
+    log:
+        paths.log("compare_discovered/{candidate}"),
+    wildcard_constraints:
+        candidate=one_of(discoveries.evaluated),
+    localrule: True
+    params:
+        spec=discoveries.evaluation_spec,
+        code=code_of("compare_discovered"),
+    script:
+        "../workflow/scripts/compare_discovered.py"
+
+
 rule evaluate_discovered:
     """Say what a loss is worth."""
     input:
         outcome=experiment_paths.OUTCOME,
         metrics=experiment_paths.DISCOVERED_METRICS,
         pairs=after_sharding(discoveries.pairs),
+        evaluation=discoveries.figures,
     output:
         fitness=experiment_paths.FITNESS,
     log:

@@ -163,3 +163,26 @@ def test_without_a_discovery_the_target_says_what_to_write(begun: Project, tmp_p
     project.configure(config)
     told = project.run("--", "discovery", status=1)
     assert "config: discovery: missing; write discovery: {arm: <name>" in told
+
+
+@pytest.mark.slow
+def test_the_fitness_is_a_figure_of_an_evaluation(begun: Project, tmp_path: Path) -> None:
+    project = begun.again(tmp_path / "project")
+    project.set("evaluations", {"held": {"kind": "reward", "speakers": ["base"]}})
+    fitness = {"evaluation": "held", "figure": "brief", "direction": "max"}
+    for key, value in (("fitness", fitness), ("baselines", ["slic"]), ("generations", 1)):
+        project.set(f"discovery.{key}", value)
+    done = jobs_done(project.run("--", "discovery"))
+    assert done["compare_discovered"] == 2 and done["evaluate_discovered"] == 2
+    answers = {path.name for path in (project.folder / "results/dialogues").iterdir()}
+    speakers = {"held@discovered-slic", "held@discovered-generation1"}
+    assert answers == {"base", "held@base", *speakers}
+    rows = pd.read_parquet(project.folder / FOLDER / "archive/1.parquet")
+    tried = rows[rows["fitness"].notna()]
+    assert list(tried["candidate"]) == ["slic", "generation1"]
+    figures = json.loads((project.folder / FOLDER / "slic/evaluation.json").read_text())
+    mean = figures["rewards"]["brief"]["discovered-slic"]["mean"]
+    assert tried["fitness"].iloc[0] == mean["value"] < 0
+    half = (mean["high"] - mean["low"]) / 2
+    assert tried["standard_error"].iloc[0] == pytest.approx(half / 1.96, rel=1e-3)
+    assert project.planned("--", "discovery") == {}

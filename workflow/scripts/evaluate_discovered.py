@@ -5,6 +5,7 @@ from pathlib import Path
 from wim.experiments.discovery.fitness import evaluate_discovered
 from wim.job import job
 from wim.settings.discovery import FitnessSettings
+from wim.training.run.launch import optional_path
 
 with job(snakemake) as spec:
     evaluate_discovered(
@@ -14,4 +15,5 @@ with job(snakemake) as spec:
         speaker=spec["speaker"],
         settings=FitnessSettings.model_validate(spec["fitness"]),
         output=Path(snakemake.output.fitness),
+        evaluation=optional_path(snakemake.input.evaluation),
     )

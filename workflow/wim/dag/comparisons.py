@@ -18,7 +18,8 @@ class Comparisons:
     @property
     def names(self) -> list[str]:
         """All comparisons by name."""
-        return [*self.inputs.config.comparisons, LABELLED, *self.of_evaluations]
+        further = [*self.of_evaluations, *self.inputs.discovered_policies]
+        return [*self.inputs.config.comparisons, LABELLED, *further]
 
     @property
     def of_evaluations(self) -> dict[str, str]:

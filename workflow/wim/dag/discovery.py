@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from wim import experiment_paths as files
 from wim import paths
+from wim.dag.comparisons import Comparisons
+from wim.dag.evaluation_specs import EvaluationSpecs
+from wim.dag.evaluations import Evaluations
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.rewards import Gate
 from wim.dag.rounds import Rounds
@@ -11,7 +14,8 @@ from wim.dag.specs import spec
 from wim.dag.training_specs import card_settings
 from wim.dag.untracked import Untracked, untracked
 from wim.paths import at
-from wim.settings.discovery import DiscoverySettings
+from wim.settings.discovery import DiscoverySettings, speaker_of
+from wim.settings.evaluated import evaluated_policy
 from wim.settings.own_loss import TAKES, PairTrainingSettings
 from wim.settings.training import LOSS_OPTIONS
 
@@ -43,8 +47,7 @@ class Discovery:
     def generations(self) -> list[str]:
         """The candidates that are proposed."""
         found = self.inputs.config.discovery
-        numbers = range(1, found.generations + 1) if found else ()
-        return [f"generation{number}" for number in numbers]
+        return [] if found is None else found.proposed
 
     @property
     def candidates(self) -> list[str]:
@@ -127,6 +130,88 @@ class Discovery:
         """What was checked of each candidate."""
         return [at(files.CHECK, candidate=each) for each in self.candidates]
 
+    # The evaluation that is the fitness, of a candidate and the reference.
+
+    @property
+    def evaluated(self) -> list[str]:
+        """The candidates that an evaluation compares with its reference."""
+        return list(self.inputs.discovered_policies.values())
+
+    def speakers(self, candidate: str) -> list[str]:
+        """The reference of the evaluation, and a candidate."""
+        evaluation = str(self.settings.fitness.evaluation)
+        reference = self.inputs.config.evaluations[evaluation].reference
+        return [reference, speaker_of(candidate)]
+
+    def policies(self, wildcards: Wildcards) -> list[str]:
+        """The policies of their answers."""
+        evaluation = str(self.settings.fitness.evaluation)
+        return [evaluated_policy(evaluation, each) for each in self.speakers(wildcards.candidate)]
+
+    def evaluation_prompts(self, wildcards: Wildcards) -> list[str]:
+        """The prompts of the evaluation, all shards."""
+        return Evaluations(self.inputs).prompt_shards(str(self.settings.fitness.evaluation))
+
+    def leaks(self, wildcards: Wildcards) -> str:
+        """Which of them stand in what was trained on."""
+        return at(paths.LEAKS, evaluation=str(self.settings.fitness.evaluation))
+
+    def answers(self, wildcards: Wildcards) -> list[str]:
+        """The answers of both, all shards."""
+        return [
+            path for policy in self.policies(wildcards) for path in self.inputs.dialogues_of(policy)
+        ]
+
+    def ratings(self, wildcards: Wildcards) -> list[str]:
+        """What was said of both by the judges of the evaluation, judge by judge."""
+        judges = Evaluations(self.inputs).rating_judges(str(self.settings.fitness.evaluation))
+        return [
+            at(paths.RATINGS, policy=policy, judge=judge, shard=shard)
+            for judge in judges
+            for policy in self.policies(wildcards)
+            for shard in self.inputs.shards
+        ]
+
+    def comparisons(self, wildcards: Wildcards) -> list[str]:
+        """What a judge of pairs says of the candidate and the reference, where one decides."""
+        settings = self.inputs.config.evaluations[str(self.settings.fitness.evaluation)]
+        pairwise = settings.kind == "win_rate" or settings.mode == "pairwise"
+        if settings.judge is None or not pairwise:
+            return []
+        return Comparisons(self.inputs).shards(self.policies(wildcards)[1], settings.judge)
+
+    def rewards(self, wildcards: Wildcards) -> list[str]:
+        """The rewards of both, reward by reward."""
+        rewards = Evaluations(self.inputs).rewards_of(str(self.settings.fitness.evaluation))
+        return [
+            at(paths.REWARDS, policy=policy, reward=reward)
+            for reward in rewards
+            for policy in self.policies(wildcards)
+        ]
+
+    def length_control(self, wildcards: Wildcards) -> list[str]:
+        """The files of length-controlled win rates."""
+        return Evaluations(self.inputs).length_control_of(str(self.settings.fitness.evaluation))
+
+    def labels(self, wildcards: Wildcards) -> list[str]:
+        """The gate's labelled pairs, where the judge or the reward is measured on them."""
+        return Evaluations(self.inputs).labels_of(str(self.settings.fitness.evaluation))
+
+    def labelled(self, wildcards: Wildcards) -> list[str]:
+        """What the judge or the reward says of the gate's labelled pairs."""
+        return Evaluations(self.inputs).labelled_of(str(self.settings.fitness.evaluation))
+
+    def evaluation_spec(self, wildcards: Wildcards) -> str:
+        """What is compared, and how."""
+        evaluation = str(self.settings.fitness.evaluation)
+        specs = EvaluationSpecs(self.inputs)
+        return specs.comparison(evaluation, self.speakers(wildcards.candidate))
+
+    def figures(self, wildcards: Wildcards) -> list[str]:
+        """The figures of the evaluation that is the fitness; none for held-out pairs."""
+        found = wildcards.candidate in self.evaluated
+        return [at(files.COMPARED, candidate=wildcards.candidate)] if found else []
+
     # What decides stages.
 
     @property
@@ -175,7 +260,7 @@ class Discovery:
 
     def fitness_spec(self, wildcards: Wildcards) -> str:
         """What the fitness is, and who the candidate is in an evaluation."""
-        return spec(fitness=self.settings.fitness, speaker=wildcards.candidate)
+        return spec(fitness=self.settings.fitness, speaker=speaker_of(wildcards.candidate))
 
     def archive_spec(self, wildcards: Wildcards) -> str:
         """The candidates of the generation."""

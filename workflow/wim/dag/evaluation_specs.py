@@ -53,10 +53,13 @@ class EvaluationSpecs:
 
     def evaluation(self, wildcards: Wildcards) -> str:
         """What is compared, and how."""
-        name = wildcards.evaluation
+        return self.comparison(wildcards.evaluation, speakers_of(self.config, wildcards.evaluation))
+
+    def comparison(self, name: str, speakers: list[str]) -> str:
+        """The same of some speakers, the reference first."""
         settings = self.config.evaluations[name]
         keys = {"kind", "reference", "judge", "reward", "leaks", "kl"}
-        measured = self.config.gate.form if Evaluations(self.inputs).labelled(wildcards) else {}
+        measured = self.config.gate.form if Evaluations(self.inputs).labelled_of(name) else {}
         return spec(
             name=name,
             **measured,
@@ -64,7 +67,7 @@ class EvaluationSpecs:
                 mode="json",
                 include=keys | ({"mode", "parse"} if settings.kind == "mt_bench" else set()),
             ),
-            speakers=speakers_of(self.config, name),
+            speakers=speakers,
             rewards=Evaluations(self.inputs).rewards_of(name),
             seed=self.config.seed,
         )
@@ -94,10 +97,8 @@ class EvaluationSpecs:
         """Who is compared, in which tasks."""
         name = wildcards.evaluation
         settings = self.config.evaluations[name]
-        measured = self.config.gate.form if Evaluations(self.inputs).labelled(wildcards) else {}
         return spec(
             name=name,
-            **measured,
             settings=settings.model_dump(mode="json", include={"num_fewshot", "limit"}),
             speakers=speakers_of(self.config, name),
             seed=self.config.seed,

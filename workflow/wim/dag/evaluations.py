@@ -62,7 +62,8 @@ class Evaluations:
             speaker in config.sft or checkpoint_of(config, speaker)
             for speaker in speakers_of(config, name)
         )
-        return self.inputs.prompt_shards() if trained else []
+        discovered = config.discovery is not None and config.discovery.fitness.evaluation == name
+        return self.inputs.prompt_shards() if trained or discovered else []
 
     def prompts_of_written(self, wildcards: Wildcards) -> str:
         """The shard of prompts that a file of answers answers."""
@@ -117,9 +118,13 @@ class Evaluations:
 
     def length_control(self, wildcards: Wildcards) -> list[str]:
         """The files of length-controlled win rates: instructions, difficulties, gamed rows."""
-        settings = self.settings(wildcards.evaluation)
+        return self.length_control_of(wildcards.evaluation)
+
+    def length_control_of(self, name: str) -> list[str]:
+        """The same of an evaluation by its name."""
+        settings = self.settings(name)
         return [
-            self.inputs.file_at(path, f"evaluations.{wildcards.evaluation}.{key}")
+            self.inputs.file_at(path, f"evaluations.{name}.{key}")
             for key in ("instructions", "difficulties", "gamed")
             if (path := getattr(settings, key)) is not None
         ]
@@ -157,24 +162,35 @@ class Evaluations:
         By the judges of an evaluation's reward; of questions the grades, where answers are graded.
         """
         config, name = self.inputs.config, wildcards.evaluation
-        settings = self.settings(name)
-        judges = config.judges_of(settings.reward) if settings.reward else []
-        if settings.kind == "mt_bench" and settings.mode == "single" and settings.judge:
-            judges = [settings.judge]
         return [
             at(paths.RATINGS, policy=evaluated_policy(name, speaker), judge=judge, shard=shard)
-            for judge in judges
+            for judge in self.rating_judges(name)
             for speaker in speakers_of(config, name)
             for shard in self.inputs.shards
         ]
 
+    def rating_judges(self, name: str) -> list[str]:
+        """The judges that rate single answers of an evaluation."""
+        settings = self.settings(name)
+        if settings.kind == "mt_bench" and settings.mode == "single" and settings.judge:
+            return [settings.judge]
+        return self.inputs.config.judges_of(settings.reward) if settings.reward else []
+
     def labels(self, wildcards: Wildcards) -> list[str]:
         """The gate's labelled pairs, where the judge or the reward is measured on them."""
-        return Gate(self.inputs).pairs() if self.labelled(wildcards) else []
+        return self.labels_of(wildcards.evaluation)
+
+    def labels_of(self, name: str) -> list[str]:
+        """The same of an evaluation by its name."""
+        return Gate(self.inputs).pairs() if self.labelled_of(name) else []
 
     def labelled(self, wildcards: Wildcards) -> list[str]:
         """What the judge or the reward says of the gate's labelled pairs."""
-        settings = self.settings(wildcards.evaluation)
+        return self.labelled_of(wildcards.evaluation)
+
+    def labelled_of(self, name: str) -> list[str]:
+        """The same of an evaluation by its name."""
+        settings = self.settings(name)
         if self.inputs.config.gate.pairs is None or settings.kind != "win_rate":
             return []
         if settings.judge is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from wim import paths
+from wim import experiment_paths, paths
 from wim.dag.snakemake_internals import has_wildcards
 from wim.errors import UserError
 from wim.fetch.folders import file_names
@@ -64,7 +64,7 @@ class Inputs:
     @property
     def policy_pattern(self) -> str:
         """A regular expression of policies that generate: the actor, checkpoints, named ones."""
-        further = [*self.config.policies, *self.generating_speakers]
+        further = [*self.config.policies, *self.generating_speakers, *self.discovered_policies]
         return "|".join([BASE, r"[^@]+-round\d+", *map(re.escape, further)])
 
     @property
@@ -75,6 +75,11 @@ class Inputs:
             for each in answering_speakers(self.config)
             if not is_written(self.config, each)
         ]
+
+    @property
+    def discovered_policies(self) -> dict[str, str]:
+        """The candidates of the discovery by their policies, where an evaluation is their fitness."""
+        return self.config.discovery.policies if self.config.discovery else {}
 
     @property
     def written_pattern(self) -> str:
@@ -215,6 +220,8 @@ class Inputs:
     def manifest_of_policy(self, wildcards: Wildcards) -> str:
         """The manifest of the model that generates: the actor, another model, or a checkpoint."""
         policy = wildcards.policy
+        if candidate := self.discovered_policies.get(policy):
+            return at(experiment_paths.DISCOVERED_MANIFEST, candidate=candidate)
         if evaluated := Evaluated.of(policy):
             return self.manifest_of_speaker(evaluated.speaker)
         if policy in self.policies:

@@ -49,7 +49,7 @@ class OwnLosses:
             path = self.inputs.file_at(str(loss.file), f"{key}.file")
             place = path
             try:
-                text = Path(path).read_text(encoding="utf-8")
+                text = Path(path).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"{path}: cannot be read as UTF-8 text ({error}); write the path of a file with "

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -135,9 +136,7 @@ def _named(table: Tensor) -> dict[str, Tensor]:
 
 def _give_up(seconds: float, memory: int) -> None:
     """Files and network, and more time and memory (MB) than these from now on."""
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    most = now + memory * MEGABYTE
+    most = psutil.Process().memory_info().vms + memory * MEGABYTE
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     used = math.ceil(time.process_time() + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (used, used + 1))

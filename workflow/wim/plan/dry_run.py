@@ -48,6 +48,7 @@ RULES = (
     "propose_loss",
     "check_loss",
     "train_discovered",
+    "compare_discovered",
     "evaluate_discovered",
     "archive_losses",
     "discovery",

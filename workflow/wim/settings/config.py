@@ -130,7 +130,10 @@ class Config(Section):
         """The dialogue settings of the actor and its checkpoints, of a named policy, or of a speaker
         in an evaluation."""
         if evaluated := Evaluated.of(policy):
-            return dialogues_of(self, evaluated)
+            found = dialogues_of(self, evaluated)
+            if self.discovery and policy in self.discovery.policies:
+                return found.model_copy(update={"actor": self.start_of(self.discovery.arm)})
+            return found
         if policy not in self.policies:
             return self.dialogues
         return overlaid(self.dialogues, self.policies[policy].overlay, f"policies.{policy}")

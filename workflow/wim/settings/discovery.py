@@ -15,6 +15,11 @@ HELD_OUT = ("accuracy", "margin", "loss", "kl")
 """Figures of held-out pairs, which every training logs."""
 
 
+def speaker_of(candidate: str) -> str:
+    """What a candidate is called as a speaker in an evaluation."""
+    return f"discovered-{candidate}"
+
+
 class ProposerSettings(Section):
     """Who proposes losses: a model, or a file of proposals that were recorded."""
 
@@ -109,6 +114,24 @@ class DiscoverySettings(ProposingSettings):
     def template_paths(self) -> list[str]:
         """The template files."""
         return [f"{self.templates}/{name}.jinja" for name in ("system", "start", "result")]
+
+    @property
+    def candidates(self) -> list[str]:
+        """All that is trained with: the baselines, then a generation after the other."""
+        return [*self.baselines, *self.proposed]
+
+    @property
+    def proposed(self) -> list[str]:
+        """The candidates that are proposed."""
+        return [f"generation{number}" for number in range(1, self.generations + 1)]
+
+    @property
+    def policies(self) -> dict[str, str]:
+        """The candidates by the policies of their answers in the evaluation that is the fitness."""
+        evaluation = self.fitness.evaluation
+        if evaluation is None:
+            return {}
+        return {f"{evaluation}@{speaker_of(each)}": each for each in self.candidates}
 
     def proposing(self) -> dict[str, Any]:
         """Those of its base, which decide proposals."""

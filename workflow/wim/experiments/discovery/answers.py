@@ -24,6 +24,11 @@ class Proposal:
     code: str
 
 
+def whole_characters(text: str) -> str:
+    """A text that can be stored: halves of characters, which JSON may escape, are question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def read_answer(text: str) -> Proposal:
     """The proposal in an answer: its first JSON object that has the three keys.
 
@@ -39,8 +44,9 @@ def read_answer(text: str) -> Proposal:
             continue
         missing = [key for key in KEYS if not isinstance(value.get(key), str)]
         if not missing:
-            fenced = FENCE.match(value["code"])
-            return Proposal(value["thought"], value["name"], fenced[1] if fenced else value["code"])
+            thought, name, code = (whole_characters(value[key]) for key in KEYS)
+            fenced = FENCE.match(code)
+            return Proposal(thought, name, fenced[1] if fenced else code)
         wanting = wanting or f"found a JSON object without a text at {', '.join(missing)}"
     raise Unreadable(
         f"{wanting or 'found no JSON object'}; answer with one JSON object and nothing else: "

@@ -8,6 +8,7 @@ from typing import Any
 from wim.display.json_files import read_json, rounded, write_json
 from wim.experiments.discovery.propose import Attempt
 from wim.own_loss.check import Check, Limits, check_text
+from wim.own_loss.expressions import shortened
 from wim.own_loss.parse import parse_loss
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,11 @@ def check_loss(proposals: Path, beta: float, limits: Limits, output: Path) -> No
     write_json(output, rounded({**chosen, **asdict(found)}))
     logger.info(
         "check: %s: %s",
-        chosen["name"] or "no loss",
+        shortened(chosen["name"] or "no loss"),
         found.problem or f"slope {found.slope:.4g} at the reference",
     )
     if found.slope is not None and found.slope > 0:
         logger.warning(
             "check: %s rises with the margin at the reference: training begins by lowering margins",
-            chosen["name"],
+            shortened(chosen["name"]),
         )

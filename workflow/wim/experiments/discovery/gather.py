@@ -15,6 +15,7 @@ from wim.experiments.discovery.archive import (
     read_archive,
     write_archive,
 )
+from wim.own_loss.expressions import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def archive_losses(
     for row in rows:
         if row.generation == generation:
             told = row.reason if row.fitness is None else f"fitness {row.fitness:.6g}"
-            logger.info("%s: %s: %s", row.candidate or "not tried", row.name or "no name", told)
+            name = shortened(row.name or "no name")
+            logger.info("%s: %s: %s", row.candidate or "not tried", name, told)
 
 
 def _status(generation: int, attempt: dict[str, Any], worth: dict[str, Any]) -> str:

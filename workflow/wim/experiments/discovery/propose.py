@@ -12,10 +12,11 @@ from wim.engines.answers import Unanswered
 from wim.engines.base import Engine, Request
 from wim.engines.staged import StagedModel
 from wim.errors import UserError
-from wim.experiments.discovery.answers import read_answer
+from wim.experiments.discovery.answers import read_answer, whole_characters
 from wim.experiments.discovery.archive import Archived, best_of, read_archive
 from wim.experiments.discovery.messages import messages
 from wim.own_loss.check import Limits, check_text
+from wim.own_loss.expressions import shortened
 from wim.own_loss.parse import parse_loss
 from wim.provenance.digest import seed_of
 from wim.settings.discovery import ProposingSettings
@@ -81,7 +82,8 @@ def propose_loss(
     for number, attempt in enumerate(found, 1):
         logger.info(
             "generation %d, attempt %d: %s: %s",
-            *(generation, number, attempt.name or "no proposal", attempt.reason or "valid"),
+            *(generation, number, shortened(attempt.name or "no proposal")),
+            attempt.reason or "valid",
         )
     parent = best_of(before, settings.fitness.direction)
     write_json(
@@ -116,7 +118,7 @@ def _tried(
     answer: str, before: Sequence[Archived], settings: ProposingSettings, beta: float
 ) -> Attempt:
     """An answer, with why it is not valid: no loss, one that is known, or not fit for training."""
-    attempt = Attempt(answer)
+    attempt = Attempt(whole_characters(answer))
     try:
         proposal = read_answer(answer)
         attempt = replace(attempt, **vars(proposal))

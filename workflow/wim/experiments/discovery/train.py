@@ -64,11 +64,11 @@ def train_discovered(
                 log=log,
                 pairs=pairs,
                 settings=settings.model_copy(update={"loss": loss}),
-                names={**names, "loss": found["name"]},
+                names=dict(names),
                 upstream_settings=dict(upstream_settings),
                 run=run,
                 reference=None,
-                title=f"the loss {found['name']}, {names['arm']}",
+                title=f"the loss of {names['arm']}",
             )
         except UserError as error:
             if not OF_THE_LOSS.match(str(error)):

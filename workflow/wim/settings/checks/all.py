@@ -8,6 +8,7 @@ from wim.settings.checks import (
     arms,
     comparisons,
     conversations,
+    discovery,
     evaluations,
     gate,
     models,
@@ -35,7 +36,7 @@ GROUPS: tuple[tuple[Check, ...], ...] = (
         evaluations.problems,
     ),
     (comparisons.problems, no_effect.problems, gate.problems),
-    (online.problems,),
+    (online.problems, discovery.problems),
     (rounds.problems,),
 )
 
