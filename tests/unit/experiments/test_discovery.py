@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.builders import pair, write_pairs
 from support.workflow_runs import REPOSITORY
 from wim.errors import UserError
 from wim.experiments.discovery.answers import Unreadable, read_answer
@@ -251,6 +252,22 @@ def test_the_fitness_of_a_training_that_failed_is_none(tmp_path: Path) -> None:
     evaluate_discovered(outcome, metrics, tmp_path / "none", "s", FitnessSettings(), output)
     assert json.loads(output.read_text())["reason"] == "it is nan"
     assert json.loads(output.read_text())["fitness"] is None
+
+
+@pytest.mark.parametrize(("accuracy", "error"), [(1.0, 0.0935), (0.5, 0.1336)])
+def test_the_accuracy_on_held_out_pairs_has_a_standard_error(
+    tmp_path: Path, accuracy: float, error: float
+) -> None:
+    pairs = [pair(prompt_id=f"p{place}", split="eval") for place in range(10)]
+    pairs += [pair(prompt_id=f"t{place}", split="train") for place in range(3)]
+    table = write_pairs(tmp_path / "pairs.parquet", pairs)
+    outcome, metrics = tmp_path / "outcome.json", tmp_path / "metrics.jsonl"
+    outcome.write_text('{"trained": true, "reason": null, "seconds": 1.0}')
+    metrics.write_text(json.dumps({"eval_rewards/accuracies": accuracy}) + "\n")
+    evaluate_discovered(outcome, metrics, table, "s", FitnessSettings(), tmp_path / "f.json")
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert (found["fitness"], found["n"], found["reason"]) == (accuracy, 10, None)
+    assert found["standard_error"] == pytest.approx(error, abs=1e-4)
 
 
 ESTIMATE = {"value": 0.6, "low": 0.5, "high": 0.7, "n": 40}

@@ -12,12 +12,13 @@ from wim.dag.rewards import Gate
 from wim.dag.rounds import Rounds
 from wim.dag.specs import spec
 from wim.dag.training_specs import card_settings
-from wim.dag.untracked import Untracked, untracked
+from wim.dag.untracked import untracked
 from wim.paths import at
 from wim.settings.discovery import DiscoverySettings, speaker_of
 from wim.settings.evaluated import evaluated_policy
 from wim.settings.own_loss import TAKES, PairTrainingSettings
 from wim.settings.training import LOSS_OPTIONS
+from wim.settings.untracked import Untracked
 
 LOSSES = "config/losses"
 

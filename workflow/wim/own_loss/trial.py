@@ -111,7 +111,7 @@ def _at(formula: Formula, rho: float, beta: float) -> tuple[float, float]:
     inputs = _named(torch.tensor([_pair(rho, 1.0, -100.0)], dtype=torch.float64))
     loss = losses_of(formula, inputs, beta)
     (gradient,) = torch.autograd.grad(loss.sum(), [inputs[LOG_PROBABILITIES[0]]])
-    return float(loss), float(gradient)
+    return float(loss.detach()), float(gradient)
 
 
 def _curve() -> list[float]:

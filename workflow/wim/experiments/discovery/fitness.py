@@ -67,7 +67,10 @@ def _of_held_out(metrics: Path, pairs: Path, figure: str) -> dict[str, Any]:
         return {"fitness": None, "standard_error": None, "n": held_out}
     error = None
     if figure == "accuracy" and held_out:
-        error = math.sqrt(value * (1 - value) / held_out)
+        # Of the share with two right and two wrong pairs added (Agresti and Coull 1998): a share of
+        # 1 of few pairs is not without error.
+        share = (value * held_out + 2) / (held_out + 4)
+        error = math.sqrt(share * (1 - share) / (held_out + 4))
     return {"fitness": value, "standard_error": error, "n": held_out}
 
 
