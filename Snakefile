@@ -39,6 +39,7 @@ include: "rules/harness.smk"
 include: "rules/report.smk"
 include: "rules/experiments.smk"
 include: "rules/discovery.smk"
+include: "rules/page.smk"
 include: "rules/slurm.smk"
 
 
@@ -50,6 +51,7 @@ rule all:
         rules.sft_checkpoint.input,
         rules.reward_model.input,
         rules.summary.output if CONFIG.arms or CONFIG.rewards else [],
+        rules.page.output if shown.wanted else [],
         rules.rounds.output if rounds.repeated else [],
         rules.sweep.output if CONFIG.grid else [],
         rules.evaluation.input,

@@ -21,8 +21,8 @@ RATE = {
 }
 NO_ROWS = {"generated": 0, "judged": 0, "embedded": 0}
 # The stages whose code an edit of the reading is.
-READING = ("audit_critiques", "rate_candidates", "summary")
-REPORTS = {"audit_critiques": 1, "summary": 1}
+READING = ("audit_critiques", "page", "rate_candidates", "summary")
+REPORTS = {"audit_critiques": 1, "page": 1, "summary": 1}
 ALL = {**RATE, "train_dpo": 1, **REPORTS}
 # The arm learns from one of the two rewards.
 TO_PAIRS = {**RATE, "score_candidates": 1}
@@ -49,7 +49,7 @@ def test_an_accepted_change_plans_nothing_until_the_next_one(project: Project) -
     assert (
         f"{SHARDS} outputs" in said and "stored rows: not needed" in said and "snakemake -n" in said
     )
-    assert "not accepted: audit_critiques, summary" in said
+    assert "not accepted: audit_critiques, page, summary" in said
     assert project.planned() == REPORTS
     wim(project, "accept", *REPORTS)
     assert project.planned() == {}

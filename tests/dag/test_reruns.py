@@ -16,8 +16,9 @@ PAIR = {"pair_candidates": 1}
 TRAIN = {"train_dpo": 1}
 AUDIT = {"audit_critiques": 1}
 SUMMARY = {"summary": 1}
+PAGE = {"page": 1}
 AFTER_PAIRS = {**TRAIN, **SUMMARY}
-AFTER_REWARDS = {**PAIR, **AFTER_PAIRS}
+AFTER_REWARDS = {**PAIR, **AFTER_PAIRS, **PAGE}
 AFTER_EMBEDDINGS = {**SCORE, **AUDIT, **AFTER_REWARDS}
 EMBED = {"embed_critiques": SHARDS}
 RATE = {"rate_candidates": SHARDS}
@@ -160,7 +161,7 @@ CHANGES = [
     pytest.param(add_arm, AFTER_REWARDS, id="a second arm starts from the existing rewards"),
     pytest.param(
         add_grid,
-        {"pair_candidates": 8, "train_dpo": 8, **SUMMARY, "sweep": 1},
+        {"pair_candidates": 8, "train_dpo": 8, **SUMMARY, **PAGE, "sweep": 1},
         id="a grid of two rewards, losses and betas generates and judges nothing",
     ),
     pytest.param(
@@ -170,11 +171,11 @@ CHANGES = [
     ),
     pytest.param(set_to("arms.wim.seed", 1), AFTER_PAIRS, id="seed of an arm"),
     pytest.param(
-        add_judge, {**RATE, **AUDIT, **SUMMARY}, id="a second judge leaves dialogues alone"
+        add_judge, {**RATE, **AUDIT, **SUMMARY, **PAGE}, id="a second judge leaves dialogues alone"
     ),
     pytest.param(
         set_to("rewards.mixed", {"judge": "tiny", "zeta": 0.4}),
-        {"score_candidates": 1, **SUMMARY},
+        {"score_candidates": 1, **SUMMARY, **PAGE},
         id="a third reward",
     ),
     pytest.param(
@@ -215,6 +216,12 @@ CHANGES = [
         edited("# Summary", "# The summary"),
         SUMMARY,
         id="code of the summary",
+    ),
+    pytest.param(set_to("page", {"pairs": 3}), PAGE, id="a bound of the page"),
+    pytest.param(
+        lambda project: project.append("workflow/wim/viewing/assets/page.css", "p { margin: 0; }"),
+        PAGE,
+        id="style of the page",
     ),
 ]
 

@@ -73,7 +73,7 @@ def test_a_dry_run_from_nothing_shows_all_rounds_and_a_finished_run_has_none_lef
         **{"stage_model": 2, "ingest_prompts": 1, "shard_prompts": 1, "select_prompts": 3},
         **dict.fromkeys(("generate_dialogues", "rate_candidates", "embed_critiques"), 4),
         **{"score_candidates": 4, "pair_candidates": 5, "train_dpo": 5, "check_convergence": 1},
-        **{"find_split_leaks": 1, "audit_critiques": 1, "summary": 1, "rounds": 1},
+        **{"find_split_leaks": 1, "audit_critiques": 1, "summary": 1, "rounds": 1, "page": 1},
     }
     assert finished.planned() == {}
 
@@ -178,6 +178,7 @@ def test_the_reports_have_every_round(finished: Project) -> None:
 
 
 REPORTS = {"summary": 1, "rounds": 1}
+PAGE = {"page": 1}
 LATER = {
     **dict.fromkeys(("generate_dialogues", "rate_candidates", "embed_critiques"), 1),
     **{"score_candidates": 1, "pair_candidates": 1, "train_dpo": 1},
@@ -195,14 +196,14 @@ LATER = {
         (
             "arms.fresh.by_round",
             {"2": {"pairs": {"ties": "first"}}},
-            {"pair_candidates": 1, "train_dpo": 1, **REPORTS},
+            {"pair_candidates": 1, "train_dpo": 1, **REPORTS, **PAGE},
         ),
         (
             "arms.fresh.rounds.count",
             3,
-            {**LATER, "select_prompts": 1, **REPORTS},
+            {**LATER, "select_prompts": 1, **REPORTS, **PAGE},
         ),
-        ("arms.fresh.rounds.count", 1, REPORTS),
+        ("arms.fresh.rounds.count", 1, REPORTS | PAGE),
         (
             "arms.fresh.rounds.reference",
             "initial",
@@ -211,7 +212,7 @@ LATER = {
         (
             "arms.fresh.rounds.judge",
             "initial",
-            {key: 1 for key in LATER if key != "generate_dialogues"} | REPORTS,
+            {key: 1 for key in LATER if key != "generate_dialogues"} | REPORTS | PAGE,
         ),
     ],
     ids=["training", "pairs", "one more", "one less", "reference", "judge"],

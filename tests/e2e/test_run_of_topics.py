@@ -47,6 +47,7 @@ def test_a_first_dry_run_shows_every_job(project: tuple[Project, str]) -> None:
             "audit_critiques": 1,
             "find_split_leaks": 1,
             "summary": 1,
+            "page": 1,
         },
     }
 

@@ -277,6 +277,7 @@ def test_braces_in_texts_are_no_wildcards(tmp_path: Path) -> None:
         **DEMO_JOBS,
         "audit_critiques": 1,
         "summary": 1,
+        "page": 1,
     }
     result = run(tmp_path, "results/prompts/prompts.parquet", config=config)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -95,6 +95,16 @@ def _add_mtbench(commands: "Commands") -> None:
     mtbench.set_defaults(run=run)
 
 
+def _add_sample_pairs(commands: "Commands") -> None:
+    from wim.viewing.sample_command import add_arguments, sample_pairs
+
+    sample = commands.add_parser(
+        "sample-pairs", help="a page of the pairs that are worth a person's label"
+    )
+    add_arguments(sample)
+    sample.set_defaults(run=sample_pairs)
+
+
 def _add_store(commands: "Commands") -> None:
     from wim.store.command import add_arguments
 
@@ -127,6 +137,7 @@ COMMANDS = (
     _add_plan,
     _add_retry,
     _add_size,
+    _add_sample_pairs,
     _add_store,
     _add_accept,
     _add_force,

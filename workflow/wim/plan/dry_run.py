@@ -57,6 +57,7 @@ RULES = (
     "check_convergence",
     "audit_critiques",
     "summary",
+    "page",
     "rounds",
     "sweep",
     "label_dialogues",

@@ -164,8 +164,8 @@ def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
 
 
 def accepted_upstream() -> dict[str, dict[str, str]]:
-    """The accepted changes upstream of a checkpoint: of every stage but the summary."""
-    return standing(tuple(stage for stage in STAGES if stage != "summary"))
+    """The accepted changes upstream of a checkpoint: of every stage but the summary and the page."""
+    return standing(tuple(stage for stage in STAGES if stage not in ("summary", "page")))
 
 
 @contextmanager

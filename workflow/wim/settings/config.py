@@ -18,6 +18,7 @@ from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.optimization import Parallel
 from wim.settings.own_loss import PairTrainingSettings
+from wim.settings.page import PageSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings
 from wim.settings.prompts import PromptSettings
@@ -99,6 +100,9 @@ class Config(Section):
 
     gate: GateSettings = GateSettings()
     """Measures the rewards on labelled pairs before anything is trained on them. Unit: none."""
+
+    page: PageSettings = PageSettings()
+    """The page on which pairs and candidates are read and labelled. Unit: none."""
 
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""

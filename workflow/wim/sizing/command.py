@@ -2,11 +2,10 @@
 
 import argparse
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
+from wim.settings.configfile import add_configfile, config_of
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import GPUS
 from wim.sizing.models import model_named, models_of
@@ -16,18 +15,12 @@ from wim.sizing.stage import Assumed, Sizing
 from wim.sizing.stages import stages_of
 from wim.sizing.trainings import trainings_of
 
-if TYPE_CHECKING:
-    from wim.settings.config import Config
-
-CONFIG = Path("config/config.yaml")
 SHAPE = ("parameters", "layers", "hidden", "heads", "kv_heads", "intermediate", "vocabulary")
 
 
 def add_arguments(size: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    size.add_argument(
-        "--configfile", type=Path, metavar="FILE", help=f"as in snakemake; without it {CONFIG}"
-    )
+    add_configfile(size)
     size.add_argument(
         "--model",
         action="append",
@@ -69,7 +62,7 @@ def add_arguments(size: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print memory, work, the lines for a profile, and what is assumed."""
-    config = _config(arguments.configfile)
+    config = config_of(arguments.configfile)
     given_models, in_all = _given_models(arguments)
     models = models_of(config, given_models, in_all)
     prompts = prompts_of(config.prompts, arguments.prompts, arguments.prompt_tokens)
@@ -86,26 +79,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(as_json(stages, notes, assumed), indent=2))
         return
     print_sizes(stages, notes, assumed)
-
-
-def _config(path: Path | None) -> "Config":
-    import yaml
-
-    from wim.settings.load import load_config
-    from wim.settings.yaml_text import check_yaml_text
-
-    if path is None and not CONFIG.exists():
-        return load_config({})
-    path = path or CONFIG
-    if path.exists():
-        check_yaml_text([path])
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: no configuration could be read: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: found {type(values).__name__}; write keys and values.")
-    return load_config(values, str(path))
 
 
 def _given_models(

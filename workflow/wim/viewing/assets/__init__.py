@@ -1,0 +1,1 @@
+"""The page's frame, style and scripts, and a library with its licence."""
