@@ -40,6 +40,7 @@ include: "rules/report.smk"
 include: "rules/experiments.smk"
 include: "rules/discovery.smk"
 include: "rules/page.smk"
+include: "rules/exports.smk"
 include: "rules/slurm.smk"
 
 

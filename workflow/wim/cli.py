@@ -95,6 +95,16 @@ def _add_mtbench(commands: "Commands") -> None:
     mtbench.set_defaults(run=run)
 
 
+def _add_preview(commands: "Commands") -> None:
+    from wim.preview.command import add_arguments, preview
+
+    parser = commands.add_parser(
+        "preview", help="a few prompts through actor, judges, encoder and rewards, printed"
+    )
+    add_arguments(parser)
+    parser.set_defaults(run=preview)
+
+
 def _add_sample_pairs(commands: "Commands") -> None:
     from wim.viewing.sample_command import add_arguments, sample_pairs
 
@@ -137,6 +147,7 @@ COMMANDS = (
     _add_plan,
     _add_retry,
     _add_size,
+    _add_preview,
     _add_sample_pairs,
     _add_store,
     _add_accept,

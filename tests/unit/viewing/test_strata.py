@@ -76,7 +76,9 @@ def test_labels_needed_are_the_fewest_by_wilsons_interval() -> None:
 @pytest.fixture
 def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tables of a run of thirty pairs where the default configuration has them."""
-    rows = [Two((f"A longer answer, {n}.", f"Answer {n}."), rewards=(1.0 + n, 0.0)) for n in range(30)]
+    rows = [
+        Two((f"A longer answer, {n}.", f"Answer {n}."), rewards=(1.0 + n, 0.0)) for n in range(30)
+    ]
     write_tables(tmp_path / "results", rows)
     shards = tmp_path / "results/prompts"
     (shards / "shards").mkdir()

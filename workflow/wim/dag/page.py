@@ -1,6 +1,7 @@
 """What the page shows: the tables of the arms' rounds and of evaluations, and its settings."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -117,6 +118,12 @@ class Page:
             *arms,
             *(path for name in self._evaluations for path in self._of(name, "comparisons")),
         ]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether a reward that is shown compares a critique with its response."""
+        rewards = [self.config.rewards[Path(path).stem] for path in self.rewards]
+        return any("embeddings" in each.reads for each in rewards)
 
     @property
     def online(self) -> list[str]:

@@ -58,6 +58,7 @@ RULES = (
     "audit_critiques",
     "summary",
     "page",
+    "export_pairs",
     "rounds",
     "sweep",
     "label_dialogues",

@@ -38,6 +38,8 @@ DECIDES_ROWS = {
     "train_sft": ("wim.training.sft.train", "sft_code"),
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),
 }
+# Stages that no checkpoint is made from.
+AFTER_ALL = ("summary", "page", "export_pairs")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -164,8 +166,8 @@ def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:
 
 
 def accepted_upstream() -> dict[str, dict[str, str]]:
-    """The accepted changes upstream of a checkpoint: of every stage but the summary and the page."""
-    return standing(tuple(stage for stage in STAGES if stage not in ("summary", "page")))
+    """The accepted changes upstream of a checkpoint: of every stage but those that none is after."""
+    return standing(tuple(stage for stage in STAGES if stage not in AFTER_ALL))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from wim.settings.discovery import DiscoverySettings
 from wim.settings.embeddings import EmbeddingSettings
 from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
+from wim.settings.exports import ExportSettings
 from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
 from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
@@ -103,6 +104,9 @@ class Config(Section):
 
     page: PageSettings = PageSettings()
     """The page on which pairs and candidates are read and labelled. Unit: none."""
+
+    export: ExportSettings = ExportSettings()
+    """What an exported data set says of itself. Unit: none."""
 
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""

@@ -1,0 +1,133 @@
+"""What is exported, as typed rows: pairs, one completion for each context, and ratings."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wim.tables.files import read_candidates, read_table
+from wim.tables.schemas import PAIRS, RATINGS, REWARDS, Message
+
+OF_PAIRS = (
+    *("prompt", "chosen", "rejected", "prompt_id", "split", "score_chosen", "score_rejected"),
+    *("margin", "chosen_id", "rejected_id", "chosen_model", "rejected_model", "judge", "reward"),
+)
+
+
+@dataclass(frozen=True)
+class ExportedPair:
+    """A preference: the conversation so far, and two answers to it.
+
+    Attributes:
+        prompt: Messages, of which the last is the user's.
+        chosen, rejected: The answers' texts.
+        split: train or eval.
+        row: The pairs table's columns.
+    """
+
+    prompt: list[Message]
+    chosen: str
+    rejected: str
+    split: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportedCompletion:
+    """A conversation so far and one answer to it."""
+
+    prompt: list[Message]
+    completion: str
+    split: str
+    prompt_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class ExportedRating:
+    """A candidate with what a judge said of it, and its rewards by name."""
+
+    prompt: list[Message]
+    completion: str
+    split: str
+    row: dict[str, Any]
+    rewards: dict[str, float | None]
+
+
+def read_exported_pairs(path: Path) -> list[ExportedPair]:
+    """The pairs of a table, in its order."""
+    return [
+        ExportedPair(
+            prompt=row["prompt"],
+            chosen=row["chosen"][-1]["content"],
+            rejected=row["rejected"][-1]["content"],
+            split=row["split"],
+            row=row,
+        )
+        for row in read_table(path, PAIRS, list(OF_PAIRS)).to_pylist()
+    ]
+
+
+def best_completions(pairs: Iterable[ExportedPair]) -> list[ExportedCompletion]:
+    """The chosen answer with the highest score of each context, the first of equal ones."""
+    best: dict[str, ExportedPair] = {}
+    for pair in pairs:
+        key = f"{pair.row['prompt_id']}{pair.prompt}"
+        if key not in best or pair.row["score_chosen"] > best[key].row["score_chosen"]:
+            best[key] = pair
+    return [
+        ExportedCompletion(
+            pair.prompt, pair.chosen, pair.split, pair.row["prompt_id"], pair.row["score_chosen"]
+        )
+        for pair in best.values()
+    ]
+
+
+def read_exported_ratings(
+    dialogues: Sequence[Path],
+    ratings: Sequence[Path],
+    rewards: Sequence[Path],
+    splits: dict[str, str],
+) -> list[ExportedRating]:
+    """Every judgement of the candidates, failed ones with their status.
+
+    Args:
+        dialogues: The shards.
+        ratings: <judge>/<shard>.parquet.
+        rewards: <reward>.parquet.
+        splits: The split of each prompt.
+    """
+    by_reward = {
+        path.stem: {
+            row["candidate_id"]: row["reward"]
+            for row in read_table(path, REWARDS, ["candidate_id", "reward"]).to_pylist()
+        }
+        for path in rewards
+    }
+    columns = ["candidate_id", "prompt_id", "context", "completion", "model_digest"]
+    candidates = {
+        row["candidate_id"]: row
+        for path in dialogues
+        for row in read_candidates(path, columns).to_pylist()
+    }
+    said = ["candidate_id", "judge", "status", "rating", "rating_expected", "wim", "raw"]
+    found = []
+    for path in ratings:
+        for row in read_table(path, RATINGS, said).to_pylist():
+            candidate = candidates.get(row["candidate_id"])
+            if candidate is None:
+                continue
+            found.append(
+                ExportedRating(
+                    prompt=candidate["context"],
+                    completion=candidate["completion"],
+                    split=splits[candidate["prompt_id"]],
+                    row={"prompt_id": candidate["prompt_id"], **row},
+                    rewards={
+                        name: of[row["candidate_id"]]
+                        for name, of in by_reward.items()
+                        if row["candidate_id"] in of
+                    },
+                )
+            )
+    return found

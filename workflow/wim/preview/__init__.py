@@ -1,0 +1,1 @@
+"""A few prompts through a run's stages, in one process."""

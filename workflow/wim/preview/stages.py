@@ -1,0 +1,216 @@
+"""A few prompts through actor, judges, encoder and rewards, by the functions of the stages.
+
+What the models answer goes to the row store, under the keys that the run's own jobs look up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from wim import paths
+from wim.dag.inputs import BASE, Inputs, Wildcards
+from wim.dag.resources import BATCH_SIZES
+from wim.dag.rewards import Rewards
+from wim.dag.untracked import UntrackedOf
+from wim.errors import UserError
+from wim.settings.gate import seed_of_policy
+from wim.tables.files import as_arrow, read_candidates, read_table, write_table
+from wim.tables.schemas import PROMPTS, RATINGS, REWARDS, Prompt
+
+if TYPE_CHECKING:
+    from wim.engines.staged import StagedModel
+    from wim.settings.config import Config
+    from wim.settings.models import ModelSource
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What the stages made of the prompts.
+
+    Attributes:
+        prompts: The prompts.
+        candidates: Rows of the dialogues table that judges rate.
+        ratings: By judge and candidate, rows of the ratings table.
+        rewards: By reward and candidate, rows of the rewards table.
+    """
+
+    prompts: list[Prompt]
+    candidates: list[dict[str, Any]]
+    ratings: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    rewards: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The stages of a configuration, each on tables in a folder of their own.
+
+    Attributes:
+        config: The run's configuration.
+        inputs: What its rules read.
+        folder: For the tables, which nothing else reads.
+        judges: The judges that rate.
+    """
+
+    config: "Config"
+    inputs: Inputs
+    folder: Path
+    judges: Sequence[str]
+
+    def run(self, number: int, skip: int = 0) -> Previewed:
+        """Take prompts of the run through all stages.
+
+        Args:
+            number: How many prompts.
+            skip: How many of the first to leave out.
+
+        Raises:
+            UserError: No prompt is left, a model is not staged, or a stage ends so.
+        """
+        self._check_staged()
+        found = Previewed(prompts := self._prompts(number, skip), self._candidates(prompts))
+        for judge in self.judges:
+            rows = read_table(self._rate(judge), RATINGS).to_pylist()
+            found.ratings[judge] = {row["candidate_id"]: row for row in rows}
+        for name in self._scored():
+            rows = read_table(self._score(name), REWARDS).to_pylist()
+            found.rewards[name] = {row["candidate_id"]: row for row in rows}
+        return found
+
+    def _check_staged(self) -> None:
+        needed = [
+            *self.inputs.manifests_of_speakers(self._named()),
+            *(self.inputs.manifest_of_judge(self._named(judge=each)) for each in self.judges),
+            *([self.inputs.manifest_of_encoder] if self._embedded() else []),
+        ]
+        missing = [path for path in dict.fromkeys(needed) if not Path(path).exists()]
+        if missing:
+            raise UserError(
+                f"{missing[0]}: no such file; run `snakemake -- {' '.join(missing)}` first, which "
+                "stages the models."
+            )
+
+    def _prompts(self, number: int, skip: int) -> list[Prompt]:
+        from wim.prompts.ingest import ingest_prompts
+
+        topics = [paths.TOPICS] if self.config.prompts.topics else []
+        for path in (*self.inputs.prompt_files, *topics):
+            if not Path(path).exists():
+                raise UserError(f"{path}: no such file; run `snakemake -- {path}` first.")
+        files = [*self.inputs.prompt_files, *topics]
+        ingest_prompts(
+            self.config.prompts.model_copy(update={"files": files}), self.folder / "all.parquet"
+        )
+        rows = read_table(self.folder / "all.parquet", PROMPTS).to_pylist()
+        trained = [Prompt(**row) for row in rows if row["split"] == "train"]
+        chosen = trained[skip : skip + number]
+        if not chosen:
+            raise UserError(f"--skip: found {skip}, and there are {len(trained)} prompts.")
+        write_table(self._table("prompts"), PROMPTS, as_arrow(PROMPTS, chosen))
+        return chosen
+
+    def _candidates(self, prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
+        from wim.dialogues.generate import generate_dialogues
+
+        manifests = self.inputs.manifests_of_speakers(self._named())
+        sources = UntrackedOf(self.inputs).speakers(self._named()).models
+        generate_dialogues(
+            prompts=self._table("prompts"),
+            models=[
+                self._model("generate_dialogues", manifest, source)
+                for manifest, source in zip(manifests, sources, strict=True)
+            ],
+            templates=[Path(path) for path in self.inputs.dialogue_templates],
+            settings=self.config.policy_dialogues(BASE),
+            seed=self.config.seed,
+            output=self._table("dialogues"),
+        )
+        rows: list[dict[str, Any]] = read_candidates(self._table("dialogues")).to_pylist()
+        return rows
+
+    def _rate(self, judge: str) -> Path:
+        from wim.judging.rate import rate_candidates
+
+        wildcards = self._named(judge=judge)
+        (source,) = UntrackedOf(self.inputs).judge(wildcards).models
+        rate_candidates(
+            dialogues=self._table("dialogues"),
+            model=self._model("rate_candidates", self.inputs.manifest_of_judge(wildcards), source),
+            templates=[Path(path) for path in self.inputs.templates_of_judge(wildcards)],
+            judge=judge,
+            settings=self.config.judges[judge],
+            seed=seed_of_policy(BASE, self.config.seed),
+            output=self._table("ratings", judge),
+            conversations=self.config.judges_conversations(BASE),
+            reasoning=self.config.judges_reasoning(BASE),
+        )
+        if judge in self._embedded():
+            self._embed(judge)
+        return self._table("ratings", judge)
+
+    def _embed(self, judge: str) -> None:
+        from wim.embedding.embed import embed_critiques
+
+        embed_critiques(
+            dialogues=self._table("dialogues"),
+            ratings=self._table("ratings", judge),
+            manifest=Path(self.inputs.manifest_of_encoder),
+            judge=judge,
+            store=Path(self.config.store, "embed_critiques"),
+            output=self._table("embeddings", judge),
+            scratch=self.config.local_scratch,
+            conversations=self.config.judges_conversations(BASE),
+            reasoning=self.config.judges_reasoning(BASE),
+            long=self.config.embeddings.long,
+        )
+
+    def _scored(self) -> list[str]:
+        """The rewards that these judges are enough for, panels after their members."""
+        rewards = Rewards(self.inputs)
+        return [
+            name
+            for name in [*rewards.scored, *rewards.panels]
+            if set(self.config.judges_of(name)) <= set(self.judges)
+        ]
+
+    def _score(self, name: str) -> Path:
+        from wim.rewards.panel import combine_rewards
+        from wim.rewards.score import score_candidates
+
+        settings, output = self.config.rewards[name], self._table("rewards", name)
+        if settings.kind == "panel":
+            members = [self._table("rewards", member) for member in settings.of]
+            combine_rewards(members=members, settings=settings, output=output)
+            return output
+        judge = settings.judge or ""
+        score_candidates(
+            dialogues=[self._table("dialogues")],
+            ratings=[self._table("ratings", judge)] if "ratings" in settings.reads else [],
+            embeddings=[self._table("embeddings", judge)] if "embeddings" in settings.reads else [],
+            settings=settings,
+            seed=settings.identity(self.config.seed).get("seed"),
+            output=output,
+        )
+        return output
+
+    def _embedded(self) -> list[str]:
+        return [name for name in Rewards(self.inputs).embedded_judges if name in self.judges]
+
+    def _model(self, rule: str, manifest: str, source: "ModelSource") -> "StagedModel":
+        from wim.engines.staged import StagedModel
+
+        return StagedModel(
+            manifest=Path(manifest),
+            source=source,
+            store=Path(self.config.store, rule),
+            batch_size=BATCH_SIZES[rule],
+            scratch=self.config.local_scratch,
+            server_log=Path(paths.log(f"preview/{rule}")).with_suffix(".server.log"),
+        )
+
+    def _table(self, *names: str) -> Path:
+        return self.folder.joinpath(*names).with_name(f"{names[-1]}.parquet")
+
+    def _named(self, **names: str) -> Wildcards:
+        return cast(Wildcards, SimpleNamespace(policy=BASE, **names))
