@@ -10,6 +10,7 @@ import pytest
 from support.browser import Browser, browser_is_there, chromium
 from support.builders import user
 from support.page_tables import BOUNDS, Two, write_page_of
+from wim.tables.schemas import Message
 
 pytestmark = pytest.mark.skipif(
     not browser_is_there(), reason="chromium and chromedriver are not installed"
@@ -390,10 +391,22 @@ def test_ten_thousand_pairs_open_in_three_seconds_and_scroll(
     assert time.monotonic() - started < 3
 
 
+def saved(file: Path) -> Path:
+    """A file that the page saves, once it is there."""
+    deadline = time.monotonic() + 20
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return file
+
+
+def begin_labelling(browser: Browser, name: str) -> None:
+    browser.press("4")
+    browser.write("#annotator", name)
+    browser.click("#begin")
+
+
 def test_labels_by_clicking_are_saved_as_a_file(opened: Browser, downloads: Path) -> None:
-    opened.press("4")
-    opened.write("#annotator", "Ada L.")
-    opened.click("#begin")
+    begin_labelling(opened, "Ada L.")
     assert opened.count(".judgement") == opened.count("table") == 0
     assert "margin" not in opened.text("#detail")
     left = opened.run("return document.querySelector('.side .text').textContent")
@@ -407,11 +420,103 @@ def test_labels_by_clicking_are_saved_as_a_file(opened: Browser, downloads: Path
     opened.click("#label-skip")
     assert "2 labelled (1 tie), 1 skipped" in opened.text("#progress")
     opened.click("#save")
-    file = downloads / "labels-Ada_L..json"
-    deadline = time.monotonic() + 20
-    while not file.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    file = saved(downloads / "labels-Ada_L..json")
     first, second = json.loads(file.read_text(encoding="utf-8"))
     assert first["output_1"] == left
     assert [first["label"], second["label"]] == [1, "tie"]
     assert first["why"] == "It is clearer." and first["annotator"] == "Ada L."
+    assert first["subset"] == "wim" and first["input"].startswith("Question ")
+
+
+def test_labels_are_kept_in_the_browser_and_a_saved_file_is_taken_in_again(
+    opened: Browser, page: Path, downloads: Path
+) -> None:
+    begin_labelling(opened, "Grace")
+    opened.press("right", "j", "t", "j", "left")
+    opened.click("#save")
+    file = saved(downloads / "labels-Grace.json")
+    before = json.loads(file.read_text(encoding="utf-8"))
+    opened.open(page, "#label")
+    opened.write("#annotator", "Grace")
+    opened.click("#begin")
+    assert "3 labelled (1 tie)" in opened.text("#progress")
+    assert opened.text("#detail h2") == "Pair 4 of 60"
+    opened.run("localStorage.clear(); annotator = ''; drawLabelling()")
+    opened.write("#annotator", "Grace")
+    opened.click("#begin")
+    assert "0 labelled" in opened.text("#progress")
+    found = opened.call("/element", {"using": "css selector", "value": "#open"})
+    opened.call(f"/element/{next(iter(found.values()))}/value", {"text": str(file)})
+    opened.wait("return document.getElementById('progress').innerText.startsWith('3 labelled')")
+    assert opened.run("return labelledPairs(queue)") == before
+    opened.run("unsaved = 0")
+
+
+def test_the_sides_are_drawn_at_random_and_by_annotator(opened: Browser) -> None:
+    chosen_left = """
+        annotator = arguments[0];
+        return views.pairs.rows.map(row => sidesOf(row)[0] === row.chosen);"""
+    ada, bob = (opened.run(chosen_left, name) for name in ("Ada", "Bob"))
+    for sides in (ada, bob):
+        assert 15 < sum(sides) < 45
+    assert 15 < sum(one != other for one, other in zip(ada, bob, strict=True)) < 45
+    opened.run("annotator = ''")
+
+
+TALK: list[Message] = [
+    {"role": "user", "content": "Name a river."},
+    {"role": "assistant", "content": "The Rhine."},
+    {"role": "user", "content": "And a lake?"},
+]
+
+
+def test_the_gate_takes_the_labels_of_two_annotators_with_ties_and_conversations(
+    browser: Browser, tmp_path: Path, downloads: Path
+) -> None:
+    labels = pytest.importorskip("wim.evaluation.labels.read")
+    from wim.evaluation.judged_pairs import of_scores
+    from wim.evaluation.pair_statistics import pair_statistics
+
+    rows = [Two((f"Good {n}.", f"Bad {n}."), context=TALK if n == 0 else None) for n in range(4)]
+    page = write_page_of(tmp_path, rows)
+    # Ada prefers the chosen answer but in 3, Bob ties 1 and agrees else.
+    verdicts = {
+        "Ada": {0: "chosen", 1: "chosen", 2: "chosen", 3: "rejected"},
+        "Bob": {0: "chosen", 1: "tie", 2: "chosen", 3: "rejected"},
+    }
+    files = []
+    for name, of in verdicts.items():
+        browser.open(page)
+        browser.run("localStorage.clear()")
+        begin_labelling(browser, name)
+        for _ in rows:
+            left, _ = browser.run(
+                "return [...document.querySelectorAll('.side > .text')].map(e => e.textContent)"
+            )
+            verdict = of[int(left.split()[1].strip("."))]
+            sides = {"chosen": "left" if left.startswith("Good") else "right", "tie": "tie"}
+            sides["rejected"] = {"left": "right", "right": "left"}[sides["chosen"]]
+            browser.click(f"#label-{sides[verdict]}")
+            browser.press("j")
+        browser.click("#save")
+        files.append(saved(downloads / f"labels-{name}.json"))
+    pairs = labels.read_labels(files)
+    assert len(pairs) == 4
+    assert {len(pair.votes) for pair in pairs} == {2}
+    (talk,) = (pair for pair in pairs if len(pair.context) == 3)
+    assert list(talk.context) == TALK
+    better = {
+        pair.pair_id: {"a": pair.response_a, "b": pair.response_b}.get(pair.better)
+        for pair in pairs
+    }
+    assert sorted(str(text) for text in better.values()) == ["Bad 3.", "Good 0.", "Good 2.", "None"]
+    # The reward prefers every good answer: right on 0 and 2, wrong on 3; 1 has no majority.
+    judged = [
+        of_scores(
+            pair.pair_id,
+            (float(pair.response_a.startswith("Good")), float(pair.response_b.startswith("Good"))),
+        )
+        for pair in pairs
+    ]
+    accuracy = pair_statistics(pairs, judged).accuracy
+    assert (accuracy.n, accuracy.value) == (3, pytest.approx(2 / 3))
