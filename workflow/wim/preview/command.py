@@ -1,7 +1,6 @@
 """`wim preview`: a few prompts through actor, judges, encoder and rewards, in seconds."""
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -30,7 +29,7 @@ def preview(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from wim.dag.inputs import Inputs
-    from wim.job import _configure_environment, log_to
+    from wim.job import _configure_environment, log_to, usable_cores
     from wim.preview.show import show_preview
     from wim.preview.stages import Preview
     from wim.provenance.code import PACKAGE
@@ -42,7 +41,7 @@ def preview(arguments: argparse.Namespace) -> None:
             known = [each for each, judge in config.judges.items() if judge.rates]
             raise UserError(f"--judge: found '{name}'; write one of: {', '.join(known) or 'none'}.")
     started = time.monotonic()
-    _configure_environment(os.cpu_count() or 1)
+    _configure_environment(usable_cores())
     log_to(Path(paths.log("preview")))
     with tempfile.TemporaryDirectory() as folder:
         stages = Preview(config, Inputs(config, PACKAGE.parents[1]), Path(folder), judges)
