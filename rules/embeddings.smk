@@ -17,6 +17,8 @@ rule embed_critiques:
         paths.log("embed_critiques/{policy}/{judge}/{shard}"),
     benchmark:
         paths.benchmark("embed_critiques/{policy}/{judge}/{shard}")
+    wildcard_constraints:
+        judge=inputs.judge_pattern,
     threads: 1
     params:
         spec=specs.embeddings,

@@ -1,7 +1,8 @@
 """Ratings: what is missing from each candidate, and a number, by each judge.
 
 Reads results/dialogues/<policy>/<shard>.parquet, the judge's manifest and templates.
-Writes results/ratings/<policy>/<judge>/<shard>.parquet.
+Writes results/ratings/<policy>/<judge>/<shard>.parquet, and of a judge with samples also
+results/ratings/<policy>/<judge>~<sample>/<shard>.parquet.
 """
 
 
@@ -19,7 +20,7 @@ rule rate_candidates:
     benchmark:
         paths.benchmark("rate_candidates/{policy}/{judge}/{shard}")
     wildcard_constraints:
-        judge=one_of([*inputs.rating_judges, *inputs.grading_judges]),
+        judge=one_of([*inputs.single_judges, *inputs.grading_judges]),
     threads: THREADS_OF_SHARD
     resources:
         batch_size=BATCH_SIZES["rate_candidates"],
@@ -29,6 +30,31 @@ rule rate_candidates:
         code=code_of("rate_candidates"),
     script:
         "../workflow/scripts/rate_candidates.py"
+
+
+rule rate_samples:
+    """Let a judge read a shard of candidates several times."""
+    input:
+        dialogues=after_sharding(paths.DIALOGUES),
+        manifest=inputs.manifest_of_judge,
+        templates=inputs.templates_of_judge,
+    output:
+        ratings=inputs.ratings_by_sample,
+    log:
+        paths.log("rate_samples/{policy}/{judge}/{shard}"),
+    benchmark:
+        paths.benchmark("rate_samples/{policy}/{judge}/{shard}")
+    wildcard_constraints:
+        judge=one_of(inputs.sampling_judges),
+    threads: THREADS_OF_SHARD
+    resources:
+        batch_size=BATCH_SIZES["rate_samples"],
+    params:
+        spec=specs.samples,
+        untracked=untracked.judge,
+        code=code_of("rate_samples"),
+    script:
+        "../workflow/scripts/rate_samples.py"
 
 
 rule ratings:

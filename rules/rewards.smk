@@ -26,6 +26,27 @@ rule score_candidates:
         "../workflow/scripts/score_candidates.py"
 
 
+rule score_by_critique:
+    """Compute a reward that reads the critique's words, or several judgements, of every candidate."""
+    input:
+        dialogues=after_sharding(inputs.dialogue_shards),
+        ratings=after_sharding(rewards.ratings),
+        embeddings=after_sharding(rewards.embeddings),
+        heads=rewards.heads,
+    output:
+        rewards=paths.REWARDS,
+    log:
+        paths.log("score_by_critique/{policy}/{reward}"),
+    wildcard_constraints:
+        reward=one_of(rewards.by_critique),
+    localrule: True
+    params:
+        spec=specs.reward_by_critique,
+        code=code_of("score_by_critique"),
+    script:
+        "../workflow/scripts/score_by_critique.py"
+
+
 rule combine_rewards:
     """Take several rewards of every candidate together, as a panel."""
     input:

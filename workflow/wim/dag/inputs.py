@@ -21,8 +21,8 @@ from wim.settings.evaluated import (
     model_of,
     temperatures_of,
 )
-from wim.settings.judging import JudgeSettings
 from wim.settings.prompts import staged_path
+from wim.settings.sampled_judges import SAMPLE, NamedJudge, sample_names
 
 # The policy that is the actor itself, before any training.
 BASE = "base"
@@ -94,9 +94,33 @@ class Inputs:
         ]
 
     @property
-    def rating_judges(self) -> dict[str, JudgeSettings]:
+    def rating_judges(self) -> dict[str, NamedJudge]:
         """The judges that rate one candidate at a time."""
         return {name: each for name, each in self.config.judges.items() if each.rates}
+
+    @property
+    def single_judges(self) -> list[str]:
+        """The judges that rate each candidate once."""
+        return [name for name, each in self.rating_judges.items() if each.samples == 1]
+
+    @property
+    def sampling_judges(self) -> list[str]:
+        """The judges that rate each candidate several times."""
+        return [name for name, each in self.rating_judges.items() if each.samples > 1]
+
+    @property
+    def judge_pattern(self) -> str:
+        """A regular expression of judges, and of their samples after the first."""
+        return rf"({one_of(self.config.judges)})({SAMPLE}\d+)?"
+
+    @property
+    def ratings_by_sample(self) -> list[str]:
+        """The tables of a shard by sample, of as many as any judge makes.
+
+        Those after a judge's own last have no row, since a rule has as many outputs for each judge.
+        """
+        most = max((each.samples for each in self.config.judges.values()), default=1)
+        return [paths.RATINGS.replace("{judge}", name) for name in sample_names("{judge}", most)]
 
     @property
     def critics(self) -> list[str]:

@@ -7,6 +7,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "create_topics": 64,
     "generate_dialogues": 64,
     "rate_candidates": 64,
+    "rate_samples": 64,
     "compare_candidates": 64,
     "measure_kl": 1,
     "run_harness": 16,

@@ -7,8 +7,13 @@ from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import BASE, Inputs, Wildcards, one_of
 from wim.errors import UserError
 from wim.paths import at
+from wim.settings.critique_rewards import NamedReward
 from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST
-from wim.settings.rewards import RewardSettings
+from wim.settings.sampled_judges import sample_names
+
+# The heads of a reward, and what is to be said of them.
+HEADS = paths.evaluation("heads/{reward}.parquet")
+HEADS_REPORT = paths.evaluation("heads/{reward}.json")
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,25 @@ class Rewards:
 
     @property
     def scored(self) -> list[str]:
-        """The rewards that are computed from ratings and embeddings."""
-        return [name for name in self._settings if name not in self.panels]
+        """The rewards that are computed from numbers and cosines of one judgement."""
+        return [name for name in self._settings if name not in (*self.panels, *self.by_critique)]
 
     @property
-    def _settings(self) -> dict[str, RewardSettings]:
+    def by_critique(self) -> list[str]:
+        """The rewards that read the critique's own words, or several judgements."""
+        return [
+            name
+            for name, each in self._settings.items()
+            if each.reads_critique or self.inputs.config.sampled(name) > 1
+        ]
+
+    @property
+    def with_head(self) -> list[str]:
+        """The rewards that a fitted head is a part of."""
+        return [name for name, each in self._settings.items() if each.has_head]
+
+    @property
+    def _settings(self) -> dict[str, NamedReward]:
         return self.inputs.config.rewards
 
     def tables(self, policy: str) -> list[str]:
@@ -36,20 +55,29 @@ class Rewards:
         return [at(paths.REWARDS, policy=policy, reward=name) for name in self._settings]
 
     def ratings(self, wildcards: Wildcards) -> list[str]:
-        """The ratings that a reward is made of, all shards; none if it reads no judge."""
+        """The ratings that a reward is made of, all samples and shards; none without a judge."""
         return self._read(wildcards, "ratings", paths.RATINGS)
 
     def embeddings(self, wildcards: Wildcards) -> list[str]:
-        """The embeddings that a reward is made of, all shards; none if it needs none."""
+        """The embeddings that a reward is made of, as its ratings; none if it needs none."""
         return self._read(wildcards, "embeddings", paths.EMBEDDINGS)
 
     def _read(self, wildcards: Wildcards, stage: str, pattern: str) -> list[str]:
         reward = self._settings[wildcards.reward]
-        shards = self.inputs.shards if stage in reward.reads else []
+        if stage not in reward.reads or reward.judge is None:
+            return []
+        judges = sample_names(reward.judge, self.inputs.config.sampled(wildcards.reward))
         return [
-            at(pattern, policy=wildcards.policy, judge=reward.judge, shard=shard)
-            for shard in shards
+            at(pattern, policy=wildcards.policy, judge=judge, shard=shard)
+            for judge in judges
+            for shard in self.inputs.shards
         ]
+
+    def heads(self, wildcards: Wildcards) -> list[str]:
+        """The fitted heads of a reward that has them."""
+        if wildcards.reward not in self.with_head:
+            return []
+        return [at(HEADS, reward=wildcards.reward)]
 
     def members(self, wildcards: Wildcards) -> list[str]:
         """The rewards tables of a panel's members, in its order."""

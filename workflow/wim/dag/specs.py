@@ -100,6 +100,17 @@ class Specs:
             **(model.answering | model.choosing | self._judged(wildcards.policy)),
         )
 
+    def samples(self, wildcards: Wildcards) -> str:
+        """As `ratings`, and how often the judge judges a candidate."""
+        judge = self.config.judges[wildcards.judge]
+        model = self.config.judge_model(wildcards.judge, wildcards.policy)
+        return spec(
+            judge=judge.identity(),
+            samples=judge.samples,
+            seed=seed_of_policy(wildcards.policy, self.config.seed),
+            **(model.answering | model.choosing | self._judged(wildcards.policy)),
+        )
+
     def embeddings(self, wildcards: Wildcards) -> str:
         """What was judged, and how long texts are read; the encoder and the texts are inputs."""
         return spec(**self._judged(wildcards.policy), **self.config.embeddings.identity())
@@ -129,6 +140,29 @@ class Specs:
         """The reward and what it uses."""
         seed = seed_of_policy(wildcards.policy, self.config.seed)
         return spec(**self.config.rewards[wildcards.reward].identity(seed))
+
+    def reward_by_critique(self, wildcards: Wildcards) -> str:
+        """The reward and what it uses, and how often its judge judges a candidate."""
+        seed = seed_of_policy(wildcards.policy, self.config.seed)
+        reward = self.config.rewards[wildcards.reward]
+        samples = self.config.sampled(wildcards.reward)
+        return spec(**reward.identity(seed), samples=samples)
+
+    def heads(self, wildcards: Wildcards) -> str:
+        """What a reward's head learns from, and how texts are read."""
+        reward = self.config.rewards[wildcards.reward]
+        recorded = self.config.study.recorded
+        return spec(
+            reward=reward.model_dump(mode="json", include={"learns_from", "fit", "vectors"}),
+            recorded=[
+                [name, recorded[name].model_dump(mode="json")]
+                for name in reward.learns_from
+                if name in recorded
+            ],
+            judges=[name for name in reward.learns_from if name in self.config.judges],
+            labelled=LABELLED in reward.learns_from,
+            **self.config.embeddings.identity(),
+        )
 
     # The gate.
 

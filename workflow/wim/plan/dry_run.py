@@ -35,9 +35,12 @@ RULES = (
     "select_prompts",
     "generate_dialogues",
     "rate_candidates",
+    "rate_samples",
     "compare_candidates",
     "embed_critiques",
+    "fit_heads",
     "score_candidates",
+    "score_by_critique",
     "combine_rewards",
     "pair_candidates",
     "pair_compared",
@@ -65,6 +68,7 @@ RULES = (
     "reward_gate",
     "judge_tuning",
     "check_bar",
+    "reward_study",
     "evaluation_prompts",
     "read_answers",
     "find_leaks",
@@ -79,7 +83,11 @@ RULES = (
     "evaluate_harness",
 )
 # Tables with the tokens that a row took, and the column that has them.
-TOKENS = {"generate_dialogues": "completion_tokens", "rate_candidates": "tokens"}
+TOKENS = {
+    "generate_dialogues": "completion_tokens",
+    "rate_candidates": "tokens",
+    "rate_samples": "tokens",
+}
 COMPUTED = re.compile(r"(\d+) (?:generated|judged|embedded)")
 SHOWN = 4
 AFTER_PROMPTS = """\

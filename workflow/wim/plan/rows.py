@@ -24,6 +24,7 @@ def model_sources(job: Job, config: "Config") -> "Sequence[ModelSource]":
     of_rule = {
         "generate_dialogues": untracked.speakers,
         "rate_candidates": untracked.judge,
+        "rate_samples": untracked.judge,
         "compare_candidates": untracked.pair_judge,
     }
     wildcards = cast(Wildcards, SimpleNamespace(**job.wildcards))
@@ -60,6 +61,26 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         conversations=config.judges_conversations(policy),
         reasoning=config.judges_reasoning(policy),
         questions=_inputs(job, ".parquet")[1:],
+    )
+
+
+def _samples(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.judging.samples import rows_wanted
+    from wim.settings.gate import seed_of_policy
+
+    # The rows are those of the stage with one sample.
+    (model,) = _models(job, config, Path(config.store, "rate_candidates"))
+    policy, judge = job.wildcards["policy"], job.wildcards["judge"]
+    return rows_wanted(
+        dialogues=_inputs(job, ".parquet")[0],
+        model=model,
+        templates=_inputs(job, ".jinja"),
+        judge=judge,
+        settings=config.judges[judge],
+        samples=config.judges[judge].samples,
+        seed=seed_of_policy(policy, config.seed),
+        conversations=config.judges_conversations(policy),
+        reasoning=config.judges_reasoning(policy),
     )
 
 
@@ -117,6 +138,7 @@ def _models(job: Job, config: "Config", store: Path) -> "list[StagedModel]":
 WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
     "generate_dialogues": _dialogues,
     "rate_candidates": _ratings,
+    "rate_samples": _samples,
     "compare_candidates": _comparisons,
     "embed_critiques": _texts,
 }

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from wim.settings.arms import Arm
 from wim.settings.bandit import BanditSettings
 from wim.settings.comparisons import ComparisonSettings
+from wim.settings.critique_rewards import NamedReward
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.discovery import DiscoverySettings
 from wim.settings.embeddings import EmbeddingSettings
@@ -15,7 +16,6 @@ from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
 from wim.settings.exports import ExportSettings
 from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
-from wim.settings.judging import JudgeSettings
 from wim.settings.models import DEMO_MODELS, ModelSource
 from wim.settings.optimization import Parallel
 from wim.settings.own_loss import PairTrainingSettings
@@ -25,10 +25,11 @@ from wim.settings.policies import PolicySettings
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid
 from wim.settings.reward_models import RewardModelSettings
-from wim.settings.rewards import RewardSettings
 from wim.settings.rounds import RoundOverlay, RoundSettings
+from wim.settings.sampled_judges import NamedJudge
 from wim.settings.section import Name, Section
 from wim.settings.sft import SftSettings
+from wim.settings.study import StudySettings
 
 
 class Config(Section):
@@ -66,16 +67,16 @@ class Config(Section):
     """Further models that answer the same prompts, such as teachers, by a name of your choice;
     their answers are in results/dialogues/<name>/. Unit: none."""
 
-    judges: dict[Name, JudgeSettings] = {"smollm2": JudgeSettings(model="smollm2")}
+    judges: dict[Name, NamedJudge] = {"smollm2": NamedJudge(model="smollm2")}
     """The judges, by a name of your choice. Unit: none."""
 
     embeddings: EmbeddingSettings = EmbeddingSettings()
     """How responses and critiques become vectors. Unit: none."""
 
-    rewards: dict[Name, RewardSettings] = {
-        "wim": RewardSettings(judge="smollm2", zeta=1.0),
-        "numeric": RewardSettings(judge="smollm2", zeta=0.0),
-        "mixed": RewardSettings(judge="smollm2", zeta=0.4),
+    rewards: dict[Name, NamedReward] = {
+        "wim": NamedReward(judge="smollm2", zeta=1.0),
+        "numeric": NamedReward(judge="smollm2", zeta=0.0),
+        "mixed": NamedReward(judge="smollm2", zeta=0.4),
     }
     """The rewards, by a name of your choice. Unit: none."""
 
@@ -107,6 +108,10 @@ class Config(Section):
 
     export: ExportSettings = ExportSettings()
     """What an exported data set says of itself. Unit: none."""
+
+    study: StudySettings = StudySettings()
+    """`snakemake reward_study`: all judges and rewards side by side, which to train on, and whether
+    any is worth it. Unit: none."""
 
     arms: dict[Name, Arm] = {"wim": Arm(reward="wim")}
     """The arms, by a name of your choice; each ends in a checkpoint. Unit: none."""
@@ -196,6 +201,11 @@ class Config(Section):
         settings = self.rewards[reward]
         judges = [self.rewards[member].judge for member in settings.of] or [settings.judge]
         return list(dict.fromkeys(judge for judge in judges if judge is not None))
+
+    def sampled(self, reward: str) -> int:
+        """How often the judge of a reward judges a candidate; 1 for a reward that reads no judge."""
+        judge = self.rewards[reward].judge
+        return 1 if judge is None else self.judges[judge].samples
 
     @property
     def consulted_judges(self) -> list[str]:

@@ -44,6 +44,12 @@ def _of_arm(config: "Config", arm: str) -> Iterator[str]:
             f"arms.{arm}.reward: found a reward of the kind {reward.kind}, which cannot be "
             "computed for a completion as it is sampled; write another one for method online_dpo."
         )
+    elif reward.reads_critique or config.sampled(config.arms[arm].reward or "") > 1:
+        yield (
+            f"arms.{arm}.reward: found '{config.arms[arm].reward}', which reads the critique's "
+            "words or several judgements, and online_dpo computes neither; write another reward, or "
+            "method: dpo."
+        )
     if config.dialogues.mode != "completions":
         yield (
             f"arms.{arm}.method: online_dpo samples completions of prompts; write dialogues.mode: "

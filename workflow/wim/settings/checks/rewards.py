@@ -11,10 +11,14 @@ UNITS = {
     "published": "published points",
     "nothing_missing": "nats",
     "reward_model": "log-odds",
+    "lack_share": "shares of sentences",
+    "critique_head": "fitted standard deviations",
     "length": "tokens",
     "brevity": "tokens",
 }
 SCALE = "points of -1 to 1"
+# The gate's labelled pairs, as heads learn from them.
+LABELLED = "labelled"
 # The judge's method that a kind needs, and why.
 NEEDS = {
     "published": ("upstream", "prompts and parses as published"),
@@ -29,6 +33,61 @@ def problems(config: "Config") -> Iterator[str]:
     """One line for each reward that its judge, or its members, cannot make."""
     yield from _judges(config)
     yield from _panels(config)
+    yield from _samples(config)
+    yield from _heads(config)
+
+
+def _samples(config: "Config") -> Iterator[str]:
+    """Rewards that combine samples of a judge that has one, or want more than it has."""
+    for name, reward in config.rewards.items():
+        judge = config.judges.get(reward.judge or "")
+        if judge is None:
+            continue
+        if judge.samples == 1 and (reward.by, reward.at_least) != ("mean", 1):
+            yield (
+                f"rewards.{name}: by and at_least are of panels and of judges with samples, and "
+                f"judges.{reward.judge} judges once; leave them out, or write "
+                f"judges.{reward.judge}.samples: 2."
+            )
+        elif reward.at_least > judge.samples:
+            yield (
+                f"rewards.{name}.at_least: found {reward.at_least}, and judges.{reward.judge}.samples "
+                f"is {judge.samples}; write at most that."
+            )
+
+
+def _heads(config: "Config") -> Iterator[str]:
+    """Heads that learn from what is not there, or from their own judge's numbers."""
+    for name, reward in config.rewards.items():
+        key = f"rewards.{name}.learns_from"
+        for source in reward.learns_from:
+            recorded, judge = source in config.study.recorded, config.judges.get(source)
+            if recorded and judge is not None:
+                yield (
+                    f"{key}: found '{source}', which is a name under both study.recorded and "
+                    "judges; rename one of them."
+                )
+            elif source == LABELLED and not recorded and judge is None:
+                if config.gate.pairs is None:
+                    yield (
+                        f"{key}: found '{LABELLED}', and there are no labelled pairs; write "
+                        "gate.pairs: <file of labelled pairs>, or other names."
+                    )
+            elif source == reward.judge:
+                yield (
+                    f"{key}: found '{source}', the reward's own judge, whose number is a reward by "
+                    "itself; write another judge."
+                )
+            elif judge is not None and not judge.rates:
+                yield (
+                    f"{key}: found '{source}', a judge of the method {judge.method}, which gives "
+                    "responses no number; write another judge."
+                )
+            elif not recorded and judge is None:
+                yield (
+                    f"{key}: found '{source}', which is not defined under study.recorded or judges; "
+                    f"write one of: {', '.join([*config.study.recorded, LABELLED, *config.judges])}."
+                )
 
 
 def _judges(config: "Config") -> Iterator[str]:

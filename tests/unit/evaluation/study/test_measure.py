@@ -1,0 +1,75 @@
+"""The figures of a reward on pairs, and the reward that a study speaks for."""
+
+import numpy as np
+import pytest
+
+from wim.evaluation.study.choice import chosen
+from wim.evaluation.study.measure import Measured, Pairs, credits, measured
+
+NAN = float("nan")
+
+
+def figures(leads: list[float], longer: list[float], cosine: list[float]) -> Measured:
+    pairs = Pairs(
+        prompts=[f"p{place // 2}" for place in range(len(leads))],
+        subsets=["one" if place % 2 else "two" for place in range(len(leads))],
+        longer=np.array(longer),
+        cosine=np.array(cosine),
+    )
+    return measured(pairs, np.array(leads), "j", 1, 10.0, seed=0)
+
+
+def test_a_tie_counts_half_and_a_pair_without_a_reward_not_at_all() -> None:
+    assert credits(np.array([0.5, 1e-9, -2.0, NAN])).tolist()[:3] == [1.0, 0.5, 0.0]
+    one = figures([1, 1, 0, -1, NAN, 1], [1, -1, -1, 1, 1, -1], [1, 1, -1, -1, 1, NAN])
+    assert (one.pairs, one.judged, one.prompts) == (6, 5, 3)
+    assert one.accuracy.value == pytest.approx(3.5 / 5)
+    assert one.ties.value == pytest.approx(1 / 5)
+    assert one.less_length.value == pytest.approx(3.5 / 5 - 2 / 5)
+    assert one.less_cosine.value == pytest.approx(2.5 / 4 - 2 / 4)
+    assert one.less_cosine.n == 4
+    assert one.better_is_longer.value == pytest.approx(1 / 2)
+    assert one.better_is_shorter.value == pytest.approx(2.5 / 3)
+    assert one.prefers_longer.value == pytest.approx((1 + 0 + 0.5 + 0 + 0) / 5)
+    assert one.subsets["one"].n == 3
+    assert one.subsets["two"].n == 2
+
+
+def test_pairs_of_one_prompt_are_drawn_together() -> None:
+    draws = np.random.default_rng(0)
+    leads = np.repeat(draws.choice([1.0, -1.0], 40), 10)
+    grouped = Pairs([str(place // 10) for place in range(400)], [""] * 400, leads, leads)
+    alone = Pairs([str(place) for place in range(400)], [""] * 400, leads, leads)
+    widths = [
+        one.high - one.low  # type: ignore[operator]
+        for pairs in (grouped, alone)
+        for one in [measured(pairs, leads, "j", 1, None, 0).accuracy]
+    ]
+    assert widths[0] > 2.5 * widths[1]
+
+
+def of_set(right: float, length: float, cosine: float, pairs: int = 300) -> Measured:
+    """A reward that is right so often, where length and the cosine are so often."""
+
+    def leads(share: float, turn: int) -> list[float]:
+        draws = np.random.default_rng(turn).permutation(pairs)
+        return np.where(draws < share * pairs, 1.0, -1.0).tolist()
+
+    return figures(leads(right, 1), leads(length, 2), leads(cosine, 3))
+
+
+def test_the_choice_is_proven_against_length_and_cosine_on_the_most_sets() -> None:
+    weak, strong = of_set(0.62, 0.6, 0.5), of_set(0.8, 0.6, 0.5)
+    best, less = of_set(0.9, 0.5, 0.5), of_set(0.85, 0.5, 0.5)
+    length = of_set(0.99, 0.5, 0.5)
+    studied = {
+        "one": {"(longer response)": length, "a": weak, "b": strong},
+        "two": {"(longer response)": length, "a": best, "b": less},
+    }
+    choice = chosen(studied)
+    assert (choice.reward, choice.proven, choice.sets, choice.tried) == ("b", ["one", "two"], 2, 2)
+
+
+def test_none_is_chosen_where_none_beats_both() -> None:
+    studied = {"one": {"a": of_set(0.8, 0.82, 0.5), "b": of_set(0.8, 0.5, 0.8)}}
+    assert chosen(studied).reward is None

@@ -1,0 +1,1 @@
+"""Rewards that read what a critique says: its sentences, its vector, and several of one response."""

@@ -1,0 +1,84 @@
+"""The rewards of the workflow's own judges on the gate's labelled pairs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wim.evaluation.judged_pairs import LabelledPair
+from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.study.measure import Measured, Pairs, measured
+from wim.evaluation.study.recorded_rewards import LONGER
+from wim.tables.files import read_table, read_tables
+from wim.tables.schemas import RATINGS, REWARDS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+def labelled_figures(
+    pairs: Path, rewards: Sequence[Path], ratings: Sequence[Path], seed: int
+) -> dict[str, Measured]:
+    """The figures of the rewards of the policy `labelled`, by their names.
+
+    Args:
+        pairs: The file of labelled pairs.
+        rewards: The table of each reward.
+        ratings: The shards of all judges, by which their tokens are counted.
+        seed: The run's.
+    """
+    labelled = read_labelled_pairs(pairs)
+    scored = {path.stem: _columns(path) for path in rewards}
+    tokens = _tokens(ratings)
+    longer = _signed(labelled, [(len(one.response_a), len(one.response_b)) for one in labelled])
+    prompts = ["\n".join(message["content"] for message in one.context) for one in labelled]
+    subsets = [""] * len(labelled)
+    cosines = {
+        judge: _leads(labelled, found["cosine"])
+        for found in scored.values()
+        for judge in set(found["judge"].values()) - {""}
+        if any(value is not None for value in found["cosine"].values())
+    }
+    nothing = longer * float("nan")
+    free = Pairs(prompts, subsets, longer, next(iter(cosines.values()), nothing))
+    figures = {LONGER: measured(free, longer, "", 1, 0.0, seed)}
+    for name, found in scored.items():
+        judge = next(iter(found["judge"].values()), "")
+        of_set = Pairs(prompts, subsets, longer, cosines.get(judge, free.cosine))
+        cost = sum(tokens.get(each, 0.0) for each in judge.split("+")) if judge else 0.0
+        figures[name] = measured(
+            of_set, _leads(labelled, found["reward"]), judge, 1, 2 * cost, seed
+        )
+    return figures
+
+
+def _columns(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """A rewards table's columns by candidate."""
+    wanted = ["candidate_id", "judge", "cosine", "reward"]
+    table = read_table(path, REWARDS, wanted).to_pydict()
+    return {name: dict(zip(table["candidate_id"], table[name], strict=True)) for name in wanted[1:]}
+
+
+def _tokens(ratings: Sequence[Path]) -> dict[str, float]:
+    """The tokens that each judge wrote on average for a candidate, in all samples."""
+    frame = read_tables(ratings, RATINGS, ["candidate_id", "judge", "tokens"]).to_pandas()
+    frame["judge"] = frame["judge"].str.partition("~")[0]
+    of_candidate = frame.groupby(["judge", "candidate_id"])["tokens"].sum()
+    return {str(name): float(mean) for name, mean in of_candidate.groupby("judge").mean().items()}
+
+
+def _leads(labelled: Sequence[LabelledPair], values: Mapping[str, float | None]) -> "Array":
+    """By how much the better response has more (pairs,); NaN where one has no value."""
+    found = []
+    for pair in labelled:
+        a, b = (values.get(each.candidate_id) for each in pair.candidates)
+        found.append((float("nan") if a is None else a, float("nan") if b is None else b))
+    return _signed(labelled, found)
+
+
+def _signed(labelled: Sequence[LabelledPair], values: Sequence[tuple[float, float]]) -> "Array":
+    import numpy as np
+
+    a, b = np.asarray(values, dtype=np.float64).T
+    return np.asarray(np.where([pair.better == "a" for pair in labelled], a - b, b - a))

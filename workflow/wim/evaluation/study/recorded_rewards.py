@@ -1,0 +1,294 @@
+"""The rewards of recorded critiques, computed as those of the workflow's own judgements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wim.critiques.head import FOLDS, Head, fitted, fold_of
+from wim.critiques.score import lack_shares, rewards_by_critique
+from wim.evaluation.study.measure import Measured, Pairs, measured
+from wim.evaluation.study.sets import ComparedPair, RecordedSet, compared_pairs
+from wim.provenance.digest import seed_of
+from wim.rewards.kinds import derangement
+from wim.rewards.score import USABLE, cosines
+from wim.settings.critique_rewards import NamedReward
+from wim.tables.ratings import Status
+from wim.tables.schemas import WHOLLY_UNKNOWN
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from wim.embedding.encoder import Encoded, StoredEncoder
+
+    Array = np.ndarray[Any, Any]
+
+LONGER, COSINE = "(longer response)", "(cosine)"
+# What is measured besides the rewards of the configuration; the judge's name has no meaning.
+ALWAYS = {
+    COSINE: NamedReward(judge="recorded", zeta=1.0),
+    "(number)": NamedReward(judge="recorded", zeta=0.0),
+    "(number, ties: lack_share)": NamedReward(judge="recorded", zeta=0.0, ties="lack_share"),
+    "(number, ties: critique_head)": NamedReward(
+        judge="recorded", zeta=0.0, ties="critique_head", learns_from=["others"]
+    ),
+    "(critique_head)": NamedReward(judge="recorded", kind="critique_head", learns_from=["others"]),
+    "(lack_share)": NamedReward(judge="recorded", kind="lack_share"),
+}
+# What a recorded judgement does not have.
+IMPOSSIBLE = {
+    "published": "it needs answers of the method upstream",
+    "nothing_missing": "that log-probability is not recorded",
+    "reward_model": "it needs a reward model",
+    "panel": "its members' judges are one judge here",
+}
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """A set with its vectors: (judgements, components), NaN where a text cannot be read.
+
+    `critiques` has NaN also where the judgement names nothing missing or is not usable.
+    """
+
+    recorded: RecordedSet
+    responses: "Array"
+    critiques: "Array"
+    lack: "pd.Series[float]"
+
+    @property
+    def name(self) -> str:
+        """The set's name."""
+        return self.recorded.name
+
+    @property
+    def judgements(self) -> "pd.DataFrame":
+        """The set's judgements."""
+        return self.recorded.judgements
+
+    def vectors(self, reward: NamedReward) -> "Array":
+        """The vectors that a head reads."""
+        import numpy as np
+
+        if reward.vectors == "critique":
+            return self.critiques
+        return np.concatenate([self.critiques, self.responses], axis=1)
+
+    def examples(self, reward: NamedReward) -> "pd.DataFrame":
+        """What a head is fitted to: the usable critiques, with their judge's own numbers."""
+        import numpy as np
+        import pandas as pd
+
+        vectors = self.vectors(reward)
+        rows = ~np.isnan(vectors).any(axis=1) & self.judgements["rating"].notna().to_numpy()
+        some = self.judgements[rows]
+        return pd.DataFrame(
+            {
+                "vector": list(vectors[rows]),
+                "number": some["rating"].to_numpy(),
+                "prompt": some["prompt"].to_numpy(),
+                "group": some["position"].astype(str).to_numpy(),
+                "source": self.name,
+            }
+        )
+
+
+def encoded_set(recorded: RecordedSet, encoder: "StoredEncoder") -> EncodedSet:
+    """A set with the vectors of its responses and critiques."""
+    judgements = recorded.judgements
+    named = judgements["status"] == Status.OK.value
+    texts = [judgements["completion"].tolist(), judgements["wim"][named].tolist()]
+    found = [_read_vectors(encoder.encode(some)) for some in texts]
+    critiques = found[0] * float("nan")
+    critiques[named.to_numpy()] = found[1]
+    return EncodedSet(recorded, found[0], critiques, lack_shares(judgements))
+
+
+def _read_vectors(encoded: "Encoded") -> "Array":
+    """Vectors as float64, NaN for texts of which the encoder knows nothing."""
+    import numpy as np
+
+    vectors = encoded.vectors.astype(np.float64)
+    vectors[np.asarray(encoded.unknown) >= WHOLLY_UNKNOWN] = np.nan
+    return vectors
+
+
+@dataclass(frozen=True)
+class SplitHead:
+    """The values of a head on a set, and how it was split from what it was fitted to.
+
+    Attributes:
+        values: (judgements,).
+        split: How, in words.
+        heads: The heads that gave them.
+    """
+
+    values: "Array"
+    split: str
+    heads: Sequence[Head]
+
+
+def split_head(
+    target: EncodedSet, reward: NamedReward, sets: Mapping[str, EncodedSet], place: str
+) -> SplitHead | None:
+    """The values of a head that has seen no prompt of the set; None where none can be fitted.
+
+    It is fitted to the other sources that the reward learns from, without the prompts that the set
+    shares with them; where there are none, to the set's own critiques, by folds of prompts.
+
+    Args:
+        target: The set.
+        reward: A reward with a head.
+        sets: All sets, by name.
+        place: The key of the setting, for errors.
+    """
+    import numpy as np
+    import pandas as pd
+
+    named = sets if reward.learns_from == ["others"] else reward.learns_from
+    others = [sets[name] for name in named if name in sets and name != target.name]
+    prompts = target.judgements["prompt"]
+    statuses = target.judgements["status"].tolist()
+    vectors = target.vectors(reward)
+    parts = [each.examples(reward) for each in others if each.recorded.has_numbers]
+    examples = pd.concat(parts) if parts else target.examples(reward)
+    if parts:
+        apart = examples[~examples["prompt"].isin(set(prompts))]
+        names = ", ".join(each.name for each in others if each.recorded.has_numbers)
+        if _enough(apart):
+            left_out = examples["prompt"].nunique() - apart["prompt"].nunique()
+            head = fitted(apart, reward.fit, place)
+            split = f"by source: fitted to {names}" + (
+                f", without {left_out} prompts that this set has too" if left_out else ""
+            )
+            return SplitHead(head.values(vectors, statuses), split, [head])
+    examples = target.examples(reward)
+    folds = prompts.map(fold_of)
+    if not target.recorded.has_numbers or not all(
+        _enough(examples[examples["prompt"].map(fold_of) != fold]) for fold in folds.unique()
+    ):
+        return None
+    heads = [
+        fitted(examples[examples["prompt"].map(fold_of) != fold], reward.fit, place, fold)
+        for fold in sorted(folds.unique())
+    ]
+    by_fold = {head.fold: head.values(vectors, statuses) for head in heads}
+    values = np.array([by_fold[fold][row] for row, fold in enumerate(folds)])
+    return SplitHead(
+        values, f"by prompt: {FOLDS} folds of this set's own critiques and numbers", heads
+    )
+
+
+def _enough(examples: "pd.DataFrame") -> bool:
+    return examples["prompt"].nunique() > 1 and examples["number"].nunique() > 1
+
+
+def reward_values(
+    target: EncodedSet, reward: NamedReward, head: "Array | None", seed: int
+) -> "Array":
+    """The rewards (judgements,) of a set; NaN where there is none."""
+    import numpy as np
+    import pandas as pd
+
+    frame = target.judgements.copy()
+    frame["lack_share"] = target.lack
+    frame["head"] = np.nan if head is None else head
+    cosine = None
+    if reward.zeta:
+        values = _cosines(target, seed if reward.kind == "shuffled_wim" else None)
+        cosine = pd.Series(values, index=pd.Index(frame["candidate_id"]))
+    rewards = rewards_by_critique(frame, cosine, reward, seed)
+    return rewards["reward"].to_numpy(np.float64)
+
+
+def measured_rewards(
+    target: EncodedSet,
+    rewards: Mapping[str, NamedReward],
+    heads: Mapping[str, SplitHead | None],
+    seed: int,
+) -> dict[str, Measured]:
+    """The figures of rewards on a set, by their names: of one judgement, and of means of several.
+
+    Args:
+        target: The set.
+        rewards: By name; those that have no value on the set are left out.
+        heads: The head of each reward that has one.
+        seed: The run's.
+    """
+    import numpy as np
+
+    values = {}
+    for name, reward in rewards.items():
+        head = heads.get(name)
+        if reward.has_head and head is None:
+            continue
+        found = reward_values(target, reward, None if head is None else head.values, seed)
+        if not np.isnan(found).all():
+            values[name] = found
+    lengths = target.judgements["completion"].str.len().to_numpy(np.float64)
+    cosine = _cosines(target)
+    tokens = target.judgements["tokens"].to_numpy(np.float64)
+    figures: dict[str, Measured] = {}
+    for samples in range(1, target.recorded.samples + 1):
+        compared = compared_pairs(target.recorded, samples)
+        if not compared:
+            continue
+        pairs = Pairs(
+            prompts=[pair.prompt for pair in compared],
+            subsets=[pair.subset for pair in compared],
+            longer=leads(compared, lengths),
+            cosine=leads(compared, cosine),
+        )
+        cost = float(np.mean([tokens[[*pair.better, *pair.worse]].sum() for pair in compared]))
+        if samples == 1:
+            length = measured(pairs, pairs.longer, "", 1, 0.0, seed)
+            figures[LONGER] = length
+        for name, found in values.items():
+            free = rewards[name].judge is None
+            if samples > 1 and (free or name == LONGER):
+                continue
+            of_pairs = leads(compared, found, rewards[name].by)
+            label = name if samples == 1 else f"{name} x {samples}"
+            figures[label] = measured(
+                pairs, of_pairs, target.name, samples, 0.0 if free else cost, seed
+            )
+    return figures
+
+
+def leads(compared: Sequence[ComparedPair], values: "Array", by: str = "mean") -> "Array":
+    """By how much the better response of each pair has more (pairs,), of several judgements.
+
+    The mean or median is over the judgements with a value; NaN where a response has none.
+    """
+    import warnings
+
+    import numpy as np
+
+    combine = np.nanmean if by == "mean" else np.nanmedian
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # Of a response without any value.
+        sides = [
+            combine(values[np.array([getattr(pair, side) for pair in compared])], axis=1)
+            for side in ("better", "worse")
+        ]
+    return np.asarray(sides[0] - sides[1])
+
+
+def _cosines(target: EncodedSet, shuffled_by: int | None = None) -> "Array":
+    """The cosines (judgements,) of responses and critiques; 1 where nothing is missing.
+
+    shuffled_by: a seed by which each response gets the critique of another prompt's.
+    """
+    import numpy as np
+
+    status = target.judgements["status"].to_numpy(object)
+    receivers = givers = np.arange(len(status))
+    if shuffled_by is not None:
+        usable = np.flatnonzero(np.isin(status, USABLE))
+        prompts = target.judgements["prompt"].to_numpy(str)[usable]
+        given = derangement(prompts, seed_of(shuffled_by, "shuffled_wim", target.name))
+        receivers, givers = usable[given >= 0], usable[given[given >= 0]]
+    found = np.full(len(status), np.nan)
+    found[receivers] = cosines(target.responses[receivers], target.critiques[givers])
+    found[receivers[status[givers] == Status.NOTHING_MISSING.value]] = 1.0
+    return found
