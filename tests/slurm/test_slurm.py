@@ -145,8 +145,10 @@ def test_every_job_held_what_the_profile_asks_for(
         assert megabytes == eval(asked["mem_mb"], {"attempt": 1})
         assert hours * 60 + minutes == eval(asked["runtime"], {"attempt": 1})
         seen.add(rule[1])
-    # Topics stand in the place of this project's prompts; benchmarks need an environment of their own.
-    assert seen == set(profile["set-resources"]) - {"create_topics", "run_harness"}
+    # Topics stand in the place of this project's prompts; benchmarks need an environment of their own,
+    # and no judge of this project has samples.
+    not_run = {"create_topics", "run_harness", "rate_samples"}
+    assert seen == set(profile["set-resources"]) - not_run
 
 
 def test_two_jobs_run_at_once_on_a_gpu_each_and_a_third_waits(

@@ -10,6 +10,7 @@ from wim.dag.rewards import Gate, Rewards
 from wim.dag.specs import spec
 from wim.errors import UserError
 from wim.paths import at
+from wim.settings.sampled_judges import sample_names
 from wim.settings.study import RecordedSettings
 
 
@@ -28,7 +29,7 @@ class Study:
 
         Raises UserError if there is nothing to measure rewards on.
         """
-        if not self._recorded and self.inputs.config.gate.pairs is None:
+        if not self._recorded and not self.inputs.config.gate.pairs:
             raise UserError(
                 "config: study.recorded and gate.pairs are empty, and rewards have nothing to be "
                 "measured on; write study.recorded: {<name>: {ratings: [<file of critiques>]}}, or "
@@ -55,17 +56,22 @@ class Study:
 
     def pairs(self, wildcards: Wildcards | None = None) -> list[str]:
         """The gate's labelled pairs, if it has any."""
-        return [Gate(self.inputs).pairs()] if self.inputs.config.gate.pairs else []
+        if not self.inputs.config.gate.pairs:
+            return []
+        found = Gate(self.inputs).pairs()
+        return [found] if isinstance(found, str) else list(found)
 
     def rewards(self, wildcards: Wildcards | None = None) -> list[str]:
         """The rewards of the gate's pairs, if it has any."""
         return Rewards(self.inputs).tables(LABELLED) if self.pairs() else []
 
     def ratings(self, wildcards: Wildcards | None = None) -> list[str]:
-        """The ratings of the gate's pairs, all judges that rate and shards, if it has any."""
+        """The ratings of the gate's pairs, all judges, samples and shards, if it has any."""
+        judges = self.inputs.config.judges
         return [
-            at(paths.RATINGS, policy=LABELLED, judge=judge, shard=shard)
+            at(paths.RATINGS, policy=LABELLED, judge=sample, shard=shard)
             for judge in (self.inputs.config.consulted_judges if self.pairs() else [])
+            for sample in sample_names(judge, judges[judge].samples)
             for shard in self.inputs.shards
         ]
 

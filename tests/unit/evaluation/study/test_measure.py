@@ -16,7 +16,7 @@ def figures(leads: list[float], longer: list[float], cosine: list[float]) -> Mea
         longer=np.array(longer),
         cosine=np.array(cosine),
     )
-    return measured(pairs, np.array(leads), "j", 1, 10.0, seed=0)
+    return measured(pairs, np.array(leads), "j", 10.0)
 
 
 def test_a_tie_counts_half_and_a_pair_without_a_reward_not_at_all() -> None:
@@ -43,9 +43,20 @@ def test_pairs_of_one_prompt_are_drawn_together() -> None:
     widths = [
         one.high - one.low  # type: ignore[operator]
         for pairs in (grouped, alone)
-        for one in [measured(pairs, leads, "j", 1, None, 0).accuracy]
+        for one in [measured(pairs, leads, "j", None).accuracy]
     ]
     assert widths[0] > 2.5 * widths[1]
+
+
+def test_what_several_judgements_buy_is_told_against_one_of_them() -> None:
+    singles = np.array([[1.0, -0.5], [1.0, 1.0], [-1.0, -1.0], [2.0, NAN]])
+    pairs = Pairs(list("abcd"), [""] * 4, np.ones(4), np.ones(4))
+    one = measured(pairs, np.nanmean(singles, axis=1), "j", None, singles)
+    assert one.samples == 2
+    assert one.accuracy.value == pytest.approx(3 / 4)
+    assert (one.over_one.value, one.over_one.n) == (pytest.approx((0.5 + 0 + 0) / 3), 3)
+    assert one.same_winner.value == pytest.approx(2 / 3)
+    assert figures([1.0, 1.0], [1, 1], [1, 1]).over_one.n == 0
 
 
 def of_set(right: float, length: float, cosine: float, pairs: int = 300) -> Measured:

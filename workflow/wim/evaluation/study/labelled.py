@@ -1,6 +1,7 @@
 """The rewards of the workflow's own judges on the gate's labelled pairs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from wim.evaluation.llmbar import read_labelled_pairs
 from wim.evaluation.study.measure import Measured, Pairs, measured
 from wim.evaluation.study.recorded_rewards import LONGER
 from wim.tables.files import read_table, read_tables
-from wim.tables.schemas import RATINGS, REWARDS
+from wim.tables.schemas import PANELS, RATINGS, REWARDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def labelled_figures(
-    pairs: Path, rewards: Sequence[Path], ratings: Sequence[Path], seed: int
+    pairs: Path, rewards: Sequence[Path], ratings: Sequence[Path]
 ) -> dict[str, Measured]:
     """The figures of the rewards of the policy `labelled`, by their names.
 
@@ -26,9 +27,8 @@ def labelled_figures(
         pairs: The file of labelled pairs.
         rewards: The table of each reward.
         ratings: The shards of all judges, by which their tokens are counted.
-        seed: The run's.
     """
-    labelled = read_labelled_pairs(pairs)
+    labelled = [each for each in read_labelled_pairs(pairs) if each.better in ("a", "b")]
     scored = {path.stem: _columns(path) for path in rewards}
     tokens = _tokens(ratings)
     longer = _signed(labelled, [(len(one.response_a), len(one.response_b)) for one in labelled])
@@ -42,22 +42,66 @@ def labelled_figures(
     }
     nothing = longer * float("nan")
     free = Pairs(prompts, subsets, longer, next(iter(cosines.values()), nothing))
-    figures = {LONGER: measured(free, longer, "", 1, 0.0, seed)}
+    figures = {LONGER: measured(free, longer, "", 0.0)}
     for name, found in scored.items():
         judge = next(iter(found["judge"].values()), "")
         of_set = Pairs(prompts, subsets, longer, cosines.get(judge, free.cosine))
-        cost = sum(tokens.get(each, 0.0) for each in judge.split("+")) if judge else 0.0
-        figures[name] = measured(
-            of_set, _leads(labelled, found["reward"]), judge, 1, 2 * cost, seed
-        )
+        cost = 2 * sum(tokens.get(each, 0.0) for each in judge.split("+")) if judge else 0.0
+        figures[name] = measured(of_set, _leads(labelled, found["reward"]), judge, cost)
+        leads = [_leads(labelled, values) for values in _samples(found["members"])]
+        for count in range(1, len(leads) + 1):
+            figures[f"{name} x {count}"] = _of_samples(
+                of_set, leads, count, judge, cost * count / len(leads)
+            )
     return figures
+
+
+def _of_samples(
+    pairs: Pairs, leads: "Sequence[Array]", count: int, judge: str, tokens: float
+) -> Measured:
+    """What so many of a judge's samples do, over every choice of them.
+
+    Args:
+        pairs: The labelled pairs.
+        leads: (pairs,) of each sample; a pair in which one of those chosen has none is left out.
+        count: How many are taken together.
+        judge, tokens: As in `measured`.
+    """
+    import numpy as np
+
+    chosen = list(combinations(leads, count))
+    repeated = Pairs(
+        list(pairs.prompts) * len(chosen),
+        list(pairs.subsets) * len(chosen),
+        np.tile(pairs.longer, len(chosen)),
+        np.tile(pairs.cosine, len(chosen)),
+    )
+    means = np.concatenate([np.mean(each, axis=0) for each in chosen])
+    singles = np.concatenate([np.column_stack(each) for each in chosen])
+    return measured(repeated, means, judge, tokens, singles)
+
+
+def _samples(members: Mapping[str, Any]) -> list[dict[str, float | None]]:
+    """The rewards by each sample of the judge, by candidate; none of a judge with one."""
+    samples: dict[int, dict[str, float | None]] = {}
+    for candidate, each in members.items():
+        for member in each or ():
+            if member["member"].isdecimal():
+                samples.setdefault(int(member["member"]), {})[candidate] = member["reward"]
+    return [samples[number] for number in sorted(samples)]
 
 
 def _columns(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """A rewards table's columns by candidate."""
-    wanted = ["candidate_id", "judge", "cosine", "reward"]
-    table = read_table(path, REWARDS, wanted).to_pydict()
-    return {name: dict(zip(table["candidate_id"], table[name], strict=True)) for name in wanted[1:]}
+    import pyarrow.parquet as pq
+
+    panel = "members" in pq.read_schema(path).names
+    wanted = ["candidate_id", "judge", "cosine", "reward", *(["members"] if panel else [])]
+    table = read_table(path, PANELS if panel else REWARDS, wanted).to_pydict()
+    columns = {
+        name: dict(zip(table["candidate_id"], table[name], strict=True)) for name in wanted[1:]
+    }
+    return {"members": {}, **columns}
 
 
 def _tokens(ratings: Sequence[Path]) -> dict[str, float]:

@@ -1,13 +1,13 @@
 """How often a reward is right on pairs, and how much more often than length and the cosine.
 
-Intervals are of 95 %, from a bootstrap over prompts, since pairs of one prompt depend on each other.
+Intervals are of 95 %, and hold where pairs share their prompt (wim.evaluation.share_interval).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wim.evaluation.compared.bootstrap import mean_over, share_over
+from wim.evaluation.share_interval import balance_over_prompts, share_over_prompts
 from wim.rewards.ties import without_noise
 from wim.statistics import Estimate
 
@@ -49,6 +49,10 @@ class Measured:
             tie counts half.
         less_length, less_cosine: The accuracy minus that of preferring the longer response, or of
             the cosine of response and critique, on the same pairs.
+        over_one: Of several judgements, the accuracy minus that of one of them alone, on the same
+            pairs.
+        same_winner: Of several judgements, the share of pairs in which each of them alone has the
+            same winner, or a tie.
         ties: The share of judged pairs with equal rewards.
         prefers_longer: The share of judged pairs in which the longer response has the higher
             reward; a tie counts half.
@@ -66,6 +70,8 @@ class Measured:
     accuracy: Estimate
     less_length: Estimate
     less_cosine: Estimate
+    over_one: Estimate
+    same_winner: Estimate
     ties: Estimate
     prefers_longer: Estimate
     better_is_shorter: Estimate
@@ -75,17 +81,25 @@ class Measured:
 
 
 def measured(
-    pairs: Pairs, leads: "Array", judge: str, samples: int, tokens: float | None, seed: int
+    pairs: Pairs,
+    leads: "Array",
+    judge: str,
+    tokens: float | None,
+    singles: "Array | None" = None,
 ) -> Measured:
     """The figures of a reward.
 
     Args:
         pairs: The set's pairs.
         leads: (pairs,) the better response's reward minus the other's; NaN where one has none.
-        judge, samples, tokens: See Measured.
-        seed: Of the bootstrap.
+        judge, tokens: See Measured.
+        singles: (pairs, judgements) the leads by each judgement alone, of several.
     """
     import numpy as np
+
+    if singles is None:
+        singles = leads[:, None]
+    alone = credits(singles)
 
     right = credits(leads)
     judged = ~np.isnan(right)
@@ -96,21 +110,26 @@ def measured(
 
     def share(values: "Array", where: "Array") -> Estimate:
         rows = where & ~np.isnan(values)
-        return share_over(values[rows], prompts[rows].tolist(), seed)
+        return share_over_prompts(values[rows], prompts[rows].tolist())
 
     def less(other: "Array") -> Estimate:
         rows = judged & ~np.isnan(other)
-        return mean_over((right - other)[rows], prompts[rows].tolist(), seed)
+        return balance_over_prompts((right - other)[rows], prompts[rows].tolist())
+
+    several = np.full(len(right), singles.shape[1] > 1) & ~np.isnan(alone).any(axis=1)
+    same = (alone == alone[:, :1]).all(axis=1).astype(np.float64)
 
     return Measured(
         judge=judge,
-        samples=samples,
+        samples=singles.shape[1],
         pairs=len(right),
         judged=int(judged.sum()),
         prompts=len(set(prompts[judged])),
         accuracy=share(right, judged),
         less_length=less(by_length),
         less_cosine=less(by_cosine),
+        over_one=less(np.where(several, alone.mean(axis=1), np.nan)),
+        same_winner=share(same, several),
         ties=share((right == 0.5).astype(np.float64), judged),
         prefers_longer=share(longer_has_more, judged & (pairs.longer != 0)),
         better_is_shorter=share(right, judged & (pairs.longer < 0)),

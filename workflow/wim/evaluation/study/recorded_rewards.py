@@ -241,18 +241,30 @@ def measured_rewards(
         )
         cost = float(np.mean([tokens[[*pair.better, *pair.worse]].sum() for pair in compared]))
         if samples == 1:
-            length = measured(pairs, pairs.longer, "", 1, 0.0, seed)
-            figures[LONGER] = length
+            figures[LONGER] = measured(pairs, pairs.longer, "", 0.0)
         for name, found in values.items():
             free = rewards[name].judge is None
-            if samples > 1 and (free or name == LONGER):
+            if samples > 1 and free:
                 continue
-            of_pairs = leads(compared, found, rewards[name].by)
             label = name if samples == 1 else f"{name} x {samples}"
             figures[label] = measured(
-                pairs, of_pairs, target.name, samples, 0.0 if free else cost, seed
+                pairs,
+                leads(compared, found, rewards[name].by),
+                "" if free else "recorded",
+                0.0 if free else cost,
+                single_leads(compared, found),
             )
     return figures
+
+
+def single_leads(compared: Sequence[ComparedPair], values: "Array") -> "Array":
+    """As `leads`, by each of the judgements of a pair alone: (pairs, judgements)."""
+    import numpy as np
+
+    better, worse = (
+        values[np.array([getattr(pair, side) for pair in compared])] for side in ("better", "worse")
+    )
+    return np.asarray(better - worse)
 
 
 def leads(compared: Sequence[ComparedPair], values: "Array", by: str = "mean") -> "Array":

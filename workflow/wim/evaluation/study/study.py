@@ -22,7 +22,6 @@ from wim.evaluation.study.recorded_rewards import (
 from wim.evaluation.study.sets import read_set, statuses_of
 from wim.evaluation.study.text import SetNote, study_text
 from wim.evaluation.study.vectors import opened_encoder
-from wim.provenance.digest import seed_of
 from wim.settings.critique_rewards import NamedReward
 from wim.settings.embeddings import Long
 from wim.settings.study import RecordedSettings
@@ -67,12 +66,11 @@ def reward_study(
     """
     from wim.evaluation.study.figure import draw_costs
 
-    resampling = seed_of(seed, "reward_study")
     figures: dict[str, dict[str, Measured]] = {}
     notes: dict[str, SetNote] = {}
     for pairs in gate:
         name = f"gate: {pairs.name}"
-        figures[name] = labelled_figures(pairs, tables, ratings, resampling)
+        figures[name] = labelled_figures(pairs, tables, ratings)
         notes[name] = SetNote(f"the labels of {pairs.name}", {}, 0, {}, {})
     sets = {}
     if recorded:
@@ -82,7 +80,7 @@ def reward_study(
                 read = read_set(name, settings, files[name], labels.get(name))
                 sets[name] = encoded_set(read, opened)
     for name, one in sets.items():
-        figures[name], notes[name] = _on_recorded(one, rewards, sets, resampling)
+        figures[name], notes[name] = _on_recorded(one, rewards, sets, seed)
         if not figures[name]:
             raise UserError(
                 f"study.recorded.{name}: no two responses of one prompt of which one is better, by "

@@ -51,6 +51,19 @@ def study_text(
         "the judge wrote for both responses of a pair.",
         markdown_table(rows, left=2),
     ]
+    several = [
+        _samples_row(where, name, one)
+        for where, of_set in figures.items()
+        for name, one in of_set.items()
+        if one.samples > 1
+    ]
+    if several:
+        parts += [
+            "## What more judgements buy",
+            "`over one` is the accuracy above that of one of the judgements alone, on the same pairs; "
+            "`same winner` how often they agree.",
+            markdown_table(several, left=2),
+        ]
     for where, note in notes.items():
         parts += [f"## {where}", "\n".join(f"- {line}" for line in _note_lines(note))]
         if subsets := _subset_rows(figures[where]):
@@ -96,6 +109,19 @@ def _row(where: str, reward: str, one: Measured) -> dict[str, str]:
         "prefers the longer": percent(one.prefers_longer.value, 0),
         "better is shorter": shown(one.better_is_shorter.value, ".3f"),
         "better is longer": shown(one.better_is_longer.value, ".3f"),
+        "tokens a pair": shown(one.tokens, ",.0f"),
+    }
+
+
+def _samples_row(where: str, reward: str, one: Measured) -> dict[str, str]:
+    return {
+        "set": where,
+        "reward": reward,
+        "judgements": str(one.samples),
+        "accuracy": _three(one.accuracy),
+        "over one": _signed(one.over_one),
+        "ties": percent(one.ties.value, 0),
+        "same winner": percent(one.same_winner.value, 0),
         "tokens a pair": shown(one.tokens, ",.0f"),
     }
 

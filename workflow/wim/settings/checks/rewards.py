@@ -68,7 +68,7 @@ def _heads(config: "Config") -> Iterator[str]:
                     "judges; rename one of them."
                 )
             elif source == LABELLED and not recorded and judge is None:
-                if config.gate.pairs is None:
+                if not config.gate.pairs:
                     yield (
                         f"{key}: found '{LABELLED}', and there are no labelled pairs; write "
                         "gate.pairs: <file of labelled pairs>, or other names."
