@@ -10,4 +10,5 @@ with job(snakemake) as spec:
         arms=spec["arms"],
         trained=spec.get("trained", {}),
         output=snakemake.output,
+        measured=spec.get("measured", {}),
     )

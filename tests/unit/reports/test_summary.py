@@ -17,6 +17,7 @@ import pytest
 from support.builders import candidate, embeddings, rating
 from wim.errors import UserError
 from wim.evaluation.audit import audit_critiques
+from wim.reports.measured import measured_text
 from wim.reports.summary import summary
 from wim.reports.summary_figures import training_course
 from wim.statistics import Share, differences, rank_correlation
@@ -440,3 +441,14 @@ def test_metrics_that_are_not_json_are_named(tmp_path: Path) -> None:
     run.inputs["metrics"][0].write_text('{"loss": 0.5\n', encoding="utf-8")
     with pytest.raises(UserError, match=r"first/round1/metrics\.jsonl: not JSON"):
         run.write()
+
+
+def test_a_line_says_which_rewards_were_measured_and_on_what() -> None:
+    one = {"set": "gate: Natural.json", "pairs": "100", "accuracy": "0.61"}
+    text = measured_text(["wim", "number"], {"number": [one], "gone": [one]})
+    assert text.strip().splitlines() == [
+        "Measured, by how often the better response has the higher reward: `number` 0.61 on gate: "
+        "Natural.json (100 pairs); not measured: `wim`."
+    ]
+    assert "None of these rewards has been measured" in measured_text(["wim"], {})
+    assert measured_text([], {}) == ""

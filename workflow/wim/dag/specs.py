@@ -6,11 +6,13 @@ trainings are in wim.dag.training_specs, those of evaluations in wim.dag.evaluat
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from wim.dag.inputs import Inputs, Wildcards
+from wim.dag.measured import measured_rewards
 from wim.dag.rounds import Rounds
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
@@ -223,7 +225,14 @@ class Specs:
             }
             for arm, number in rounds.all
         }
-        return spec(rewards=rewards, arms=arms, **self._other_trainings())
+        labels = self.config.gate.pairs
+        measured = measured_rewards(rewards, Path(str(labels)).name)
+        return spec(
+            rewards=rewards,
+            arms=arms,
+            **({"measured": measured} if measured else {}),
+            **self._other_trainings(),
+        )
 
     def _other_trainings(self) -> dict[str, Any]:
         """What the summary shows of fine-tunings and reward models, where there are any."""

@@ -14,6 +14,7 @@ from wim.reports.controls import agreement_with_controls
 from wim.reports.failed import failed_figures, failed_text
 from wim.reports.figures import Course, draw_rewards, draw_training
 from wim.reports.leaks import count_leaks, leaks_text
+from wim.reports.measured import measured_text
 from wim.reports.summary_figures import (
     TrainingSummary,
     contexts_and_lengths,
@@ -26,7 +27,7 @@ from wim.reports.summary_text import PUBLISHED, summary_text
 from wim.reports.texts import count_scripts, reading_text, scripts_table
 from wim.reports.trained import trained_figures, trained_text
 from wim.reports.verdicts import read_verdicts, verdict_text
-from wim.settings.rewards import RewardSettings
+from wim.settings.critique_rewards import NamedReward
 from wim.tables.metrics import read_metrics
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def summary(
     arms: Mapping[str, Mapping[str, str]],
     trained: Mapping[str, Mapping[str, Mapping[str, Any]]],
     output: SummaryFiles,
+    measured: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
 ) -> None:
     """Write summary.json, summary.md and the three figures; the same inputs give the same bytes.
 
@@ -86,6 +88,7 @@ def summary(
         arms: `reward` and `loss` of each arm, or of each of its rounds as <arm>-round<r>.
         trained: Settings of other trained models to report, under `sft` and `reward_models`.
         output: The files to write.
+        measured: What the gate and the study have found of each reward; see `measured_text`.
     """
     candidates = contexts_and_lengths(inputs.dialogues)
     tables = list(map(Path, inputs.rewards))
@@ -94,7 +97,7 @@ def summary(
     audits = {path.stem: read_audit(path) for path in map(Path, inputs.audits)}
     described, distributions = {}, {}
     for path in tables:
-        settings = RewardSettings.model_validate(rewards[path.stem])
+        settings = NamedReward.model_validate(rewards[path.stem])
         described[path.stem], distributions[path.stem] = describe_reward(path, candidates, settings)
     courses, training = _describe_trainings(inputs.exclusions, inputs.metrics, arms)
     statuses = count_statuses(inputs.ratings)
@@ -127,6 +130,7 @@ def summary(
         "statuses": statuses,
         "scripts": scripts,
         **({"failed": failed} if failed else {}),
+        **({"measured": measured} if measured else {}),
         **({"verdicts": verdicts} if verdicts else {}),
         **({"leaks": found} if (found := sum(leaks.values(), Counter())) else {}),
         **others,
@@ -141,7 +145,11 @@ def summary(
     write_json(output.table, rounded(figures))
     Path(output.text).parent.mkdir(parents=True, exist_ok=True)
     Path(output.text).write_text(
-        text + trained_text(others) + verdict_text(verdicts), encoding="utf-8"
+        text
+        + measured_text(list(described), measured or {})
+        + trained_text(others)
+        + verdict_text(verdicts),
+        encoding="utf-8",
     )
     logger.info("summary: %d rewards, %d arms: %s", len(described), len(training), output.text)
 
