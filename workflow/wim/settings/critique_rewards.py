@@ -123,9 +123,9 @@ class NamedReward(RewardSettings):
     @model_validator(mode="after")
     def _fits_kind(self) -> "NamedReward":
         unused = (BY_CRITIQUE | UNUSED)[self.kind]
-        # Whether a judge has samples, by which `by` and `at_least` are no longer ignored, is not
-        # known here.
-        unused = unused if self.kind == "panel" else unused - {"by", "at_least"}
+        # Whether its judge has samples, which they would combine, is not known here.
+        if self.kind != "panel" and self.judge is not None:
+            unused = unused - {"by", "at_least"}
         if self.kind == "panel":
             unused = unused | OF_CRITIQUE
         if not self.has_head:
