@@ -15,7 +15,7 @@ with job(snakemake) as spec:
         settings=NamedReward.model_construct(**spec["reward"]),
         recorded=recorded,
         files={name: [next(files) for _ in each.ratings] for name, each in recorded.items()},
-        judged=judged_shards(snakemake.input, spec["labelled"], spec["judges"]),
+        judged=judged_shards(snakemake.input, spec["labelled"], spec["judges"], spec.get("form")),
         encoder=Path(snakemake.input.encoder),
         store=Path(snakemake.params.untracked.store) / "embed_critiques",
         scratch=scratch_folder(snakemake),

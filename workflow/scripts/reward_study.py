@@ -22,6 +22,7 @@ with job(snakemake) as spec:
         store=Path(snakemake.params.untracked.store) / "embed_critiques",
         scratch=scratch_folder(snakemake),
         seed=spec["seed"],
+        form=spec.get("form"),
         long=spec.get("long", "cut"),
         output=Path(snakemake.output.table),
         text=Path(snakemake.output.text),

@@ -163,6 +163,7 @@ class Specs:
             ],
             judges=[name for name in reward.learns_from if name in self.config.judges],
             labelled=LABELLED in reward.learns_from,
+            **self.config.gate.form,
             **self.config.embeddings.identity(),
         )
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wim import paths
-from wim.dag.comparisons import LABELLED
 from wim.dag.inputs import BASE, Inputs, Wildcards
 from wim.dag.rewards import Gate, Rewards
 from wim.dag.specs import spec
 from wim.errors import UserError
 from wim.paths import at
+from wim.settings.gate import LABELLED
 from wim.settings.sampled_judges import sample_names
 from wim.settings.study import RecordedSettings
 
@@ -58,8 +58,7 @@ class Study:
         """The gate's labelled pairs, if it has any."""
         if not self.inputs.config.gate.pairs:
             return []
-        found = Gate(self.inputs).pairs()
-        return [found] if isinstance(found, str) else list(found)
+        return Gate(self.inputs).pairs()
 
     def rewards(self, wildcards: Wildcards | None = None) -> list[str]:
         """The rewards of the gate's pairs, if it has any."""
@@ -128,5 +127,6 @@ class Study:
             ],
             rewards=[[name, each.model_dump(mode="json")] for name, each in config.rewards.items()],
             seed=config.seed,
+            **config.gate.form,
             **config.embeddings.identity(),
         )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from wim.critiques.by_critique import judged_shard, stacked_vectors
 from wim.critiques.head import FOLDS, HEADS, Head, fitted_heads, fold_of
 from wim.display.json_files import rounded, write_json
-from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.judged_pairs import LabelledPair
+from wim.evaluation.labels.read import read_labels
 from wim.evaluation.study.measure import credits
 from wim.evaluation.study.recorded_rewards import encoded_set
 from wim.evaluation.study.sets import read_set
@@ -41,7 +42,7 @@ class JudgedShards:
     ratings: Sequence[Path] = ()
     embeddings: Sequence[Path] = ()
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
-    pairs: Path | None = None
+    pairs: Sequence[LabelledPair] | None = None
 
 
 class HeadInputs(Protocol):
@@ -61,13 +62,16 @@ class HeadInputs(Protocol):
     others: Sequence[str]
 
 
-def judged_shards(inputs: HeadInputs, labelled: bool, judges: Sequence[str]) -> list[JudgedShards]:
+def judged_shards(
+    inputs: HeadInputs, labelled: bool, judges: Sequence[str], form: str | None = None
+) -> list[JudgedShards]:
     """The judgements that heads learn from, of each policy.
 
     Args:
         inputs: The rule's.
         labelled: Whether the labelled pairs are a part of it.
         judges: The other judges whose numbers are.
+        form: That of the labelled pairs, where it is given.
     """
     policies = labelled + bool(judges)
     shards = len(inputs.dialogues) // max(1, policies)
@@ -86,7 +90,7 @@ def judged_shards(inputs: HeadInputs, labelled: bool, judges: Sequence[str]) -> 
                 others={}
                 if of_pairs
                 else {name: part(inputs.others, number) for number, name in enumerate(judges)},
-                pairs=Path(inputs.pairs[0]) if of_pairs else None,
+                pairs=read_labels(map(Path, inputs.pairs), form) if of_pairs else None,
             )
         )
     return found
@@ -209,20 +213,24 @@ def _numbers(ratings: Path) -> dict[str, float]:
     }
 
 
-def _labels(pairs: Path) -> dict[str, float]:
-    """1 for the better response of each labelled pair, 0 for the other, by candidate."""
-    return {
-        candidate.candidate_id: float(name == pair.better)
-        for pair in read_labelled_pairs(pairs)
-        for name, candidate in zip("ab", pair.candidates, strict=True)
-    }
+def _labels(pairs: Sequence[LabelledPair]) -> dict[str, float]:
+    """How often each response was labelled the better one, 0 to 1, by candidate.
+
+    Pairs of which neither is better tell nothing.
+    """
+    found: dict[str, list[float]] = {}
+    for pair in pairs:
+        if pair.better != "tie":
+            for name, candidate in zip("ab", pair.candidates, strict=True):
+                found.setdefault(candidate.candidate_id, []).append(float(name == pair.better))
+    return {name: sum(values) / len(values) for name, values in found.items()}
 
 
-def _pair_of(pairs: Path | None) -> dict[str, str]:
-    """The labelled pair that each candidate is of."""
+def _pair_of(pairs: Sequence[LabelledPair] | None) -> dict[str, str]:
+    """What each candidate is compared in: its pair, or where it is in several its prompt."""
     assert pairs is not None
     return {
-        candidate.candidate_id: pair.pair_id
-        for pair in read_labelled_pairs(pairs)
+        candidate.candidate_id: pair.prompt if any(pair.ids) else pair.pair_id
+        for pair in pairs
         for candidate in pair.candidates
     }

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.evaluation.judged_pairs import LabelledPair
-from wim.evaluation.llmbar import read_labelled_pairs
 from wim.evaluation.study.measure import Measured, Pairs, measured
 from wim.evaluation.study.recorded_rewards import LONGER
 from wim.tables.files import read_table, read_tables
@@ -19,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def labelled_figures(
-    pairs: Path, rewards: Sequence[Path], ratings: Sequence[Path]
+    pairs: Sequence[LabelledPair], rewards: Sequence[Path], ratings: Sequence[Path]
 ) -> dict[str, Measured]:
     """The figures of the rewards of the policy `labelled`, by their names.
 
     Args:
-        pairs: The file of labelled pairs.
+        pairs: The labelled pairs; those of which neither is better are left out.
         rewards: The table of each reward.
         ratings: The shards of all judges, by which their tokens are counted.
     """
-    labelled = [each for each in read_labelled_pairs(pairs) if each.better in ("a", "b")]
+    labelled = [each for each in pairs if each.better != "tie"]
     scored = {path.stem: _columns(path) for path in rewards}
     tokens = _tokens(ratings)
     longer = _signed(labelled, [(len(one.response_a), len(one.response_b)) for one in labelled])
     prompts = ["\n".join(message["content"] for message in one.context) for one in labelled]
-    subsets = [""] * len(labelled)
+    subsets = [one.subset for one in labelled]
     cosines = {
         judge: _leads(labelled, found["cosine"])
         for found in scored.values()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wim.errors import UserError
 from wim.evaluation.formats.rows import number, some
-from wim.evaluation.llmbar import read_labelled_pairs
+from wim.evaluation.labels.read import read_labels
 from wim.evaluation.study.recorded import (
     FORM,
     NAMES,
@@ -211,7 +211,9 @@ def _read_labels(
     first = content.rows[0]
     if texts_of(first, settings.columns)[1] is None:
         better = {}
-        for pair in read_labelled_pairs(path):
+        for pair in read_labels([path]):
+            if pair.better == "tie":
+                continue
             prompt = prompt_id("\n\n".join(message["content"] for message in pair.context))
             a, b = (response_id(prompt, each) for each in (pair.response_a, pair.response_b))
             better[a, b] = a if pair.better == "a" else b

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wim.display.json_files import rounded, write_json
 from wim.errors import UserError
+from wim.evaluation.labels.read import read_labels
 from wim.evaluation.study.choice import chosen
 from wim.evaluation.study.labelled import labelled_figures
 from wim.evaluation.study.measure import Measured
@@ -45,6 +46,7 @@ def reward_study(
     figure: Path,
     scratch: str | None = None,
     long: Long = "cut",
+    form: str | None = None,
 ) -> None:
     """Measure every reward, write the table, and say which one to train on.
 
@@ -52,7 +54,7 @@ def reward_study(
         recorded: Recorded critiques by name.
         files, labels: Their files, and their files of labels, by name.
         rewards: The rewards of the configuration.
-        gate: The labelled pairs of the gate; empty where there are none.
+        gate: The files of the gate's labelled pairs; empty where there are none.
         tables: The rewards tables of these pairs.
         ratings: The ratings of these pairs, all judges and shards.
         encoder: The manifest of the encoder; None where nothing is recorded.
@@ -60,6 +62,7 @@ def reward_study(
         seed: The run's.
         output, text, figure: JSON, Markdown (which is logged too), and accuracies as SVG.
         scratch, long: As in `embed_critiques`.
+        form: That of the labelled pairs, where it is given.
 
     Raises:
         UserError: Of a file that cannot be read, or where there is nothing to measure on.
@@ -68,10 +71,11 @@ def reward_study(
 
     figures: dict[str, dict[str, Measured]] = {}
     notes: dict[str, SetNote] = {}
-    for pairs in gate:
-        name = f"gate: {pairs.name}"
-        figures[name] = labelled_figures(pairs, tables, ratings)
-        notes[name] = SetNote(f"the labels of {pairs.name}", {}, 0, {}, {})
+    if gate:
+        files_of_gate = ", ".join(path.name for path in gate)
+        name = f"gate: {files_of_gate}"
+        figures[name] = labelled_figures(read_labels(gate, form), tables, ratings)
+        notes[name] = SetNote(f"the labels of {files_of_gate}", {}, 0, {}, {})
     sets = {}
     if recorded:
         assert encoder is not None
