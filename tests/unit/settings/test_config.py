@@ -35,6 +35,7 @@ REQUIRED = {
     "judges.<name>.model",
     "comparisons.<name>.judge",
     "prompts.topics.number",
+    "study.recorded.<name>.ratings",
 }
 
 
