@@ -86,7 +86,10 @@ def test_the_page_and_the_figure_say_the_same(studied: Project, figures: dict[st
     folder = studied.folder / "results/evaluation"
     page = (folder / "study.md").read_text()
     assert f"**Train on `{figures['choice']['reward']}`:**" in page
-    assert page.count("\n| first | ") == len(figures["sets"]["first"]["rewards"])
+    table, _, several = page.partition("## What more judgements buy")
+    of_first = figures["sets"]["first"]["rewards"]
+    assert table.count("\n| first | ") == len(of_first)
+    assert several.count("\n| first | ") == sum(one["samples"] > 1 for one in of_first.values())
     assert (folder / "study.svg").stat().st_size > 5000
     assert "| second | " in (studied.folder / "logs/reward_study.log").read_text()
 
@@ -108,5 +111,6 @@ def test_without_anything_to_measure_on_it_says_what_to_write(
 ) -> None:
     project = studied.again(tmp_path / "project")
     project.set("study", {})
+    project.set("rewards", {"wim": {"judge": "tiny", "zeta": 1.0}})
     output = project.run("-n", "--", "reward_study", status=1)
     assert "write study.recorded: {<name>: {ratings: [<file of critiques>]}}" in output
