@@ -79,6 +79,7 @@ def test_what_is_missing_is_named(
     assert problem in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_finds_the_rows_of_a_preview(tmp_path: Path, tiny_model: Path, minilm: Path) -> None:
     import sys
 

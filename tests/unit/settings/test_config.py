@@ -34,6 +34,7 @@ REQUIRED = {
     "rounds.stop.below",
     "judges.<name>.model",
     "comparisons.<name>.judge",
+    "discovery.arm",
     "prompts.topics.number",
     "study.recorded.<name>.ratings",
 }
