@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow, and put the longest files first, each in its own order.
 
-    Slow are the tests of slow folders, and those with a fixture `smol`: an engine of all of SmolLM2.
+    Slow are the tests of slow folders, those that soak, and those with a fixture `smol`: an engine of
+    all of SmolLM2.
     """
 
     def place(item: pytest.Item) -> int:
@@ -47,7 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         in_full = "smol" in getattr(item, "fixturenames", ())
-        if in_full or item.path.relative_to(HERE).parts[0] in SLOW_FOLDERS:
+        soaks = item.get_closest_marker("soak") is not None
+        if in_full or soaks or item.path.relative_to(HERE).parts[0] in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
     items.sort(key=place)
 

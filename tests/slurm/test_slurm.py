@@ -104,6 +104,8 @@ def ran(
     trained = {"batch_size": 4, "precision": "float32"}
     project.set("sft.tuned", {"completions": "base", "finished": False, **trained})
     project.set("reward_models.scorer", {"arm": "wim", **trained})
+    own = {"loss": {"file": "config/losses/sigmoid.py"}, **trained}
+    project.set("arms.own", {"reward": "wim", "training": own})
     project.set("arms.online", {"reward": "wim", "method": "online_dpo", "training": trained})
     project.set("judges.pairs", {"model": "tiny", "method": "pairwise"})
     few = {"judge": "pairs", "speakers": ["wim"], "kl": True}
@@ -145,9 +147,9 @@ def test_every_job_held_what_the_profile_asks_for(
         assert megabytes == eval(asked["mem_mb"], {"attempt": 1})
         assert hours * 60 + minutes == eval(asked["runtime"], {"attempt": 1})
         seen.add(rule[1])
-    # Topics stand in the place of this project's prompts; benchmarks need an environment of their own,
-    # and no judge of this project has samples.
-    not_run = {"create_topics", "run_harness", "rate_samples"}
+    # Topics stand in the place of this project's prompts; benchmarks need an environment of their own;
+    # no judge of this project has samples, and it discovers no losses.
+    not_run = {"create_topics", "run_harness", "rate_samples", "propose_loss", "train_discovered"}
     assert seen == set(profile["set-resources"]) - not_run
 
 
