@@ -50,8 +50,8 @@ class Page:
 
     @property
     def prompts(self) -> list[str]:
-        """The run's prompts, all shards."""
-        return self.inputs.prompt_shards()
+        """The run's prompts, all shards, where the actor has answered them."""
+        return self.inputs.prompt_shards() if self._policies else []
 
     @property
     def pairs(self) -> list[str]:
