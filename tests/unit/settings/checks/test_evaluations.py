@@ -35,3 +35,11 @@ def test_it_is_one_message(settings: dict[str, object], told: str) -> None:
     with pytest.raises(UserError) as refused:
         load_config({**BASIS, "evaluations": {"x": evaluation}})
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["gate", "study", "heads", "judge_tuning"])
+def test_no_evaluation_takes_the_name_of_another_report(name: str) -> None:
+    evaluation = {"judge": "pairs", "prompts": {"files": ["set.jsonl"]}, "speakers": ["teacher"]}
+    with pytest.raises(UserError) as refused:
+        load_config({**BASIS, "evaluations": {name: evaluation}})
+    assert f"evaluations.{name}: the workflow itself uses this name" in str(refused.value)

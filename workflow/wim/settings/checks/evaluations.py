@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from wim.settings.config import Config
 
 # Files of the reports beside the evaluations' own.
-TAKEN = ("gate", "judge_tuning", "passed", "verdict", "prompts", "leaks", "exports", "harness")
+TAKEN = (
+    *("gate", "judge_tuning", "passed", "study", "heads", "verdict", "prompts", "leaks", "exports"),
+    "harness",
+)
 
 
 def problems(config: "Config") -> Iterator[str]:
