@@ -18,7 +18,7 @@ def measured_rewards(rewards: Iterable[str], labels: str) -> dict[str, list[dict
 
     Args:
         rewards: The rewards of the configuration.
-        labels: The name of the gate's labelled pairs.
+        labels: The names of the gate's files of labelled pairs; empty where it has none.
     """
     sets = dict(_sets(labels))
     found: dict[str, list[dict[str, str]]] = {}
@@ -34,7 +34,7 @@ def measured_rewards(rewards: Iterable[str], labels: str) -> dict[str, list[dict
 
 def _sets(labels: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Figures by reward, of each set; those of the study come last, and stand for the gate's."""
-    if GATE.exists():
+    if labels and GATE.exists():
         yield f"gate: {labels}", read_json(GATE)
     if STUDY.exists():
         for name, of_set in read_json(STUDY)["sets"].items():

@@ -226,8 +226,9 @@ class Specs:
             }
             for arm, number in rounds.all
         }
-        labels = self.config.gate.pairs
-        measured = measured_rewards(rewards, Path(str(labels)).name)
+        # As the study names the gate's set.
+        labels = ", ".join(Path(path).name for path in self.config.gate.files)
+        measured = measured_rewards(rewards, labels)
         return spec(
             rewards=rewards,
             arms=arms,
