@@ -192,6 +192,20 @@ def test_rewards_without_a_judge_are_sized_without_one(
     assert weights[0] == weights[1]
 
 
+def test_a_judge_of_samples_is_sized_by_its_own_rule_and_all_its_judgements(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = sized(capsys)
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["judges"]["big"] |= {"sampling": {"temperature": 1.0}, "samples": 3}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    several = sized(capsys)
+    assert "rate_candidates" not in several
+    assert several["rate_samples"]["rows"] == 3 * once["rate_candidates"]["rows"]
+    assert several["embed_critiques"]["rows"] == 3 * once["embed_critiques"]["rows"]
+
+
 def test_the_speakers_of_a_dialogue_share_a_card_and_every_turn_adds_to_the_context(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

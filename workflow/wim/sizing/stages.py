@@ -38,7 +38,7 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
             rows = sizing.prompts.count * min(pairs, of.per_context or pairs)
             yield _compare(sizing, comparison, of.judge, compares, rows)
     for judge in (name for name, each in rating.items() if each.template_paths):
-        yield embed(sizing, judge, rows)
+        yield embed(sizing, judge, rows, config.judges[judge].samples)
     for name, evaluation in config.evaluations.items():
         if evaluation.by_harness:
             yield from benchmarks_of(sizing, name)
@@ -148,9 +148,11 @@ def _partner(sizing: Sizing, settings: DialogueSettings) -> float:
 
 
 def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
-    """A judge that rates N candidates."""
+    """A judge that rates N candidates, each as often as it has samples."""
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
-    rule, settings, jobs = "rate_candidates", config.judges[judge], config.prompts.shards
+    settings, jobs = config.judges[judge], config.prompts.shards
+    rule = "rate_candidates" if settings.samples == 1 else "rate_samples"
+    rows *= settings.samples
     packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
     new = sizing.new_tokens(settings.model, settings.sampling)
     critique = settings.sampling.max_new_tokens
@@ -205,10 +207,11 @@ def _compare(sizing: Sizing, of: str, judge: str, model: Architecture, rows: int
     return stage_of(rule, of, model, batch, memory, host, rows, jobs, seconds, assumed)
 
 
-def embed(sizing: Sizing, judge: str, candidates: int) -> Stage:
+def embed(sizing: Sizing, judge: str, candidates: int, samples: int = 1) -> Stage:
     """The encoder, one text at a time, for N candidates and what a judge says of each."""
     config, assumed = sizing.config, sizing.assumed
-    rule, jobs, rows = "embed_critiques", config.prompts.shards, 2 * candidates
+    jobs, rows = samples * config.prompts.shards, 2 * samples * candidates
+    rule = "embed_critiques"
     model = sizing.models[config.embeddings.encoder]
     texts = config.dialogues.sampling, config.judges[judge].sampling
     lengths = [min(model.longest, each.max_new_tokens) for each in texts]
