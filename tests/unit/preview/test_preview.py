@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from support.builders import candidate, prompt, rating, user
-from support.workflow_runs import Project, rows_computed, tiny_config
+from support.workflow_runs import REPOSITORY, Project, rows_computed, tiny_config
 from wim.cli import main
+from wim.dag.inputs import Inputs
+from wim.dag.rewards import HEADS
+from wim.paths import at
 from wim.preview.show import printable, show_preview
-from wim.preview.stages import Previewed
+from wim.preview.stages import Preview, Previewed
+from wim.settings.load import load_config
 
 
 def printed(found: Previewed) -> str:
@@ -79,6 +83,36 @@ def test_what_is_missing_is_named(
     assert problem in capsys.readouterr().err
 
 
+def test_rewards_of_the_critique_are_shown_and_those_with_an_unfitted_head_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(
+        {
+            "judges": {
+                "j": {"model": "smollm2"},
+                "twice": {"model": "smollm2", "samples": 2, "sampling": {"temperature": 1.0}},
+            },
+            "rewards": {
+                "both": {"kind": "panel", "of": ["ties", "mean"]},
+                "unfitted": {"kind": "panel", "of": ["head", "other"]},
+                "ties": {"judge": "j", "zeta": 0.0, "ties": "lack_share"},
+                "mean": {"judge": "twice", "zeta": 0.4},
+                "head": {"judge": "j", "kind": "critique_head", "learns_from": ["twice"]},
+                "other": {"judge": "twice", "kind": "critique_head", "learns_from": ["j"]},
+            },
+            "arms": {"both": {"reward": "both"}},
+        }
+    )
+    inputs = Inputs(config, REPOSITORY)
+    assert Preview(config, inputs, tmp_path, ["j", "twice"])._scored() == ["ties", "mean", "both"]
+    assert Preview(config, inputs, tmp_path, ["j"])._scored() == ["ties"]
+    heads = Path(at(HEADS, reward="head"))
+    heads.parent.mkdir(parents=True)
+    heads.touch()
+    assert Preview(config, inputs, tmp_path, ["j"])._scored() == ["ties", "head"]
+
+
 @pytest.mark.slow
 def test_a_run_finds_the_rows_of_a_preview(tmp_path: Path, tiny_model: Path, minilm: Path) -> None:
     import sys
@@ -95,3 +129,27 @@ def test_a_run_finds_the_rows_of_a_preview(tmp_path: Path, tiny_model: Path, min
     assert "2 prompts, 4 candidates" in done.stdout
     rows = rows_computed(project.run("--", "rewards"))
     assert rows["generated"] == rows["judged"] == 8
+
+
+@pytest.mark.slow
+def test_a_preview_shows_every_sample_and_the_rewards_of_them(
+    tmp_path: Path, tiny_model: Path, minilm: Path
+) -> None:
+    import sys
+
+    sections = {
+        "rewards": {
+            "wim": {"judge": "tiny", "zeta": 0.5},
+            "brief": {"judge": "tiny", "zeta": 0.0, "length_penalty": 0.1},
+            "both": {"kind": "panel", "of": ["wim", "brief"]},
+        },
+        "arms": {"both": {"reward": "both"}},
+    }
+    config = tiny_config(tiny_model, minilm, **sections)
+    project = Project.copied(tmp_path, config, ["Name a lake, please.", "Name a river."])
+    project.set("judges.tiny.samples", 2)
+    project.run("--", "results/models/tiny/manifest.json", "results/models/encoder/manifest.json")
+    done = project.call([sys.executable, "-m", "wim.cli", "preview", "1"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ("judge tiny:", "judge tiny~2:", "wim ", "brief ", "both "):
+        assert part in done.stdout

@@ -16,6 +16,7 @@ from wim.dag.rewards import Rewards
 from wim.dag.untracked import UntrackedOf
 from wim.errors import UserError
 from wim.settings.gate import seed_of_policy
+from wim.settings.sampled_judges import sample_names
 from wim.tables.files import as_arrow, read_candidates, read_table, write_table
 from wim.tables.schemas import PROMPTS, RATINGS, REWARDS, Prompt
 
@@ -71,8 +72,10 @@ class Preview:
         self._check_staged()
         found = Previewed(prompts := self._prompts(number, skip), self._candidates(prompts))
         for judge in self.judges:
-            rows = read_table(self._rate(judge), RATINGS).to_pylist()
-            found.ratings[judge] = {row["candidate_id"]: row for row in rows}
+            self._rate(judge)
+            for sample in self._samples(judge):
+                rows = read_table(self._table("ratings", sample), RATINGS).to_pylist()
+                found.ratings[sample] = {row["candidate_id"]: row for row in rows}
         for name in self._scored():
             rows = read_table(self._score(name), REWARDS).to_pylist()
             found.rewards[name] = {row["candidate_id"]: row for row in rows}
@@ -129,25 +132,36 @@ class Preview:
         rows: list[dict[str, Any]] = read_candidates(self._table("dialogues")).to_pylist()
         return rows
 
-    def _rate(self, judge: str) -> Path:
-        from wim.judging.rate import rate_candidates
+    def _samples(self, judge: str) -> list[str]:
+        return sample_names(judge, self.config.judges[judge].samples)
 
-        wildcards = self._named(judge=judge)
+    def _rate(self, judge: str) -> None:
+        from wim.judging.rate import rate_candidates
+        from wim.judging.samples import rate_samples
+
+        wildcards, settings = self._named(judge=judge), self.config.judges[judge]
         (source,) = UntrackedOf(self.inputs).judge(wildcards).models
-        rate_candidates(
-            dialogues=self._table("dialogues"),
-            model=self._model("rate_candidates", self.inputs.manifest_of_judge(wildcards), source),
-            templates=[Path(path) for path in self.inputs.templates_of_judge(wildcards)],
-            judge=judge,
-            settings=self.config.judges[judge],
-            seed=seed_of_policy(BASE, self.config.seed),
-            output=self._table("ratings", judge),
-            conversations=self.config.judges_conversations(BASE),
-            reasoning=self.config.judges_reasoning(BASE),
-        )
+        tables = [self._table("ratings", sample) for sample in self._samples(judge)]
+        how: dict[str, Any] = {
+            "dialogues": self._table("dialogues"),
+            # The rows of several samples are those of this stage too.
+            "model": self._model(
+                "rate_candidates", self.inputs.manifest_of_judge(wildcards), source
+            ),
+            "templates": [Path(path) for path in self.inputs.templates_of_judge(wildcards)],
+            "judge": judge,
+            "settings": settings,
+            "seed": seed_of_policy(BASE, self.config.seed),
+            "conversations": self.config.judges_conversations(BASE),
+            "reasoning": self.config.judges_reasoning(BASE),
+        }
+        if settings.samples == 1:
+            rate_candidates(output=tables[0], **how)
+        else:
+            rate_samples(samples=settings.samples, outputs=tables, **how)
         if judge in self._embedded():
-            self._embed(judge)
-        return self._table("ratings", judge)
+            for sample in self._samples(judge):
+                self._embed(sample)
 
     def _embed(self, judge: str) -> None:
         from wim.embedding.embed import embed_critiques
@@ -166,15 +180,24 @@ class Preview:
         )
 
     def _scored(self) -> list[str]:
-        """The rewards that these judges are enough for, panels after their members."""
+        """The rewards that these judges are enough for, panels after their members.
+
+        Those with a head are left out until a run has fitted it, and so are their panels.
+        """
         rewards = Rewards(self.inputs)
-        return [
+        found = [
             name
-            for name in [*rewards.scored, *rewards.panels]
+            for name in [*rewards.scored, *rewards.by_critique]
             if set(self.config.judges_of(name)) <= set(self.judges)
+            and all(Path(path).exists() for path in rewards.heads(self._named(reward=name)))
         ]
+        panels = [
+            name for name in rewards.panels if set(self.config.rewards[name].of) <= set(found)
+        ]
+        return [*found, *panels]
 
     def _score(self, name: str) -> Path:
+        from wim.critiques.by_critique import score_by_critique
         from wim.rewards.panel import combine_rewards
         from wim.rewards.score import score_candidates
 
@@ -183,15 +206,26 @@ class Preview:
             members = [self._table("rewards", member) for member in settings.of]
             combine_rewards(members=members, settings=settings, output=output)
             return output
-        judge = settings.judge or ""
-        score_candidates(
-            dialogues=[self._table("dialogues")],
-            ratings=[self._table("ratings", judge)] if "ratings" in settings.reads else [],
-            embeddings=[self._table("embeddings", judge)] if "embeddings" in settings.reads else [],
-            settings=settings,
-            seed=settings.identity(self.config.seed).get("seed"),
-            output=output,
+        rewards = Rewards(self.inputs)
+        ratings, embeddings = (
+            [self._table(stage, sample) for sample in self._samples(settings.judge or "")]
+            if stage in settings.reads
+            else []
+            for stage in ("ratings", "embeddings")
         )
+        how: dict[str, Any] = {
+            "dialogues": [self._table("dialogues")],
+            "ratings": ratings,
+            "embeddings": embeddings,
+            "settings": settings,
+            "seed": settings.identity(self.config.seed).get("seed"),
+            "output": output,
+        }
+        if name in rewards.by_critique:
+            heads = next(map(Path, rewards.heads(self._named(reward=name))), None)
+            score_by_critique(heads=heads, samples=self.config.sampled(name), **how)
+        else:
+            score_candidates(**how)
         return output
 
     def _embedded(self) -> list[str]:
