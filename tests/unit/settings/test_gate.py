@@ -60,3 +60,19 @@ def test_labelled_responses_are_known_by_what_they_were_known_by_before() -> Non
     assert spec_of("labelled_pairs") == '{"paired":true}'
     assert spec_of("labelled", format="hh_rlhf") == '{"form":"hh_rlhf"}'
     assert spec_of("labelled", least_pairs=99, labelled_by="people") == "{}"
+
+
+@pytest.mark.parametrize(
+    ("sections", "kind"),
+    [
+        ({"study": {"recorded": {"labelled": {"ratings": ["r.jsonl"]}}}}, "study.recorded"),
+        ({"judges": {"j": {"model": "smollm2"}, "labelled": {"model": "smollm2"}}}, "judges"),
+    ],
+)
+def test_labelled_means_the_gates_pairs_to_a_head_and_nothing_else(
+    sections: dict[str, object], kind: str
+) -> None:
+    head = {"judge": "j", "kind": "critique_head", "learns_from": ["labelled"]}
+    common = {"judges": {"j": {"model": "smollm2"}}, "gate": {"pairs": "labelled.json"}}
+    with pytest.raises(UserError, match=f"is a name under {kind} too; rename that"):
+        load_config({**common, "rewards": {"wim": head}, **sections})

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from wim.errors import UserError
+from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.study.choice import chosen
+from wim.evaluation.study.labelled import labelled_figures
 from wim.evaluation.study.measure import Measured, Pairs, credits, measured
 
 NAN = float("nan")
@@ -84,3 +87,9 @@ def test_the_choice_is_proven_against_length_and_cosine_on_the_most_sets() -> No
 def test_none_is_chosen_where_none_beats_both() -> None:
     studied = {"one": {"a": of_set(0.8, 0.82, 0.5), "b": of_set(0.8, 0.5, 0.8)}}
     assert chosen(studied).reward is None
+
+
+def test_labels_that_are_all_ties_are_refused_in_words() -> None:
+    tie = LabelledPair("p", ({"role": "user", "content": "Why?"},), "a", "b", "tie")
+    with pytest.raises(UserError, match="found 1 pairs, each labelled a tie"):
+        labelled_figures([tie], [], [])

@@ -5,6 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.study.measure import Measured, Pairs, measured
 from wim.evaluation.study.recorded_rewards import LONGER
@@ -26,8 +27,16 @@ def labelled_figures(
         pairs: The labelled pairs; those of which neither is better are left out.
         rewards: The table of each reward.
         ratings: The shards of all judges, by which their tokens are counted.
+
+    Raises:
+        UserError: Every label is a tie.
     """
     labelled = [each for each in pairs if each.better != "tie"]
+    if not labelled:
+        raise UserError(
+            f"gate.pairs: found {len(pairs)} pairs, each labelled a tie, on which no reward can be "
+            "measured; label pairs of which one response is better, or leave gate.pairs out."
+        )
     scored = {path.stem: _columns(path) for path in rewards}
     tokens = _tokens(ratings)
     longer = _signed(labelled, [(len(one.response_a), len(one.response_b)) for one in labelled])

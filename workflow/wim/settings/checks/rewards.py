@@ -67,8 +67,14 @@ def _heads(config: "Config") -> Iterator[str]:
                     f"{key}: found '{source}', which is a name under both study.recorded and "
                     "judges; rename one of them."
                 )
-            elif source == LABELLED and not recorded and judge is None:
-                if not config.gate.pairs:
+            elif source == LABELLED:
+                if recorded or judge is not None:
+                    kind = "study.recorded" if recorded else "judges"
+                    yield (
+                        f"{key}: found '{LABELLED}', which means the gate's labelled pairs, and is "
+                        f"a name under {kind} too; rename that."
+                    )
+                elif not config.gate.pairs:
                     yield (
                         f"{key}: found '{LABELLED}', and there are no labelled pairs; write "
                         "gate.pairs: <file of labelled pairs>, or other names."
