@@ -1,5 +1,8 @@
 """Rewards that read the critique: ties that it breaks, lacks alone, and what length costs."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from pydantic import ValidationError
@@ -111,3 +114,16 @@ def test_rewards_of_former_kinds_have_their_former_identity(settings: dict[str, 
 def test_settings_without_effect_are_refused(settings: dict[str, object], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         NamedReward(**settings)  # type: ignore[arg-type]
+
+
+def test_a_critique_outweighs_no_difference_of_means_even_where_a_judgement_failed() -> None:
+    numbers = range(1, 11)
+    means = {
+        Fraction(total, count)
+        for count in range(1, 11)
+        for total in range(count * min(numbers), count * max(numbers) + 1)
+    }
+    ordered = sorted(means)
+    closest = min(b - a for a, b in pairwise(ordered))
+    # Numbers of 1 to 10 are scaled to -1 to 1.
+    assert float(closest) * 2 / 9 > TIE

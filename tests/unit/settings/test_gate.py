@@ -25,6 +25,7 @@ class Wildcards:
         ({"bar": 0.5}, ["gate", "bar has nothing to measure"]),
         ({"tuned": ["wim", "other"]}, ["tuned has nothing to measure"]),
         ({"pairs": []}, ["gate.pairs", "write one or more files"]),
+        ({"pairs": ""}, ["gate.pairs", "write one or more files"]),
         ({"pairs": ["a.json", "a.json"]}, ["gate.pairs", "each once"]),
         ({"pairs": "a.json", "tuned": ["wim"]}, ["write two or more"]),
         ({"pairs": "a.json", "tuned": ["wim", "wim"]}, ["each once"]),

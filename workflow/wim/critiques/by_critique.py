@@ -118,8 +118,8 @@ def judged_shard(dialogues: Path, ratings: Path | None, embeddings: Path | None)
 
 
 def prompt_of(context: "Sequence[Any]") -> str:
-    """The id of a context by its texts, by which it has a fold."""
-    return row_id([{"role": each["role"], "content": each["content"]} for each in context])
+    """The id of a context by its texts, by which it has a fold; white space around them is none."""
+    return row_id([{"role": each["role"], "content": each["content"].strip()} for each in context])
 
 
 def stacked_vectors(frame: "pd.DataFrame", settings: NamedReward, dimension: int) -> "Array":

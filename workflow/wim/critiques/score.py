@@ -14,9 +14,9 @@ from wim.tables.ratings import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-# Scaled points that the critique of a tie may add at most. Numbers of 1 to 10 are 2/9 apart, and the
-# means of up to ten of them 2/90.
-TIE = 0.02
+# Scaled points that the critique of a tie may add at most. Numbers of 1 to 10 are 2/9 apart, means of
+# up to ten of them 2/90, and means of nine and of ten, where one judgement failed, 2/810.
+TIE = 0.002
 TOKENS_OF_PENALTY = 100
 
 

@@ -75,7 +75,8 @@ class GateSettings(Section):
     @field_validator("pairs")
     @classmethod
     def _distinct(cls, pairs: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(pairs, list) and (not pairs or len(set(pairs)) < len(pairs)):
+        files = [pairs] if isinstance(pairs, str) else pairs
+        if files is not None and (not all(files) or not files or len(set(files)) < len(files)):
             raise ValueError("write one or more files, each once")
         return pairs
 
