@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from wim.errors import UserError
-from wim.evaluation.study.sets import OTHERS, RecordedSet, compared_pairs, read_set
+from wim.evaluation.study.compared_pairs import compared_pairs
+from wim.evaluation.study.sets import OTHERS, RecordedSet, read_set
 from wim.settings.study import RecordedSettings
 
 

@@ -11,8 +11,8 @@ from wim.critiques.head import FOLDS, HEADS, Head, fitted_heads, fold_of
 from wim.display.json_files import rounded, write_json
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.labels.read import read_labels
+from wim.evaluation.study.encoded_set import encoded_set
 from wim.evaluation.study.measure import credits
-from wim.evaluation.study.recorded_rewards import encoded_set
 from wim.evaluation.study.sets import read_set
 from wim.evaluation.study.vectors import opened_encoder
 from wim.settings.critique_rewards import NamedReward

@@ -1,25 +1,21 @@
 """The rewards of recorded critiques, computed as those of the workflow's own judgements."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wim.critiques.head import FOLDS, Head, fitted, fold_of
-from wim.critiques.score import lack_shares, rewards_by_critique
+from wim.critiques.score import rewards_by_critique
+from wim.evaluation.study.compared_pairs import ComparedPair, compared_pairs
+from wim.evaluation.study.encoded_set import EncodedSet
 from wim.evaluation.study.measure import Measured, Pairs, measured
-from wim.evaluation.study.sets import ComparedPair, RecordedSet, compared_pairs
+from wim.evaluation.study.split_head import SplitHead
 from wim.provenance.digest import seed_of
 from wim.rewards.kinds import derangement
 from wim.rewards.score import USABLE, cosines
 from wim.settings.critique_rewards import NamedReward
 from wim.tables.ratings import Status
-from wim.tables.schemas import WHOLLY_UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
-
-    from wim.embedding.encoder import Encoded, StoredEncoder
 
     Array = np.ndarray[Any, Any]
 
@@ -42,145 +38,6 @@ IMPOSSIBLE = {
     "reward_model": "it needs a reward model",
     "panel": "its members' judges are one judge here",
 }
-
-
-@dataclass(frozen=True)
-class EncodedSet:
-    """A set with its vectors: (judgements, components), NaN where a text cannot be read.
-
-    `critiques` has NaN also where the judgement names nothing missing or is not usable.
-    """
-
-    recorded: RecordedSet
-    responses: "Array"
-    critiques: "Array"
-    lack: "pd.Series[float]"
-
-    @property
-    def name(self) -> str:
-        """The set's name."""
-        return self.recorded.name
-
-    @property
-    def judgements(self) -> "pd.DataFrame":
-        """The set's judgements."""
-        return self.recorded.judgements
-
-    def vectors(self, reward: NamedReward) -> "Array":
-        """The vectors that a head reads."""
-        import numpy as np
-
-        if reward.vectors == "critique":
-            return self.critiques
-        return np.concatenate([self.critiques, self.responses], axis=1)
-
-    def examples(self, reward: NamedReward) -> "pd.DataFrame":
-        """What a head is fitted to: the usable critiques, with their judge's own numbers."""
-        import numpy as np
-        import pandas as pd
-
-        vectors = self.vectors(reward)
-        rows = ~np.isnan(vectors).any(axis=1) & self.judgements["rating"].notna().to_numpy()
-        some = self.judgements[rows]
-        return pd.DataFrame(
-            {
-                "vector": list(vectors[rows]),
-                "number": some["rating"].to_numpy(),
-                "prompt": some["prompt"].to_numpy(),
-                "group": some["position"].astype(str).to_numpy(),
-                "source": self.name,
-            }
-        )
-
-
-def encoded_set(recorded: RecordedSet, encoder: "StoredEncoder") -> EncodedSet:
-    """A set with the vectors of its responses and critiques."""
-    judgements = recorded.judgements
-    named = judgements["status"] == Status.OK.value
-    texts = [judgements["completion"].tolist(), judgements["wim"][named].tolist()]
-    found = [_read_vectors(encoder.encode(some)) for some in texts]
-    critiques = found[0] * float("nan")
-    critiques[named.to_numpy()] = found[1]
-    return EncodedSet(recorded, found[0], critiques, lack_shares(judgements))
-
-
-def _read_vectors(encoded: "Encoded") -> "Array":
-    """Vectors as float64, NaN for texts of which the encoder knows nothing."""
-    import numpy as np
-
-    vectors = encoded.vectors.astype(np.float64)
-    vectors[np.asarray(encoded.unknown) >= WHOLLY_UNKNOWN] = np.nan
-    return vectors
-
-
-@dataclass(frozen=True)
-class SplitHead:
-    """The values of a head on a set, and how it was split from what it was fitted to.
-
-    Attributes:
-        values: (judgements,).
-        split: How, in words.
-        heads: The heads that gave them.
-    """
-
-    values: "Array"
-    split: str
-    heads: Sequence[Head]
-
-
-def split_head(
-    target: EncodedSet, reward: NamedReward, sets: Mapping[str, EncodedSet], place: str
-) -> SplitHead | None:
-    """The values of a head that has seen no prompt of the set; None where none can be fitted.
-
-    It is fitted to the other sources that the reward learns from, without the prompts that the set
-    shares with them; where there are none, to the set's own critiques, by folds of prompts.
-
-    Args:
-        target: The set.
-        reward: A reward with a head.
-        sets: All sets, by name.
-        place: The key of the setting, for errors.
-    """
-    import numpy as np
-    import pandas as pd
-
-    named = sets if reward.learns_from == ["others"] else reward.learns_from
-    others = [sets[name] for name in named if name in sets and name != target.name]
-    prompts = target.judgements["prompt"]
-    statuses = target.judgements["status"].tolist()
-    vectors = target.vectors(reward)
-    parts = [each.examples(reward) for each in others if each.recorded.has_numbers]
-    examples = pd.concat(parts) if parts else target.examples(reward)
-    if parts:
-        apart = examples[~examples["prompt"].isin(set(prompts))]
-        names = ", ".join(each.name for each in others if each.recorded.has_numbers)
-        if _enough(apart):
-            left_out = examples["prompt"].nunique() - apart["prompt"].nunique()
-            head = fitted(apart, reward.fit, place)
-            split = f"by source: fitted to {names}" + (
-                f", without {left_out} prompts that this set has too" if left_out else ""
-            )
-            return SplitHead(head.values(vectors, statuses), split, [head])
-    examples = target.examples(reward)
-    folds = prompts.map(fold_of)
-    if not target.recorded.has_numbers or not all(
-        _enough(examples[examples["prompt"].map(fold_of) != fold]) for fold in folds.unique()
-    ):
-        return None
-    heads = [
-        fitted(examples[examples["prompt"].map(fold_of) != fold], reward.fit, place, fold)
-        for fold in sorted(folds.unique())
-    ]
-    by_fold = {head.fold: head.values(vectors, statuses) for head in heads}
-    values = np.array([by_fold[fold][row] for row, fold in enumerate(folds)])
-    return SplitHead(
-        values, f"by prompt: {FOLDS} folds of this set's own critiques and numbers", heads
-    )
-
-
-def _enough(examples: "pd.DataFrame") -> bool:
-    return examples["prompt"].nunique() > 1 and examples["number"].nunique() > 1
 
 
 def reward_values(

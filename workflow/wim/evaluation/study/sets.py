@@ -1,4 +1,4 @@
-"""Recorded critiques as judged candidates, and the pairs on which their rewards are measured.
+"""Recorded critiques as judged candidates.
 
 Each judgement is a candidate of its own, so that the rewards of the workflow are computed of it as
 of any other. Where a response was judged several times, its judgements have positions 0, 1, ...
@@ -6,7 +6,6 @@ of any other. Where a response was judged several times, its judgements have pos
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMN, OTHERS = "the column of labels", "the numbers of the same response's other judgements"
-# Of how many judgements a mean is measured at most, and by how many choices of them.
-MOST_SAMPLES, MOST_CHOICES = 3, 20
+# Of how many judgements a mean is measured at most.
+MOST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,6 @@ class RecordedSet:
         """How many judgements of a response can be taken together and still be measured."""
         most = int(self.judgements["position"].max()) + 1
         return min(MOST_SAMPLES, most - (self.labels == OTHERS))
-
-
-@dataclass(frozen=True)
-class ComparedPair:
-    """Two responses of a prompt, the better one first, each by the rows of its judgements."""
-
-    prompt: str
-    subset: str
-    better: tuple[int, ...]
-    worse: tuple[int, ...]
 
 
 def read_set(
@@ -235,81 +224,6 @@ def _read_labels(
             "number is what is right."
         )
     return {}, values
-
-
-def compared_pairs(recorded: RecordedSet, samples: int) -> list[ComparedPair]:
-    """The pairs of responses of a set of which one is better, by so many judgements of each.
-
-    Where other judgements tell which is better, those that are compared are not among them. Every
-    choice of so many positions counts, up to MOST_CHOICES.
-    """
-    found: list[ComparedPair] = []
-    for prompt, of_prompt in recorded.judgements.groupby("prompt", sort=True):
-        responses = [_Response.of(rows) for _, rows in of_prompt.groupby("response", sort=True)]
-        for one, other in combinations(responses, 2):
-            shared = sorted(one.rows.keys() & other.rows.keys())
-            for positions in islice(combinations(shared, samples), MOST_CHOICES):
-                lead = _lead(recorded, one, other, positions)
-                if lead:
-                    first, second = (one, other) if lead > 0 else (other, one)
-                    found.append(
-                        ComparedPair(
-                            str(prompt),
-                            one.subset,
-                            tuple(first.rows[place] for place in positions),
-                            tuple(second.rows[place] for place in positions),
-                        )
-                    )
-    return found
-
-
-@dataclass(frozen=True)
-class _Response:
-    """A response: its id, subset and label, and the row and the number of each position."""
-
-    name: str
-    subset: str
-    label: float
-    rows: dict[int, int]
-    numbers: dict[int, float]
-
-    @classmethod
-    def of(cls, rows: "pd.DataFrame") -> "_Response":
-        positions = rows["position"].tolist()
-        return cls(
-            name=rows["response"].iloc[0],
-            subset=rows["subset"].iloc[0],
-            label=float(rows["label"].iloc[0]),
-            rows=dict(zip(positions, rows.index.tolist(), strict=True)),
-            numbers=dict(zip(positions, rows["number"].tolist(), strict=True)),
-        )
-
-    def other_numbers(self, positions: Sequence[int]) -> list[float]:
-        """The numbers of the judgements at other positions."""
-        return [
-            value
-            for place, value in self.numbers.items()
-            if place not in positions and value == value
-        ]
-
-
-def _lead(
-    recorded: RecordedSet, one: _Response, other: _Response, positions: Sequence[int]
-) -> float:
-    """By how much a response is better than another; 0 where nothing says so."""
-    if recorded.better:
-        best = recorded.better.get((one.name, other.name)) or recorded.better.get(
-            (other.name, one.name)
-        )
-        return 0.0 if best is None else 1.0 if best == one.name else -1.0
-    if recorded.labels != OTHERS:
-        lead = one.label - other.label
-        return 0.0 if lead != lead else lead
-    numbers = [each.other_numbers(positions) for each in (one, other)]
-    if not all(numbers):
-        return 0.0
-    a, b = (sum(each) / len(each) for each in numbers)
-    return a - b if abs(a - b) > 1e-9 else 0.0
 
 
 def statuses_of(judgements: "pd.DataFrame") -> dict[str, int]:

@@ -9,18 +9,12 @@ from wim.display.json_files import rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.labels.read import read_labels
 from wim.evaluation.study.choice import chosen
+from wim.evaluation.study.encoded_set import EncodedSet, encoded_set
 from wim.evaluation.study.labelled import labelled_figures
 from wim.evaluation.study.measure import Measured
-from wim.evaluation.study.recorded_rewards import (
-    ALWAYS,
-    IMPOSSIBLE,
-    EncodedSet,
-    SplitHead,
-    encoded_set,
-    measured_rewards,
-    split_head,
-)
+from wim.evaluation.study.recorded_rewards import ALWAYS, IMPOSSIBLE, measured_rewards
 from wim.evaluation.study.sets import read_set, statuses_of
+from wim.evaluation.study.split_head import SplitHead, split_head
 from wim.evaluation.study.text import SetNote, study_text
 from wim.evaluation.study.vectors import opened_encoder
 from wim.settings.critique_rewards import NamedReward
