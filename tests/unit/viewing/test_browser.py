@@ -392,9 +392,10 @@ def test_ten_thousand_pairs_open_in_three_seconds_and_scroll(
 
 
 def saved(file: Path) -> Path:
-    """A file that the page saves, once it is there."""
-    deadline = time.monotonic() + 20
-    while not file.exists() and time.monotonic() < deadline:
+    """A file that the page saves, once all of it is there: Chromium makes it empty and fills it later."""
+    deadline = time.monotonic() + 60
+    while not (file.exists() and file.read_bytes().endswith(b"]\n")):
+        assert time.monotonic() < deadline, f"{file} was not saved: {sorted(file.parent.iterdir())}"
         time.sleep(0.05)
     return file
 
