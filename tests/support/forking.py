@@ -39,6 +39,7 @@ PRELOADED = (
 # What a job sets before it imports these libraries, which read it once.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
+    "MKL_CBWR": "AUTO",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -59,3 +59,31 @@ def test_a_job_has_no_more_threads_than_cores_it_may_use(
     assert job.usable_cores() == 4
     (tmp_path / "cpu.max").write_text(share)
     assert job.usable_cores() == cores
+
+
+UNALIGNED = """
+import sys
+from types import SimpleNamespace
+from wim.job import job
+
+stub = SimpleNamespace(rule="stub", log=[sys.argv[1]], threads=1, params=SimpleNamespace(spec="{}"))
+with job(stub):
+    import torch
+
+    def laid(numbers, place):
+        memory = torch.empty(numbers.numel() + 32)
+        start = -memory.data_ptr() // 4 % 16 + place
+        return memory[start : start + numbers.numel()].view(numbers.shape).copy_(numbers)
+
+    for rows, width, out in ((1, 16, 16), (2, 16, 300), (33, 576, 1), (100, 576, 8)):
+        left, right = torch.randn(rows, width), torch.randn(out, width)
+        products = [laid(left, place) @ laid(right, place).T for place in (0, 1, 2, 3, 4, 8)]
+        assert all(each.equal(products[0]) for each in products), (rows, width, out)
+"""
+
+
+def test_a_product_has_the_same_bits_wherever_its_operands_lie_in_memory(tmp_path: Path) -> None:
+    """On processors of AMD it had not: weights read from a file lie elsewhere than copied ones."""
+    environment = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
+    command = [sys.executable, "-c", UNALIGNED, str(tmp_path / "stub.log")]
+    subprocess.run(command, check=True, env=environment)

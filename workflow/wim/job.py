@@ -100,6 +100,11 @@ def usable_cores() -> int:
 def _configure_environment(threads: int) -> None:
     """Set before torch is imported, which reads the thread count once."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    # The same bits wherever operands lie in memory; see docs/design/engines.md.
+    os.environ.setdefault("MKL_CBWR", "AUTO")
+    # A compiler that bitsandbytes sets up when it is imported, which takes over a second; nothing is
+    # compiled here.
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
