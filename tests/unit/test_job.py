@@ -87,3 +87,22 @@ def test_a_product_has_the_same_bits_wherever_its_operands_lie_in_memory(tmp_pat
     environment = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
     command = [sys.executable, "-c", UNALIGNED, str(tmp_path / "stub.log")]
     subprocess.run(command, check=True, env=environment)
+
+
+def test_how_threads_wait_is_left_to_who_says_so() -> None:
+    kept = dict(os.environ)
+    try:
+        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+            os.environ.pop(name, None)
+        job._configure_environment(2)
+        assert os.environ["GOMP_SPINCOUNT"] == "10000"
+        os.environ["GOMP_SPINCOUNT"] = "3"
+        job._configure_environment(2)
+        assert os.environ["GOMP_SPINCOUNT"] == "3"
+        del os.environ["GOMP_SPINCOUNT"]
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        job._configure_environment(2)
+        assert "GOMP_SPINCOUNT" not in os.environ
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

@@ -40,6 +40,8 @@ class Server:
             word.replace("{model}", self.model).replace("{port}", str(port)) for word in command
         ]
         environment = os.environ | {"PATH": _path()}
+        # A job compiles nothing (see wim.job), and servers do.
+        environment.pop("TORCHDYNAMO_DISABLE", None)
         program = shutil.which(words[0], path=environment["PATH"])
         if program is None:
             raise UserError(
