@@ -115,6 +115,24 @@ def _add_sample_pairs(commands: "Commands") -> None:
     sample.set_defaults(run=sample_pairs)
 
 
+def _add_bundle(commands: "Commands") -> None:
+    from wim.bundling.command import add_bundle_arguments, bundle
+
+    parser = commands.add_parser(
+        "bundle", help="pack a run and its environment for a machine without internet"
+    )
+    add_bundle_arguments(parser)
+    parser.set_defaults(run=bundle)
+
+
+def _add_unpack(commands: "Commands") -> None:
+    from wim.bundling.command import add_unpack_arguments, unpack
+
+    parser = commands.add_parser("unpack", help="check a bundle and make its environment")
+    add_unpack_arguments(parser)
+    parser.set_defaults(run=unpack)
+
+
 def _add_store(commands: "Commands") -> None:
     from wim.store.command import add_arguments
 
@@ -149,6 +167,8 @@ COMMANDS = (
     _add_size,
     _add_preview,
     _add_sample_pairs,
+    _add_bundle,
+    _add_unpack,
     _add_store,
     _add_accept,
     _add_force,

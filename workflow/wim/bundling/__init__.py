@@ -1,0 +1,1 @@
+"""A run packed for a machine without internet: `wim bundle` and `wim unpack`."""
