@@ -115,6 +115,16 @@ def _add_sample_pairs(commands: "Commands") -> None:
     sample.set_defaults(run=sample_pairs)
 
 
+def _add_push(commands: "Commands") -> None:
+    from wim.exporting.push_command import add_arguments, push_folder
+
+    parser = commands.add_parser(
+        "push", help="upload a data set or a checkpoint to the Hugging Face hub"
+    )
+    add_arguments(parser)
+    parser.set_defaults(run=push_folder)
+
+
 def _add_bundle(commands: "Commands") -> None:
     from wim.bundling.command import add_bundle_arguments, bundle
 
@@ -167,6 +177,7 @@ COMMANDS = (
     _add_size,
     _add_preview,
     _add_sample_pairs,
+    _add_push,
     _add_bundle,
     _add_unpack,
     _add_store,

@@ -11,6 +11,7 @@ import yaml
 
 from support.page_tables import Two, write_tables
 from wim.exporting.export import export_pairs
+from wim.exporting.rows import ExportedRating, labels_of
 from wim.settings.exports import ExportSettings
 from wim.tables.schemas import Message
 
@@ -120,6 +121,58 @@ def test_ratings_have_every_judgement_with_its_words_status_and_rewards(exported
     assert failed["completion"] == "Yes. \u202e"
     assert failed["rewards"] == {"wim": None, "number": 1.0}
     assert rows[0]["raw"] == "It lacks dates. [[7]]"
+
+
+def test_without_a_threshold_no_answer_is_labelled(exported: Path) -> None:
+    assert not list(exported.rglob("labels_*"))
+
+
+def test_labelled_answers_have_what_the_threshold_says_and_failed_judgements_are_left_out(
+    tmp_path: Path,
+) -> None:
+    made = export(tmp_path, desirable_from=7)
+    rows = rows_of(made / "trl/labels_train.jsonl")
+    assert len(rows) == 5  # Of six candidates, one of which has no usable judgement.
+    assert all(row["label"] is True for row in rows)
+    assert rows[0] == {
+        "prompt": TALK,
+        "completion": [{"role": "assistant", "content": "Lake Geneva."}],
+        "label": True,
+    }
+    turns = rows_of(made / "llamafactory/labels_train.json")
+    assert sharegpt(turns[0]["conversations"]) == [*TALK, *rows[0]["completion"]]
+    assert turns[0]["kto_tag"] is True
+    info = json.loads((made / "llamafactory/dataset_info.json").read_text())
+    assert info["labels_train"]["columns"]["kto_tag"] == "kto_tag"
+    assert {path.parent.name for path in made.rglob("labels_*")} == {"trl", "llamafactory"}
+    above = rows_of(export(tmp_path / "above", desirable_from=7.5) / "trl/labels_train.jsonl")
+    assert not any(row["label"] for row in above)
+
+
+def test_a_label_is_of_the_mean_of_all_judges_numbers() -> None:
+    def said(judge: str, number: int | None, status: str = "ok") -> ExportedRating:
+        row = {"candidate_id": "a", "judge": judge, "status": status, "rating": number}
+        return ExportedRating([], "Yes.", "train", row, {})
+
+    both = [said("strict", 4), said("mild", 9), said("mute", None, "truncated")]
+    assert [one.desirable for one in labels_of(both, 6.5)] == [True]
+    assert [one.desirable for one in labels_of(both, 6.6)] == [False]
+    assert labels_of(both[2:], 1.0) == []
+
+
+def test_trl_takes_labelled_answers_as_unpaired_preferences(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    from transformers import AutoTokenizer
+    from trl.data_utils import maybe_apply_chat_template
+
+    made = export(tmp_path, desirable_from=7)
+    rows = rows_of(made / "trl/labels_train.jsonl")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    read = maybe_apply_chat_template(rows[0], tokenizer)
+    assert read["label"] is True
+    assert "And a lake?" in read["prompt"]
+    assert read["completion"].startswith("Lake Geneva.")
 
 
 def test_llamafactorys_registry_names_every_file_and_what_it_is(exported: Path) -> None:

@@ -13,9 +13,11 @@ from wim.exporting.card import DatasetFile, croissant, dataset_card
 from wim.exporting.formats import AXOLOTL, FORMATS, llamafactory_info, plain_rating
 from wim.exporting.rows import (
     ExportedCompletion,
+    ExportedLabel,
     ExportedPair,
     ExportedRating,
     best_completions,
+    labels_of,
     read_exported_pairs,
     read_exported_ratings,
 )
@@ -75,10 +77,11 @@ def export_pairs(
         rewards=[Path(path) for path in inputs.rewards],
         splits={row["prompt_id"]: row["split"] for row in prompts},
     )
+    labels = [] if settings.desirable_from is None else labels_of(ratings, settings.desirable_from)
     models = {Path(path).parent.name: _identity(Path(path)) for path in inputs.manifests}
     with whole_folder(output) as folder:
         for name in FORMATS:
-            _write_format(folder / name, name, pairs, completions)
+            _write_format(folder / name, name, pairs, completions, labels)
         for split in SPLITS:
             rows = [plain_rating(each) for each in ratings if each.split == split]
             if rows:
@@ -111,8 +114,9 @@ def _write_format(
     name: str,
     pairs: Sequence[ExportedPair],
     completions: Sequence[ExportedCompletion],
+    labels: Sequence[ExportedLabel],
 ) -> None:
-    """The files of a trainer: pairs and completions, those held out apart."""
+    """The files of a trainer: pairs, completions and labelled answers, those held out apart."""
     form = FORMATS[name]
     folder.mkdir(parents=True)
     written = {}
@@ -120,6 +124,10 @@ def _write_format(
         for kind, rows in (
             ("pairs", [form.pair(each) for each in pairs if each.split == split]),
             ("completions", [form.completion(each) for each in completions if each.split == split]),
+            (
+                "labels",
+                [form.label(each) for each in labels if each.split == split] if form.label else [],
+            ),
         ):
             if rows:
                 file = folder / f"{kind}_{split}{form.suffix}"

@@ -1,7 +1,7 @@
 """The rows of each trainer's format, as the readers of these tools take them.
 
-TRL 1.16: conversational prompt-completion and preference ("Dataset formats"). LLaMA-Factory 0.9.5:
-sharegpt with `ranking` (data/README.md). axolotl 0.19: the types chat_template.default of
+TRL 1.16: conversational prompt-completion, preference and unpaired preference ("Dataset formats").
+LLaMA-Factory 0.9.5: sharegpt with `ranking` or `kto_tag` (data/README.md). axolotl 0.19: the types chat_template.default of
 preferences and chat_template of conversations. OpenRLHF 0.11: RewardDataset and SFTDataset with
 --apply_chat_template. NeMo-RL 0.3: PreferenceDataset and OpenAIFormatDataset.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wim.exporting.rows import ExportedCompletion, ExportedPair, ExportedRating
+from wim.exporting.rows import ExportedCompletion, ExportedLabel, ExportedPair, ExportedRating
 from wim.tables.schemas import Message
 
 Row = dict[str, Any]
@@ -34,8 +34,18 @@ def _trl_completion(one: ExportedCompletion) -> Row:
     return {"prompt": one.prompt, "completion": [answer(one.completion)]}
 
 
+def _trl_label(one: ExportedLabel) -> Row:
+    completion = [answer(one.completion)]
+    return {"prompt": one.prompt, "completion": completion, "label": one.desirable}
+
+
 def _turn(message: Message) -> Row:
     return {"from": FROM.get(message["role"], message["role"]), "value": message["content"]}
+
+
+def _llamafactory_label(one: ExportedLabel) -> Row:
+    turns = [_turn(each) for each in [*one.prompt, answer(one.completion)]]
+    return {"conversations": turns, "kto_tag": one.desirable}
 
 
 def _llamafactory_pair(pair: ExportedPair) -> Row:
@@ -100,16 +110,18 @@ def plain_rating(one: ExportedRating) -> Row:
 
 @dataclass(frozen=True)
 class Format:
-    """How a trainer reads pairs and completions.
+    """How a trainer reads pairs, completions and labelled answers.
 
     Attributes:
         pair, completion: A row of its file.
         listed: Whether a file is a JSON list; else it has a row in each line.
+        label: A row of its file of labelled answers; None where it has no form for conversations.
     """
 
     pair: Callable[[ExportedPair], Row]
     completion: Callable[[ExportedCompletion], Row]
     listed: bool = False
+    label: Callable[[ExportedLabel], Row] | None = None
 
     @property
     def suffix(self) -> str:
@@ -118,8 +130,10 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "trl": Format(_trl_pair, _trl_completion),
-    "llamafactory": Format(_llamafactory_pair, _llamafactory_completion, listed=True),
+    "trl": Format(_trl_pair, _trl_completion, label=_trl_label),
+    "llamafactory": Format(
+        _llamafactory_pair, _llamafactory_completion, listed=True, label=_llamafactory_label
+    ),
     "axolotl": Format(_axolotl_pair, _axolotl_completion),
     "openrlhf": Format(_openrlhf_pair, _openrlhf_completion),
     "nemo_rl": Format(_nemo_rl_pair, _axolotl_completion),
@@ -131,7 +145,7 @@ def llamafactory_info(files: Mapping[str, str]) -> Row:
     """`dataset_info.json` of LLaMA-Factory: what its files are, by their stems.
 
     Args:
-        files: `pairs` or `completions`, by file name.
+        files: `pairs`, `completions` or `labels`, by file name.
     """
     tags = {
         **{"role_tag": "from", "content_tag": "value", "user_tag": "human"},
@@ -142,6 +156,8 @@ def llamafactory_info(files: Mapping[str, str]) -> Row:
         columns = {"messages": "conversations"}
         if kind == "pairs":
             columns |= {"chosen": "chosen", "rejected": "rejected"}
+        if kind == "labels":
+            columns |= {"kto_tag": "kto_tag"}
         found[name.partition(".")[0]] = {
             "file_name": name,
             "formatting": "sharegpt",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from wim.tables.files import read_candidates, read_table
@@ -54,6 +55,16 @@ class ExportedRating:
     rewards: dict[str, float | None]
 
 
+@dataclass(frozen=True)
+class ExportedLabel:
+    """A conversation so far, one answer to it, and whether judges find it good enough."""
+
+    prompt: list[Message]
+    completion: str
+    split: str
+    desirable: bool
+
+
 def read_exported_pairs(path: Path) -> list[ExportedPair]:
     """The pairs of a table, in its order."""
     return [
@@ -80,6 +91,31 @@ def best_completions(pairs: Iterable[ExportedPair]) -> list[ExportedCompletion]:
             pair.prompt, pair.chosen, pair.split, pair.row["prompt_id"], pair.row["score_chosen"]
         )
         for pair in best.values()
+    ]
+
+
+def labels_of(ratings: Iterable[ExportedRating], desirable_from: float) -> list[ExportedLabel]:
+    """A label for each candidate with a usable number: is the mean of its numbers so high?
+
+    Args:
+        ratings: The judgements, failed ones too.
+        desirable_from: The least mean of a desirable answer.
+    """
+    numbers: dict[str, list[float]] = {}
+    first: dict[str, ExportedRating] = {}
+    for each in ratings:
+        if each.row["status"] == "ok" and each.row["rating"] is not None:
+            candidate = each.row["candidate_id"]
+            first.setdefault(candidate, each)
+            numbers.setdefault(candidate, []).append(each.row["rating"])
+    return [
+        ExportedLabel(
+            prompt=each.prompt,
+            completion=each.completion,
+            split=each.split,
+            desirable=fmean(numbers[candidate]) >= desirable_from,
+        )
+        for candidate, each in first.items()
     ]
 
 

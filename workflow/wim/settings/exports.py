@@ -25,3 +25,9 @@ class ExportSettings(Section):
 
     url: str | None = None
     """Where it will be found; null takes its name on the hub. Unit: URL."""
+
+    desirable_from: float | None = None
+    """For trainings on single answers with a label (KTO): an answer is desirable if the mean of its
+    judges' numbers is this or more; answers without a usable number are left out. null writes no
+    such files. Unit: rating.
+    """

@@ -197,17 +197,17 @@ const PAIR_FACETS = [
   choice("judge", "Judge"), choice("split", "Split"), range("margin", "Margin"),
   range("score", "Score of the chosen"), range("ratio", "Length, chosen : rejected (log2)"),
   range("length", "Length of the longer (characters)", 0), choice("statuses", "Status"),
-  choice("cut", "Cut"), choice("script", "Writing"), choice("against", "Rewards against"),
+  choice("cut", "Cut"), choice("script", "Writing system"), choice("against", "Rewards against"),
   range("echo", "Critique copied (share)"),
 ];
 const CANDIDATE_FACETS = [
   choice("rewards", "Rewards"), choice("causes", "Reason"), choice("policy", "Policy"),
   choice("judge", "Judge"), choice("statuses", "Status"), choice("split", "Split"),
-  choice("cut", "Cut"), choice("paired", "Pairs"), choice("script", "Writing"),
+  choice("cut", "Cut"), choice("paired", "Pairs"), choice("script", "Writing system"),
   range("length", "Length (characters)", 0), range("echo", "Critique copied (share)"),
 ];
 const OUTCOME_FACETS = [
   choice("evaluation", "Evaluation"), choice("speaker", "Speaker"), choice("verdict", "Verdict"),
   choice("by", "Judge or reward"), choice("cause", "Cause of failure"), range("score", "Score"),
-  range("ratio", "Length, speaker : reference (log2)"), choice("script", "Writing"),
+  range("ratio", "Length, speaker : reference (log2)"), choice("script", "Writing system"),
 ];
