@@ -57,6 +57,7 @@ rule all:
         rules.rounds.output if rounds.repeated else [],
         rules.sweep.output if CONFIG.grid else [],
         rules.evaluation.input,
+        rules.costs.output,
     localrule: True
 
 

@@ -4,12 +4,12 @@ The speakers of an evaluation are policies, `<evaluation>@<speaker>`: the rules 
 embeddings, comparisons and rewards make their tables as those of any other policy. Reads the prompts
 that are held out, or files. Writes results/evaluation/prompts/<evaluation>/<shard>.parquet,
 results/evaluation/leaks/<evaluation>.jsonl, results/prompts/leaks.jsonl, results/evaluation/kl/<evaluation>@<speaker>.json, results/evaluation/<evaluation>.json, .md and .svg,
-results/evaluation/exports/<evaluation>/ for other tools, results/evaluation/cards/<arm>.md, and
+results/evaluation/exports/<evaluation>/ for other tools, results/evaluation/tracked/<evaluation>.json, results/evaluation/cards/<arm>.md, and
 results/evaluation/verdict.json.
 """
 
 from wim.dag.evaluation_specs import EvaluationSpecs
-from wim.dag.evaluations import Evaluations
+from wim.dag.evaluations import TRACKED, Evaluations
 
 evaluations, evaluation_specs = Evaluations(inputs), EvaluationSpecs(inputs)
 
@@ -211,10 +211,29 @@ rule evaluated_card:
         "../workflow/scripts/evaluated_card.py"
 
 
+rule track_evaluation:
+    """Write an evaluation's figures to trackers."""
+    input:
+        figures=paths.EVALUATION,
+    output:
+        numbers=TRACKED,
+    log:
+        paths.log("track_evaluation/{evaluation}"),
+    wildcard_constraints:
+        evaluation=one_of(CONFIG.evaluations),
+    localrule: True
+    params:
+        spec=evaluation_specs.trackers,
+        code=code_of("track_evaluation"),
+    script:
+        "../workflow/scripts/track_evaluation.py"
+
+
 rule evaluation:
     """All evaluations."""
     input:
         tables=evaluations.tables,
+        tracked=evaluations.tracked,
         exports=evaluations.exports,
         verdict=evaluations.verdicts,
         cards=evaluations.cards,

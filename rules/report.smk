@@ -2,8 +2,8 @@
 
 Reads dialogues, ratings, embeddings and rewards of the first round, pairs' exclusions and training
 metrics of all rounds. Writes results/report/: an audit of each judge's critiques; summary.json,
-summary.md and three figures; of several rounds rounds.json and rounds.md, of grids sweep.json,
-sweep.md and sweep.svg.
+summary.md and four figures; of several rounds rounds.json and rounds.md, of grids sweep.json,
+sweep.md and sweep.svg; and costs.json, costs.md and costs.svg.
 """
 
 
@@ -78,6 +78,12 @@ rule summary:
             category="Summary",
             labels={"result": "training"},
         ),
+        flow=report(
+            paths.report("flow.svg"),
+            caption="../workflow/report/flow.rst",
+            category="Summary",
+            labels={"result": "the whole run"},
+        ),
     log:
         paths.log("summary"),
     localrule: True
@@ -151,3 +157,40 @@ rule sweep:
         code=code_of("sweep"),
     script:
         "../workflow/scripts/sweep.py"
+
+
+rule costs:
+    """Sum up what the run has cost: hours, GPU-hours, tokens and money."""
+    input:
+        rules.dpo_checkpoint.input,
+        rules.sft_checkpoint.input,
+        rules.reward_model.input,
+        rules.summary.output if CONFIG.arms or CONFIG.rewards else [],
+        rules.evaluation.input,
+    output:
+        table=report(
+            paths.report("costs.json"),
+            caption="../workflow/report/costs.rst",
+            category="Costs",
+            labels={"result": "numbers"},
+        ),
+        text=report(
+            paths.report("costs.md"),
+            caption="../workflow/report/costs.rst",
+            category="Costs",
+            labels={"result": "costs"},
+        ),
+        figure=report(
+            paths.report("costs.svg"),
+            caption="../workflow/report/costs.rst",
+            category="Costs",
+            labels={"result": "figure"},
+        ),
+    log:
+        paths.log("costs"),
+    localrule: True
+    params:
+        spec=specs.costs,
+        code=code_of("costs"),
+    script:
+        "../workflow/scripts/costs.py"

@@ -190,6 +190,46 @@ def test_a_plan_counts_what_is_known_of_an_api_without_asking_it(
     assert len(server.asked) == before
 
 
+def test_the_costs_are_the_tokens_that_the_server_counted_and_their_price(
+    project: Project,
+) -> None:
+    with ApiServer(answer) as server:
+        project.set("models.far.api.url", server.url)
+        project.append("config/templates/structured/critique.jinja", "Be brief.")
+        (project.folder / "logs/rate_candidates/base/far/000.server.usage.jsonl").unlink()
+        project.set("prices", {"far": {"input": 1e6, "output": 0}})
+        planned = wim(project, "plan", "--", "ratings")
+        project.run("--", "ratings")
+        responses = len(server.asked)
+    spent = f"| `rate_candidates` | `far` | {ROWS} | {responses} | {11 * responses} |"
+    assert f"{spent} 0 | {5 * responses} | 0 | {11 * responses}.0000 |" in wim(project, "costs")
+    assert f"api   far: {ROWS} rows, estimate " in planned
+    assert "at most, of rows of results/prompts/prompts.parquet and max_new_tokens" in planned
+    project.append("config/templates/structured/critique.jinja", "Be short.")
+    again = wim(project, "plan", "--", "ratings")
+    assert f"estimate {11 * responses} prompt and {5 * responses} answer tokens, " in again
+    assert f"as {ROWS} rows before" in again
+
+
+def test_rows_of_the_store_cost_nothing(project: Project) -> None:
+    before = wim(project, "costs").partition("## Tokens")[2]
+    (project.folder / "results/ratings/base/far/000.parquet").unlink()
+    project.run("--", "ratings")
+    assert wim(project, "costs").partition("## Tokens")[2] == before
+
+
+def test_a_plan_of_a_new_project_estimates_what_its_api_will_cost(
+    tmp_path: Path, server: ApiServer, minilm: Path
+) -> None:
+    project = Project.copied(tmp_path / "project", settings(server, minilm), PROMPTS)
+    project.set("prices", {"far": {"input": 2.5, "output": 10}})
+    said = wim(project, "plan", "--", "ratings")
+    assert f"far: {ROWS} rows, estimate " in said.partition("generate_dialogues: ")[2]
+    assert f"far: {ROWS} rows, estimate " in said.partition("rate_candidates: ")[2]
+    assert "at most, of rows of prompts.jsonl and max_new_tokens" in said
+    assert "APIs in all: estimate " in said and "by `prices`" in said
+
+
 def run_to_failure(project: Project, *arguments: str) -> str:
     output = project.run("--cores", "1", *arguments, status=1)
     assert "Traceback" not in output

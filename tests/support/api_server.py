@@ -74,6 +74,9 @@ class ApiServer:
             def do_POST(self) -> None:
                 server.handle(self)
 
+            def do_GET(self) -> None:
+                server.handle_get(self)
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -113,6 +116,10 @@ class ApiServer:
         finally:
             with self._lock:
                 self._at_once -= 1
+
+    def handle_get(self, handler: BaseHTTPRequestHandler) -> None:
+        """There is nothing to get."""
+        self._send(handler, failed(404))
 
     def _send(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         if reply.silent:

@@ -19,6 +19,8 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 TARGETS = {
     *("total", "all", "dialogues", "ratings", "rewards", "pairs", "dpo_checkpoint"),
     *("sft_checkpoint", "reward_model"),
+    # Sums up the times of whatever has run.
+    "costs",
 }
 JOB_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
@@ -172,12 +174,13 @@ class Project:
     def results(self) -> dict[str, str]:
         """The SHA-256 of every result by its path.
 
-        Not of hidden files: they are records of times, or left by what was killed.
+        Not of hidden files and of costs: they are records of times, or left by what was killed.
         """
         folder = self.folder / "results"
         paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
         shown = sorted(path for path in paths if not any(part[0] == "." for part in path.parts))
-        return {str(path): digest_file(folder / path) for path in shown}
+        timeless = [path for path in shown if path.stem != "costs"]
+        return {str(path): digest_file(folder / path) for path in timeless}
 
     def append(self, file: str, text: str) -> None:
         """Add to the end of a file."""

@@ -77,6 +77,16 @@ def _add_size(commands: "Commands") -> None:
     size.set_defaults(run=run)
 
 
+def _add_costs(commands: "Commands") -> None:
+    from wim.reports.costs_command import add_arguments, show_costs
+
+    costs = commands.add_parser(
+        "costs", help="hours, GPU-hours, tokens and money of each stage so far"
+    )
+    add_arguments(costs)
+    costs.set_defaults(run=show_costs)
+
+
 def _add_winrate(commands: "Commands") -> None:
     from wim.evaluation.from_files.winrate_command import add_arguments, run
 
@@ -175,6 +185,7 @@ COMMANDS = (
     _add_plan,
     _add_retry,
     _add_size,
+    _add_costs,
     _add_preview,
     _add_sample_pairs,
     _add_push,

@@ -17,6 +17,7 @@ import pytest
 from support.builders import candidate, embeddings, rating
 from wim.errors import UserError
 from wim.evaluation.audit import audit_critiques
+from wim.reports.flow import beside, steps_of
 from wim.reports.measured import measured_text
 from wim.reports.summary import summary
 from wim.reports.summary_figures import training_course
@@ -80,7 +81,7 @@ class Run:
 
     def output(self, name: str = "report") -> SimpleNamespace:
         files = {"table": "summary.json", "text": "summary.md"}
-        figures = {name: f"{name}.svg" for name in ("rewards", "critiques", "training")}
+        figures = {name: f"{name}.svg" for name in ("rewards", "critiques", "training", "flow")}
         place = self.folder / name
         return SimpleNamespace(**{key: place / file for key, file in (files | figures).items()})
 
@@ -356,6 +357,22 @@ def test_training_is_reported_from_first_to_last_step_and_on_held_out_pairs(tmp_
     assert arm["cut"] == COUNTS["cut"]
 
 
+def test_the_flow_has_every_loss_by_its_cause_and_counts_that_add_up(tmp_path: Path) -> None:
+    excluded = {
+        "candidates with status echo": 2,
+        "candidates that were cut at max_new_tokens": 1,
+        "contexts with fewer than two rewards": 1,
+        "pairs with equal rewards": 3,
+        "comparisons that tie": 4,
+    }
+    arm: Any = SimpleNamespace(candidates=10, excluded=excluded, pairs={"train": 5, "eval": 2})
+    candidates, pairs = steps_of(arm)
+    assert (candidates.total, candidates.kept) == (10, {"usable": 7})
+    assert (pairs.total, pairs.kept) == (14, {"to train on": 5, "held out": 2})
+    lost = [*candidates.lost.items(), *pairs.lost.items(), *beside(arm).items()]
+    assert dict(lost) == excluded and len(lost) == len(excluded)
+
+
 def test_a_metric_that_was_not_finite_is_no_point_of_the_course() -> None:
     rows: list[dict[str, Any]] = [{"loss": None, "step": 1}, {"loss": 0.5, "step": 2}]
     assert training_course(rows, "sigmoid").loss == [(2, 0.5)]
@@ -397,7 +414,7 @@ def test_every_row_of_a_table_has_the_cells_of_its_header(tmp_path: Path) -> Non
 
 def test_the_figures_are_linked_from_the_text_and_are_svg(tmp_path: Path) -> None:
     run = summary_of(tmp_path, BY_HAND)
-    for name in ("rewards.svg", "training.svg"):
+    for name in ("rewards.svg", "training.svg", "flow.svg"):
         assert f"]({name})" in run.text
         root = ElementTree.fromstring((run.output().text.parent / name).read_bytes())
         assert root.tag.endswith("svg")

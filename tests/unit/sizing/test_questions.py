@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from wim.prompts.expected import Prompts
 from wim.settings.config import Config
 from wim.settings.load import load_config
 from wim.settings.prompts import PromptSettings
 from wim.sizing.architecture import KNOWN
-from wim.sizing.prompts import Prompts
 from wim.sizing.questions import sized_questions
 from wim.sizing.stage import Assumed, Sizing, Stage
 from wim.sizing.stages import stages_of

@@ -36,6 +36,10 @@ class EvaluationSpecs:
         """Nothing: its inputs decide."""
         return spec()
 
+    def trackers(self, wildcards: Wildcards) -> str:
+        """Where the figures are written."""
+        return spec(trackers=self.config.tracking)
+
     def written_answers(self, wildcards: Wildcards) -> str:
         """The system message that precedes the prompts, and who answers."""
         questions = temperatures_of(self.config, wildcards.policy) is not None

@@ -12,6 +12,9 @@ from wim.settings.evaluations import EvaluationSettings
 from wim.settings.gate import LABELLED
 from wim.settings.prompts import staged_path
 
+# The numbers of an evaluation that trackers have. Not in wim.paths, which every stage's code has in it.
+TRACKED = "results/evaluation/tracked/{evaluation}.json"
+
 
 @dataclass(frozen=True)
 class Evaluations:
@@ -228,6 +231,13 @@ class Evaluations:
         config = self.inputs.config
         evaluated = {name for each in config.evaluations for name in speakers_of(config, each)}
         return [at(paths.EVALUATED_CARD, arm=arm) for arm in config.arms if arm in evaluated]
+
+    @property
+    def tracked(self) -> list[str]:
+        """What of every evaluation is written to trackers, if there are any."""
+        config = self.inputs.config
+        named = config.evaluations if config.tracking else ()
+        return [at(TRACKED, evaluation=name) for name in named]
 
     @property
     def tables(self) -> list[str]:

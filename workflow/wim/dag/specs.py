@@ -247,6 +247,11 @@ class Specs:
         arms = {name: {"arm": each.arm} for name, each in self.config.reward_models.items()}
         return {"trained": {"sft": sft, "reward_models": arms}}
 
+    def costs(self, wildcards: Wildcards) -> str:
+        """What tokens cost."""
+        prices = self.config.prices
+        return spec(prices={name: price.model_dump(mode="json") for name, price in prices.items()})
+
     def rounds(self, wildcards: Wildcards) -> str:
         """The arms that have several rounds, with the number of each."""
         return spec(rounds=Rounds(self.inputs).repeated)

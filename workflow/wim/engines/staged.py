@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wim.engines.transport.usage import SUFFIX
 from wim.job import scratch_folder, store_folder
 from wim.provenance.digest import digest_of
 from wim.settings.models import ModelSource
@@ -46,6 +47,13 @@ class StagedModel:
         answering = self.source.answering
         further = {key: answering[key] for key in ("thinking", "quantization") if key in answering}
         return digest_of([self.digest, further]) if further else self.digest
+
+    @property
+    def usage(self) -> Path | None:
+        """Where the tokens that a server counts are written down: beside the server's log."""
+        if self.server_log is None or self.unopened:
+            return None
+        return self.server_log.with_suffix(SUFFIX)
 
     @property
     def folder(self) -> Path:

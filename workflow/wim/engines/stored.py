@@ -10,10 +10,12 @@ from wim.engines.answers import UNANSWERED, ReadChoices, Unanswered
 from wim.engines.base import ChoiceLogprobs, Completion, Engine, Request
 from wim.engines.precisions import Identity, KnownBy, known_by
 from wim.engines.staged import StagedModel
+from wim.engines.transport.usage import Spent, UsageRecord
 from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import digest_of
 from wim.settings.models import ENDPOINT, ApiSettings
+from wim.settings.named_models import NamedApi
 from wim.settings.sampling import Sampling
 from wim.store.memo import Memo
 
@@ -27,6 +29,8 @@ REMOTE = "remote"
 # Rows that a model is given at once. Before each of these the store is searched again, where another
 # run may have put some of them; between two of them a model's last rows run in smaller batches.
 AT_ONCE = 1024
+# Of a model that is queried in batches, which may take a day each: all rows of a shard.
+AT_ONCE_IN_BATCHES = 2**20
 # The code that decides an answer, by the kind of its engine: modules and packages.
 ANSWERING = (
     "wim.engines.base",
@@ -62,7 +66,9 @@ class StoredEngine:
         store: "RowStore",
         known_by: KnownBy,
         choosing: Mapping[str, object] | None = None,
+        at_once: int = AT_ONCE,
     ) -> None:
+        self._at_once = at_once
         self._open_model = open_model
         self._model: Engine | None = None
         self._known_by = known_by
@@ -98,7 +104,7 @@ class StoredEngine:
                 yield answer.key, answer
 
         keys = {name: key_of(name, self._known_by.identity) for name in named}
-        yield from (answer for _, answer in self._completions.values(keys, compute, AT_ONCE))
+        yield from (answer for _, answer in self._completions.values(keys, compute, self._at_once))
 
     def choice_logprobs(
         self, requests: Sequence[Request], choices: Sequence[str]
@@ -121,7 +127,7 @@ class StoredEngine:
                 yield answer.key, answer
 
         keys = {name: key_of(name, self._known_by.identity) for name in named}
-        yield from (answer for _, answer in self._choices.values(keys, compute, AT_ONCE))
+        yield from (answer for _, answer in self._choices.values(keys, compute, self._at_once))
 
     def _count(
         self,
@@ -235,7 +241,19 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
         identity["code"] = stored_code(model.store, engine_codes()[kind], kind)
         known = known_by(identity, source, model.unopened)
-        yield StoredEngine(open_model, rows, known, source.choosing)
+        batch = isinstance(source.api, NamedApi) and source.api.batch
+        at_once = AT_ONCE_IN_BATCHES if batch else AT_ONCE
+        engine = StoredEngine(open_model, rows, known, source.choosing, at_once)
+        try:
+            yield engine
+        finally:
+            if kind and engine.computed and (record := _usage_record(model)):
+                record.add(Spent(rows=len(engine.computed)))
+
+
+def _usage_record(model: StagedModel) -> UsageRecord | None:
+    """The record of what a model behind a server is queried for, if its job keeps one."""
+    return UsageRecord(model.usage, model.manifest.parent.name) if model.usage else None
 
 
 def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[StoredEngine]:
@@ -252,12 +270,22 @@ def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     """The engine of an endpoint, or of a server that runs a staged model inside the context."""
     from wim.engines.remote.engine import EndpointEngine
     from wim.engines.transport.calls import Calls
+    from wim.engines.transport.submissions import Submissions
 
     source, folder = model.source, model.manifest.parent
     api = source.api or ApiSettings()
     if endpoint := ENDPOINT.fullmatch(source.source):
-        calls = Calls(folder.name, str(api.url).rstrip("/"), api)
+        batch = isinstance(api, NamedApi) and api.batch
+        calls = Calls(
+            folder.name,
+            str(api.url).rstrip("/"),
+            api,
+            usage=_usage_record(model),
+            submissions=Submissions(model.store) if batch else None,
+        )
         yield EndpointEngine(calls, endpoint["name"], api.samples, thinking=source.thinking)
+        # Unless by an error: then the row store, which closes first, may lack answers.
+        calls.close()
         return
     from wim.engines.chat_format import ChatFormat
     from wim.engines.remote.text_completions import prompt_renderer
@@ -269,7 +297,9 @@ def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     opened_folder(model.manifest)
     chat = ChatFormat.of_folder(folder, source.thinking)
     with serving(source.serve, folder, model.server_log, api.start_timeout) as server:
-        calls = Calls(folder.name, f"{server.url}/v1", api, server.check)
+        calls = Calls(
+            folder.name, f"{server.url}/v1", api, server.check, usage=_usage_record(model)
+        )
         yield EndpointEngine(
             calls,
             server.model,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wim import paths
 from wim.errors import UserError
+from wim.plan.api_costs import Estimate, estimates, total_line
 from wim.plan.reasons import Job, reasons_in_words
 from wim.plan.rows import WANTED, rows_wanted
 from wim.tables.files import read_column, row_count
@@ -81,6 +82,8 @@ RULES = (
     "stage_harness",
     "run_harness",
     "evaluate_harness",
+    "track_evaluation",
+    "costs",
 )
 # Tables with the tokens that a row took, and the column that has them.
 TOKENS = {
@@ -161,6 +164,7 @@ def report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
     count = f"{len(jobs)} jobs" if len(jobs) > 1 else "1 job"
     yield f"{count} would run. Times and tokens are estimates from earlier runs."
     order = {rule: place for place, rule in enumerate(RULES)}
+    of_apis: list[Estimate] = []
     for rule in sorted({job.rule: None for job in jobs}, key=lambda name: order.get(name, 99)):
         own = [job for job in jobs if job.rule == rule]
         yield f"\n{rule}: {len(own)} job{'s' * (len(own) > 1)} ({_shortened(own)})"
@@ -171,11 +175,17 @@ def report(jobs: Sequence[Job], config: "Config") -> Iterator[str]:
             of = f" ({_shortened(alike)})" if len(whys) > 1 else ""
             yield from (f"  why   {each}{of}" for each in words)
         if rule in WANTED or rule in OF_PAIRS:
-            yield from _cost(rule, own, makers, config)
+            missing: list[tuple[Job, int | None]] = []
+            yield from _cost(rule, own, makers, config, missing)
+            found = list(estimates(rule, missing, config))
+            yield from (one.line for one in found)
+            of_apis += found
     if any(job.rule == "shard_prompts" for job in jobs) and "generate_dialogues" not in {
         job.rule for job in jobs
     }:
         yield f"\n{AFTER_PROMPTS}"
+    if of_apis:
+        yield f"\n{total_line(of_apis)}"
 
 
 def _shortened(jobs: Sequence[Job]) -> str:
@@ -185,9 +195,16 @@ def _shortened(jobs: Sequence[Job]) -> str:
 
 
 def _cost(
-    rule: str, jobs: Sequence[Job], makers: Mapping[str, str], config: "Config"
+    rule: str,
+    jobs: Sequence[Job],
+    makers: Mapping[str, str],
+    config: "Config",
+    to_compute: list[tuple[Job, int | None]],
 ) -> Iterator[str]:
-    """Rows wanted and known, and the estimate for those to compute, as far as can be known now."""
+    """Rows wanted and known, and the estimate for those to compute, as far as can be known now.
+
+    to_compute: takes each job, and how many rows it has to compute, or None.
+    """
     ready = [
         job for job in jobs if all(path not in makers and Path(path).exists() for path in job.input)
     ]
@@ -199,6 +216,8 @@ def _cost(
             yield f"  rows  unknown: {error}"
             return
         wanted, missing = wanted + of_job[0], missing + of_job[1]
+        to_compute.append((job, of_job[1]))
+    to_compute += [(job, None) for job in jobs if job not in ready]
     if ready and rule in WANTED:
         unit = "texts" if rule == "embed_critiques" else "rows "
         yield f"  {unit} wanted {wanted}, known {wanted - missing}, to compute {missing}"

@@ -39,7 +39,7 @@ DECIDES_ROWS = {
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),
 }
 # Stages that no checkpoint is made from.
-AFTER_ALL = ("summary", "page", "export_pairs")
+AFTER_ALL = ("summary", "page", "export_pairs", "costs")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

@@ -13,6 +13,7 @@ from wim.evaluation.audit_figure import draw_critiques
 from wim.reports.controls import agreement_with_controls
 from wim.reports.failed import failed_figures, failed_text
 from wim.reports.figures import Course, draw_rewards, draw_training
+from wim.reports.flow import draw_flow, flow_text
 from wim.reports.leaks import count_leaks, leaks_text
 from wim.reports.measured import measured_text
 from wim.reports.summary_figures import (
@@ -31,6 +32,8 @@ from wim.settings.critique_rewards import NamedReward
 from wim.tables.metrics import read_metrics
 
 logger = logging.getLogger(__name__)
+# Beside the summary, from the rule of this name.
+COSTS = "costs.md"
 
 
 class SummaryInputs(Protocol):
@@ -63,13 +66,14 @@ class SummaryInputs(Protocol):
 
 
 class SummaryFiles(Protocol):
-    """Where the summary goes: JSON, Markdown, and three SVG figures."""
+    """Where the summary goes: JSON, Markdown, and four SVG figures."""
 
     table: str
     text: str
     rewards: str
     critiques: str
     training: str
+    flow: str
 
 
 def summary(
@@ -80,7 +84,7 @@ def summary(
     output: SummaryFiles,
     measured: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
 ) -> None:
-    """Write summary.json, summary.md and the three figures; the same inputs give the same bytes.
+    """Write summary.json, summary.md and the figures; the same inputs give the same bytes.
 
     Args:
         inputs: The tables and logs to summarise.
@@ -113,6 +117,7 @@ def summary(
     draw_rewards(distributions, Path(output.rewards))
     draw_critiques(audits, Path(output.critiques))
     draw_training(courses, Path(output.training))
+    draw_flow(training, Path(output.flow))
     text = summary_text(
         rewards=described,
         controls=controls,
@@ -146,6 +151,7 @@ def summary(
     Path(output.text).parent.mkdir(parents=True, exist_ok=True)
     Path(output.text).write_text(
         text
+        + flow_text(training, Path(output.flow).name, COSTS)
         + measured_text(list(described), measured or {})
         + trained_text(others)
         + verdict_text(verdicts),

@@ -16,12 +16,14 @@ from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
 from wim.settings.exports import ExportSettings
 from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
-from wim.settings.models import DEMO_MODELS, ModelSource
+from wim.settings.models import ModelSource
+from wim.settings.named_models import NAMED_DEMO_MODELS, NamedModel
 from wim.settings.optimization import Parallel
 from wim.settings.own_loss import PairTrainingSettings
 from wim.settings.page import PageSettings
 from wim.settings.pairs import PairSettings
 from wim.settings.policies import PolicySettings
+from wim.settings.prices import Price
 from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid
 from wim.settings.reward_models import RewardModelSettings
@@ -46,16 +48,21 @@ class Config(Section):
     """Folder on a node's own disk, such as $SLURM_TMPDIR, to which a job copies a model before it
     opens it; ~ and environment variables are the job's. null opens it where it is. Unit: path."""
 
-    tracking: list[Literal["comet", "wandb"]] = []
-    """Trackers for which the metrics of training are written, offline, besides JSON lines and
-    TensorBoard; `pip install 'wim[comet]'` or `'wim[wandb]'` brings them. Unit: names."""
+    tracking: list[Literal["comet", "wandb", "trackio"]] = []
+    """Trackers for which the metrics of training and the figures of evaluations are written, offline,
+    besides JSON lines and TensorBoard; `pip install 'wim[comet]'`, `'wim[wandb]'` or
+    `'wim[trackio]'` brings them. Unit: names."""
 
     parallel: Parallel = "ddp"
     """How several GPUs of one job train. ddp: each holds the whole model; fsdp: each holds a share
     of its weights, gradients and optimizer states. Unit: none."""
 
-    models: dict[Name, ModelSource] = DEMO_MODELS
+    models: dict[Name, NamedModel] = NAMED_DEMO_MODELS
     """Language models and encoders by name; smollm2 and minilm are always known. Unit: none."""
+
+    prices: dict[Name, Price] = {}
+    """What tokens of models behind an API cost, by the model's name; `wim plan` and `wim costs` then
+    say money beside tokens. Unit: none."""
 
     prompts: PromptSettings = PromptSettings()
     """The prompts that the run starts from. Unit: none."""
@@ -137,7 +144,7 @@ class Config(Section):
     @field_validator("models", mode="before")
     @classmethod
     def _with_embedded(cls, models: Any) -> Any:
-        return {**DEMO_MODELS, **models} if isinstance(models, Mapping) else models
+        return {**NAMED_DEMO_MODELS, **models} if isinstance(models, Mapping) else models
 
     def policy_dialogues(self, policy: str) -> DialogueSettings:
         """The dialogue settings of the actor and its checkpoints, of a named policy, or of a speaker

@@ -5,6 +5,7 @@ evaluation are made by the same rules, and through the same row store.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,7 +34,7 @@ class Speakers(Protocol):
     @property
     def evaluations(self) -> dict[str, EvaluationSettings]: ...
     @property
-    def models(self) -> dict[str, ModelSource]: ...
+    def models(self) -> Mapping[str, ModelSource]: ...
     @property
     def policies(self) -> dict[str, PolicySettings]: ...
     @property

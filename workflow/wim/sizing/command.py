@@ -5,11 +5,11 @@ import json
 
 from wim.dag.resources import BATCH_SIZES
 from wim.errors import UserError
+from wim.prompts.expected import prompts_of
 from wim.settings.configfile import add_configfile, config_of
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import GPUS
 from wim.sizing.models import model_named, models_of
-from wim.sizing.prompts import prompts_of
 from wim.sizing.size_text import as_json, assumptions, print_sizes
 from wim.sizing.stage import Assumed, Sizing
 from wim.sizing.stages import stages_of

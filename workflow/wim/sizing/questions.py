@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wim.prompts.expected import CHARACTERS, Prompts
 from wim.settings.evaluated import evaluated_policy
 from wim.settings.sampling import Sampling
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, generation_memory
-from wim.sizing.prompts import CHARACTERS, Prompts
 from wim.sizing.stage import CHAT, Sizing, Stage, share, stage_of
 
 if TYPE_CHECKING:

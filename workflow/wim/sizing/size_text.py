@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 
+from wim.prompts.expected import CHARACTERS, Prompts
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import DISK, GPUS, LAUNCH, START
 from wim.sizing.memory import GPU
-from wim.sizing.prompts import CHARACTERS, Prompts
 from wim.sizing.stage import CHAT, PROCESS, Assumed, Stage
 from wim.sizing.stages import TEMPLATE
 

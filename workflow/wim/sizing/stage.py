@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wim.dag.resources import BATCH_SIZES
+from wim.prompts.expected import Prompts
 from wim.settings.models import thinking_room
 from wim.settings.precision import Quantization
 from wim.settings.sampling import Sampling
 from wim.sizing.architecture import Architecture
 from wim.sizing.hours import GPUS, Speed, start_seconds
 from wim.sizing.memory import Memory
-from wim.sizing.prompts import Prompts
 
 if TYPE_CHECKING:
     from wim.settings.config import Config

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from wim.prompts.expected import prompts_of
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
 from wim.sizing.architecture import Architecture
 from wim.sizing.benchmarks import benchmarks_of
 from wim.sizing.hours import decoding_seconds, reading_seconds
 from wim.sizing.memory import Memory, encoding_memory, generation_memory, weights_bytes
-from wim.sizing.prompts import prompts_of
 from wim.sizing.questions import answer_questions, judge_questions, sized_questions
 from wim.sizing.stage import CHAT, Sizing, Stage, share, stage_of
 

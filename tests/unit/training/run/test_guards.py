@@ -216,7 +216,11 @@ def test_metrics_go_to_tensorboard_beside_the_log_and_change_no_digest(
 
 @pytest.mark.parametrize(
     ("tracker", "module", "written"),
-    [("wandb", "wandb", "wandb/offline-run-*/*.wandb"), ("comet", "comet_ml", "*.zip")],
+    [
+        ("wandb", "wandb", "wandb/offline-run-*/*.wandb"),
+        ("comet", "comet_ml", "*.zip"),
+        ("trackio", "trackio", "trackio/wim.db"),
+    ],
 )
 def test_a_tracker_writes_offline_beside_the_event_files(
     tiny_model: Path, tmp_path: Path, tracker: str, module: str, written: str
@@ -248,8 +252,9 @@ trained(Path(sys.argv[1]), folder, settings, logs=folder / "logs", tracking=(sys
 def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from wim import trackers
     from wim.training.records import tracking
 
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"wandb is configured .* pip install 'wim\[wandb\]'"):
         tracking.trackers(tmp_path, ["wandb"], 0)

@@ -30,6 +30,14 @@ class Malformed(Exception):
     """What the server sent cannot be an answer; the message quotes it."""
 
 
+class TryAgain(Exception):
+    """A request failed in a way that may pass; the message says why. pause: seconds, if known."""
+
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
 def error_text(text: str, key: str | None) -> str:
     """The server's message on one line, shortened, and without the key if it repeats that."""
     with suppress(ValueError):

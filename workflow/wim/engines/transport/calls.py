@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -15,14 +16,19 @@ from wim.engines.transport.api_errors import (
     NoAnswer,
     NoTexts,
     Refused,
+    TryAgain,
     error_text,
     retry_after,
 )
 from wim.engines.transport.api_key import api_key, without_key
+from wim.engines.transport.batches import Batches, Fetched
 from wim.engines.transport.concurrency import results
+from wim.engines.transport.submissions import Submissions
 from wim.engines.transport.token_budget import TokenBudget
+from wim.engines.transport.usage import UsageRecord, spent_on
 from wim.errors import UserError
 from wim.settings.models import ApiSettings
+from wim.settings.named_models import BATCH_REQUESTS
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -38,14 +44,6 @@ LONGEST_PAUSE = 600.0
 GIVEN_UP_AFTER = 10
 CHARACTERS_PER_TOKEN = 3
 NO_SUCH_PAGE = (404, 405, 501)
-
-
-class TryAgain(Exception):
-    """A request failed in a way that may pass; the message says why. pause: seconds, if known."""
-
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
 
 
 class Response(Protocol):
@@ -67,6 +65,8 @@ class Calls:
         api: ApiSettings,
         check: Callable[[], None] = lambda: None,
         first_wait: float = 1.0,
+        usage: UsageRecord | None = None,
+        submissions: Submissions | None = None,
     ) -> None:
         """Read the API's key from the environment; nothing is sent.
 
@@ -77,6 +77,8 @@ class Calls:
             check: Called before each attempt and after each answer; raises UserError if the server
                 is known to be gone.
             first_wait: Seconds before the second attempt, doubled for each further one.
+            usage: Where the tokens of responses are written down; None for nowhere.
+            submissions: Those to the batch API, which is then used; None to send each request.
 
         Raises:
             UserError: The environment variable of the key is not set or holds no key.
@@ -86,9 +88,16 @@ class Calls:
         self.api = api
         self.check = check
         self.first_wait = first_wait
+        self.usage = usage
         self.fields = AcceptedFields(name, api.request)
         self._key = api_key(name, api.key_env)
         self._budget = TokenBudget(api.tokens_per_minute)
+        self._batches: Batches | None = None
+        if submissions:
+            most = getattr(api, "batch_requests", BATCH_REQUESTS)
+            self._batches = Batches(
+                *(name, self.url, submissions, most, first_wait, self._error_text, usage)
+            )
         self._not_before = 0.0
         self._answered = 0
         self._unanswered_in_a_row = 0
@@ -101,9 +110,21 @@ class Calls:
         When the caller stops, or one of them raises, the requests of the others are cancelled.
         After a signal no request is sent, and those in flight have a few seconds for their answers.
         """
-        self._slots = asyncio.Semaphore(self.api.requests_in_flight)
         self._client = self._connected()
+        if self._batches:
+            # All requests wait together.
+            self._slots = asyncio.Semaphore(sys.maxsize)
+            yield from results(
+                jobs, self._batches.opened(self._client, self._sent_alone), self._leave
+            )
+            return
+        self._slots = asyncio.Semaphore(self.api.requests_in_flight)
         yield from results(jobs, self._client, self._leave)
+
+    def close(self) -> None:
+        """Note that all answers are kept, after which no batch is continued with."""
+        if self._batches:
+            self._batches.close()
 
     def _leave(self) -> None:
         self._leaving = True
@@ -118,7 +139,8 @@ class Calls:
             # If none is given, the library takes a key from its own environment variable.
             api_key=self._key or "none",
             timeout=self.api.timeout,
-            max_retries=0,
+            # Only what belongs to batches is sent again by the client.
+            max_retries=self.api.attempts - 1 if self._batches else 0,
             http_client=DefaultAsyncHttpxClient(trust_env=not direct),
         )
 
@@ -201,6 +223,8 @@ class Calls:
             try:
                 response = await self._posted(**sent)
                 content = without_key(response.content, self._key)
+                if self.usage and not isinstance(response, Fetched):
+                    self.usage.add(spent_on(content))
                 return parse(content)
             except ValidationError:
                 message = self._error_text(content)
@@ -220,11 +244,21 @@ class Calls:
 
     async def _posted(self, model: str, **fields: Any) -> Any:
         """The server's raw response; fields: those of a chat completion or a text completion."""
+        if self._batches:
+            return await self._batches.response({"model": model, **fields})
         if "prompt" in fields:
             texts = self._client.completions.with_raw_response
             return await texts.create(model=model, prompt=fields.pop("prompt"), extra_body=fields)
         chat = self._client.chat.completions.with_raw_response
         return await chat.create(model=model, messages=fields.pop("messages"), extra_body=fields)
+
+    async def _sent_alone(self, fields: Mapping[str, Any]) -> Any:
+        """The raw response to a chat completion that is in no batch."""
+        more = {name: value for name, value in fields.items() if name not in ("model", "messages")}
+        chat = self._client.chat.completions.with_raw_response
+        return await chat.create(
+            model=fields["model"], messages=fields["messages"], extra_body=more
+        )
 
     def _failure(self, error: "APIStatusError", model: str) -> Exception:
         status, message = error.status_code, self._error_text(error.response.content)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wim.settings.models import ModelSource
+from wim.settings.named_models import NamedModel
 
 if TYPE_CHECKING:
     from wim.settings.config import Config
@@ -42,7 +43,7 @@ def problems(config: "Config") -> Iterator[str]:
         )
 
 
-def _own(key: str, model: ModelSource) -> Iterator[str]:
+def _own(key: str, model: NamedModel) -> Iterator[str]:
     for field in ("dtype", "quantization", "attention"):
         own = getattr(model, field)
         if model.engine != "local" and own != ModelSource.model_fields[field].default:
@@ -64,6 +65,11 @@ def _own(key: str, model: ModelSource) -> Iterator[str]:
             f"{key}.api: the model runs in the job's own process, which no API reaches; write "
             "`serve` or source: endpoint:<name>@<revision>, or leave `api` out."
         )
+    if model.api is not None and model.api.batch:
+        if model.engine == "served":
+            yield f"{key}.api.batch: a server in a job has no batch API; leave it out."
+        if model.api.tokens_per_minute is not None:
+            yield f"{key}.api.tokens_per_minute: batches have limits of their own; leave it out."
     if model.serve is not None:
         yield from _command(f"{key}.serve", model.serve)
     for field in sorted(OWN_FIELDS & (model.api.request if model.api else {}).keys()):

@@ -1,15 +1,11 @@
-"""Trackers of a training's metrics: TensorBoard, Comet, Weights & Biases."""
+"""Trackers of a training's metrics: TensorBoard, Comet, Weights & Biases, trackio."""
 
-import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from wim.errors import UserError
+from wim.trackers import PROJECT, check_installed, start_anew, work_offline
 from wim.training.processes import is_first_process
-
-PACKAGES = {"comet": "comet_ml", "wandb": "wandb"}
 
 
 def trackers(folder: Path, wanted: Sequence[str], step: int) -> list[Any]:
@@ -17,44 +13,36 @@ def trackers(folder: Path, wanted: Sequence[str], step: int) -> list[Any]:
 
     Args:
         folder: Where TensorBoard's event files go, and offline runs of the other trackers.
-        wanted: The other trackers: comet, wandb. They work offline unless the environment is
-            configured otherwise.
-        step: The step that training resumes from; what was written of later steps is discarded.
+        wanted: The other trackers: comet, wandb, trackio. They work offline unless the environment
+            is configured otherwise.
+        step: The step that training resumes from; what TensorBoard has of later steps is discarded.
 
     Raises:
         UserError: A tracker's package is not installed.
     """
-    from transformers.integrations import CometCallback, TensorBoardCallback, WandbCallback
+    from transformers.integrations import (
+        CometCallback,
+        TensorBoardCallback,
+        TrackioCallback,
+        WandbCallback,
+    )
 
-    for name in wanted:
-        if find_spec(PACKAGES[name]) is None:
-            raise UserError(
-                f"tracking: {name} is configured and not installed; run pip install "
-                f"'wim[{name}]' in the environment of the jobs, or remove {name} from `tracking:`."
-            )
+    check_installed(wanted)
     if not is_first_process():
         return []
     from torch.utils.tensorboard import SummaryWriter
 
-    folder.mkdir(parents=True, exist_ok=True)
+    class InProject(TrackioCallback):  # type: ignore[misc]
+        """Names the project, which the callback takes from the trainer's arguments."""
+
+        def setup(self, args: Any, state: Any, model: Any, **kwargs: Any) -> None:
+            args.project = PROJECT
+            super().setup(args, state, model, **kwargs)
+
     if not step:
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
-    _work_offline(folder)
+        start_anew(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    work_offline(folder)
     writer = SummaryWriter(folder, purge_step=step + 1)
-    others = {"comet": CometCallback, "wandb": WandbCallback}
+    others = {"comet": CometCallback, "wandb": WandbCallback, "trackio": InProject}
     return [TensorBoardCallback(writer), *(others[name]() for name in wanted)]
-
-
-def _work_offline(folder: Path) -> None:
-    """Configure both trackers by the environment, where the user has not."""
-    for name, value in {
-        "COMET_START_ONLINE": "0",
-        "COMET_OFFLINE_DIRECTORY": str(folder),
-        "COMET_PROJECT_NAME": "wim",
-        "WANDB_MODE": "offline",
-        "WANDB_DIR": str(folder),
-        "WANDB_PROJECT": "wim",
-        "WANDB_SILENT": "true",
-    }.items():
-        os.environ.setdefault(name, value)
