@@ -16,6 +16,7 @@ rule export_pairs:
         prompts=after_sharding(inputs.prompt_shards),
         dialogues=after_sharding(exports.dialogues),
         ratings=after_sharding(exports.ratings),
+        aspects=after_sharding(exports.aspects),
         rewards=after_sharding(exports.rewards),
         manifests=exports.manifests,
     output:

@@ -15,6 +15,7 @@ rule page:
         prompts=after_sharding(shown.prompts),
         dialogues=after_sharding(shown.dialogues),
         ratings=after_sharding(shown.ratings),
+        aspects=after_sharding(shown.aspects),
         rewards=after_sharding(shown.rewards),
         comparisons=after_sharding(shown.comparisons),
         pairs=after_sharding(shown.pairs),

@@ -2,8 +2,11 @@
 
 Reads results/dialogues/<policy>/<shard>.parquet, the judge's manifest and templates.
 Writes results/ratings/<policy>/<judge>/<shard>.parquet, and of a judge with samples also
-results/ratings/<policy>/<judge>~<sample>/<shard>.parquet.
+results/ratings/<policy>/<judge>~<sample>/<shard>.parquet, and of one with aspects
+results/aspects/<policy>/<judge>/<shard>.parquet.
 """
+
+from wim.dag.inputs import ASPECTS
 
 
 rule rate_candidates:
@@ -39,7 +42,7 @@ rule rate_samples:
         manifest=inputs.manifest_of_judge,
         templates=inputs.templates_of_judge,
     output:
-        ratings=inputs.ratings_by_sample,
+        ratings=inputs.ratings_by_sample(inputs.sampling_judges),
     log:
         paths.log("rate_samples/{policy}/{judge}/{shard}"),
     benchmark:
@@ -55,6 +58,32 @@ rule rate_samples:
         code=code_of("rate_samples"),
     script:
         "../workflow/scripts/rate_samples.py"
+
+
+rule rate_aspects:
+    """Let a judge read a shard of candidates once or several times, in several aspects."""
+    input:
+        dialogues=after_sharding(paths.DIALOGUES),
+        manifest=inputs.manifest_of_judge,
+        templates=inputs.templates_of_judge,
+    output:
+        ratings=inputs.ratings_by_sample(inputs.aspect_judges),
+        aspects=ASPECTS,
+    log:
+        paths.log("rate_aspects/{policy}/{judge}/{shard}"),
+    benchmark:
+        paths.benchmark("rate_aspects/{policy}/{judge}/{shard}")
+    wildcard_constraints:
+        judge=one_of(inputs.aspect_judges),
+    threads: THREADS_OF_SHARD
+    resources:
+        batch_size=BATCH_SIZES["rate_aspects"],
+    params:
+        spec=specs.samples,
+        untracked=untracked.judge,
+        code=code_of("rate_aspects"),
+    script:
+        "../workflow/scripts/rate_aspects.py"
 
 
 rule ratings:

@@ -47,6 +47,25 @@ rule score_by_critique:
         "../workflow/scripts/score_by_critique.py"
 
 
+rule score_by_aspect:
+    """Compute a reward of a judge that rates several aspects, of every candidate."""
+    input:
+        dialogues=after_sharding(inputs.dialogue_shards),
+        aspects=after_sharding(rewards.aspects),
+    output:
+        rewards=paths.REWARDS,
+    log:
+        paths.log("score_by_aspect/{policy}/{reward}"),
+    wildcard_constraints:
+        reward=one_of(rewards.by_aspect),
+    localrule: True
+    params:
+        spec=specs.reward_by_aspect,
+        code=code_of("score_by_aspect"),
+    script:
+        "../workflow/scripts/score_by_aspect.py"
+
+
 rule combine_rewards:
     """Take several rewards of every candidate together, as a panel."""
     input:

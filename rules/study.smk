@@ -34,7 +34,8 @@ rule fit_heads:
         paths.log("fit_heads/{reward}"),
     wildcard_constraints:
         reward=one_of(rewards.with_head),
-    localrule: True
+    # It encodes what is recorded, and takes seconds where nothing is.
+    localrule: not CONFIG.study.recorded
     params:
         spec=specs.heads,
         untracked=untracked.job,
@@ -73,7 +74,7 @@ rule reward_study:
         ),
     log:
         paths.log("reward_study"),
-    localrule: True
+    localrule: not CONFIG.study.recorded
     params:
         spec=study.spec,
         untracked=untracked.job,

@@ -86,7 +86,12 @@ def comparisons_of(labelled: Path, biased: int) -> Path:
     return path
 
 
-def gate_of(labelled: Path, again: bool = False, embeddings: Sequence[Path] = ()) -> Path:
+def gate_of(
+    labelled: Path,
+    again: bool = False,
+    embeddings: Sequence[Path] = (),
+    without_cosines: Sequence[str] = (),
+) -> Path:
     """The gate of a reward that is right on 36 of 40 pairs, and of a judge of pairs."""
     rewards = [rewards_of(labelled, "good", 36), rewards_of(labelled, "poor", 20)]
     repeated = [rewards_of(labelled, "good2", 18, 20), rewards_of(labelled, "poor2", 20, 20)]
@@ -106,6 +111,7 @@ def gate_of(labelled: Path, again: bool = False, embeddings: Sequence[Path] = ()
             text=labelled.with_name("gate.md"),
             figure=labelled.with_name("gate.svg"),
         ),
+        without_cosines=without_cosines,
     )
     return table
 
@@ -169,6 +175,23 @@ def test_what_the_encoder_does_not_read_is_a_warning(labelled: Path) -> None:
     assert "- `cut`: 100 % of critiques have more than 10 % of tokens" in text
     assert "`whole`" not in text
     assert "encoder" not in gate_of(labelled).with_name("gate.md").read_text()
+
+
+def test_what_the_encoder_does_not_read_of_a_judge_of_samples_is_a_warning(labelled: Path) -> None:
+    shards = [labelled.with_name(name) / "000.parquet" for name in ("cut", "cut~2")]
+    for path in shards:
+        # Its first critiques are read whole.
+        cut = "~" in path.parent.name
+        rows = [{"candidate_id": f"{n}", "wim_truncated": cut} for n in range(4)]
+        write_table(path, embeddings_table(2), embeddings(rows))
+    # `poor` is made of several samples, so its table has no cosines.
+    table = gate_of(labelled, embeddings=shards, without_cosines=["poor"])
+    figures = json.loads(table.read_text())
+    assert figures["poor"]["encoder"]["critiques"]["cut"]["count"] == 4
+    assert figures["poor"]["encoder"]["critiques"]["cut"]["share"] == 0.5
+    text = labelled.with_name("gate.md").read_text()
+    assert "- `cut`: 50 % of critiques are longer than the encoder reads" in text
+    assert "`cut~2`" not in text
 
 
 def test_a_pair_without_a_reward_in_one_run_says_nothing_of_stability(labelled: Path) -> None:

@@ -160,6 +160,20 @@ def test_a_label_is_of_the_mean_of_all_judges_numbers() -> None:
     assert labels_of(both[2:], 1.0) == []
 
 
+def test_samples_are_one_judges_and_aspects_and_unusable_words_count_for_nothing() -> None:
+    def said(judge: str, number: int, **row: object) -> ExportedRating:
+        row = {"candidate_id": "a", "judge": judge, "status": "ok", "rating": number, **row}
+        return ExportedRating([], "Yes.", "train", row, {})
+
+    rows = [
+        *(said("twice", number, sample=sample) for sample, number in ((1, 2), (2, 4))),
+        said("content", 9, status="nothing_missing"),
+        said("content", 1, aspect="honesty"),
+        said("echoes", 1, status="echo"),
+    ]
+    assert [labels_of(rows, bar)[0].desirable for bar in (6, 6.1)] == [True, False]
+
+
 def test_trl_takes_labelled_answers_as_unpaired_preferences(
     tmp_path: Path, tiny_model: Path
 ) -> None:

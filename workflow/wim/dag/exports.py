@@ -41,6 +41,10 @@ class Exports:
         shown = self._of(wildcards)
         return [*shown.ratings, *(path for path in shown.online if _is(path, "ratings"))]
 
+    def aspects(self, wildcards: Wildcards) -> list[str]:
+        """What judges of aspects said of them in each."""
+        return self._of(wildcards).aspects
+
     def rewards(self, wildcards: Wildcards) -> list[str]:
         """Their rewards; of an arm that trains online they are in its pairs."""
         return self._of(wildcards).rewards

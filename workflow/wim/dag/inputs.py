@@ -24,6 +24,8 @@ from wim.settings.evaluated import (
 from wim.settings.prompts import staged_path
 from wim.settings.sampled_judges import SAMPLE, NamedJudge, sample_names
 
+# What a judge of aspects said in each of them.
+ASPECTS = paths.table("aspects", "{policy}/{judge}/{shard}")
 # The policy that is the actor itself, before any training.
 BASE = "base"
 
@@ -100,26 +102,32 @@ class Inputs:
 
     @property
     def single_judges(self) -> list[str]:
-        """The judges that rate each candidate once."""
-        return [name for name, each in self.rating_judges.items() if each.samples == 1]
+        """The judges that rate each candidate once, as a whole."""
+        judges = self.rating_judges.items()
+        return [name for name, each in judges if each.samples == 1 and not each.aspects]
 
     @property
     def sampling_judges(self) -> list[str]:
-        """The judges that rate each candidate several times."""
-        return [name for name, each in self.rating_judges.items() if each.samples > 1]
+        """The judges that rate each candidate several times, as a whole."""
+        judges = self.rating_judges.items()
+        return [name for name, each in judges if each.samples > 1 and not each.aspects]
+
+    @property
+    def aspect_judges(self) -> list[str]:
+        """The judges that rate each candidate in several aspects, once or several times."""
+        return [name for name, each in self.rating_judges.items() if each.aspects]
 
     @property
     def judge_pattern(self) -> str:
         """A regular expression of judges, and of their samples after the first."""
         return rf"({one_of(self.config.judges)})({SAMPLE}\d+)?"
 
-    @property
-    def ratings_by_sample(self) -> list[str]:
-        """The tables of a shard by sample, of as many as any judge makes.
+    def ratings_by_sample(self, judges: Iterable[str]) -> list[str]:
+        """The tables of a shard by sample, of as many as any of these judges makes.
 
         Those after a judge's own last have no row, since a rule has as many outputs for each judge.
         """
-        most = max((each.samples for each in self.config.judges.values()), default=1)
+        most = max((self.config.judges[name].samples for name in judges), default=1)
         return [paths.RATINGS.replace("{judge}", name) for name in sample_names("{judge}", most)]
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, cast
 from wim import paths
 from wim.dag.comparisons import Comparisons
 from wim.dag.evaluations import Evaluations
-from wim.dag.inputs import BASE, Inputs, Wildcards
+from wim.dag.inputs import ASPECTS, BASE, Inputs, Wildcards
 from wim.dag.rewards import Rewards
 from wim.dag.rounds import Rounds, policy_of_round
 from wim.dag.specs import spec
@@ -17,6 +17,7 @@ from wim.provenance.code import PACKAGE
 from wim.provenance.digest import digest_file
 from wim.settings.config import Config
 from wim.settings.evaluated import speakers_of
+from wim.settings.sampled_judges import sample_names
 
 # The rewards that measure nothing: they order candidates otherwise than a reward on purpose.
 CONTROLS = ("negated", "shuffled_wim", "random")
@@ -86,7 +87,27 @@ class Page:
 
     @property
     def ratings(self) -> list[str]:
-        """What judges said of these, as far as a run makes it anyway."""
+        """What judges said of these in every sample, as far as a run makes it anyway."""
+        return [
+            str(path.parents[1] / sample / path.name)
+            for path in map(Path, self._rated)
+            for sample in sample_names(
+                path.parent.name, self.config.judges[path.parent.name].samples
+            )
+        ]
+
+    @property
+    def aspects(self) -> list[str]:
+        """The same in each aspect, of judges that rate several."""
+        return [
+            at(ASPECTS, policy=path.parents[1].name, judge=path.parent.name, shard=path.stem)
+            for path in map(Path, self._rated)
+            if path.parent.name in self.inputs.aspect_judges
+        ]
+
+    @property
+    def _rated(self) -> list[str]:
+        """The ratings of each judge, of its first sample."""
         rewards = Rewards(self.inputs)
         of_rounds = [
             at(paths.RATINGS, policy=policy, judge=judge, shard=shard)

@@ -8,6 +8,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "generate_dialogues": 64,
     "rate_candidates": 64,
     "rate_samples": 64,
+    "rate_aspects": 64,
     "compare_candidates": 64,
     "measure_kl": 1,
     "run_harness": 16,
@@ -20,7 +21,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "train_reward_model": 8,
 }
 # An encoder reads one text at a time (docs/design/decisions/one-text-at-a-time.md).
-RUN_A_MODEL = frozenset({*BATCH_SIZES, "embed_critiques"})
+RUN_A_MODEL = frozenset({*BATCH_SIZES, "embed_critiques", "fit_heads", "reward_study"})
 # Seconds between two saved states of a training.
 SAVE_SECONDS = 300
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from wim import paths
 from wim.dag.comparisons import Comparisons
-from wim.dag.inputs import BASE, Inputs, Wildcards, one_of
+from wim.dag.inputs import ASPECTS, BASE, Inputs, Wildcards, one_of
 from wim.errors import UserError
 from wim.paths import at
 from wim.settings.critique_rewards import NamedReward
@@ -30,7 +30,8 @@ class Rewards:
     @property
     def scored(self) -> list[str]:
         """The rewards that are computed from numbers and cosines of one judgement."""
-        return [name for name in self._settings if name not in (*self.panels, *self.by_critique)]
+        others = {*self.panels, *self.by_critique, *self.by_aspect}
+        return [name for name in self._settings if name not in others]
 
     @property
     def by_critique(self) -> list[str]:
@@ -38,8 +39,15 @@ class Rewards:
         return [
             name
             for name, each in self._settings.items()
-            if each.reads_critique or self.inputs.config.sampled(name) > 1
+            if name not in self.by_aspect
+            and (each.reads_critique or self.inputs.config.sampled(name) > 1)
         ]
+
+    @property
+    def by_aspect(self) -> list[str]:
+        """The rewards whose judge rates several aspects."""
+        judges = self.inputs.aspect_judges
+        return [name for name, each in self._settings.items() if each.judge in judges]
 
     @property
     def with_head(self) -> list[str]:
@@ -70,6 +78,14 @@ class Rewards:
         return [
             at(pattern, policy=wildcards.policy, judge=judge, shard=shard)
             for judge in judges
+            for shard in self.inputs.shards
+        ]
+
+    def aspects(self, wildcards: Wildcards) -> list[str]:
+        """What the judge of a reward said in each aspect, all shards."""
+        judge = self._settings[wildcards.reward].judge
+        return [
+            at(ASPECTS, policy=wildcards.policy, judge=judge, shard=shard)
             for shard in self.inputs.shards
         ]
 
@@ -111,14 +127,26 @@ class Rewards:
     def embedded_judges(self) -> list[str]:
         """The judges whose critiques some reward compares with the response, by their vectors."""
         judges = [each.judge for each in self._settings.values() if "embeddings" in each.reads]
-        return [judge for judge in dict.fromkeys(judges) if judge is not None]
+        # Words on several aspects are compared with no response.
+        without = self.inputs.aspect_judges
+        return [judge for judge in dict.fromkeys(judges) if judge and judge not in without]
 
     def embeddings_of(self, policy: str) -> list[str]:
-        """The embeddings of these judges, all shards, judge by judge."""
+        """The embeddings of these judges, all samples and shards, judge by judge."""
         return [
-            at(paths.EMBEDDINGS, policy=policy, judge=judge, shard=shard)
+            at(paths.EMBEDDINGS, policy=policy, judge=sample, shard=shard)
             for judge in self.embedded_judges
+            for sample in sample_names(judge, self.inputs.config.judges[judge].samples)
             for shard in self.inputs.shards
+        ]
+
+    @property
+    def without_cosines(self) -> list[str]:
+        """The rewards that are made of embeddings, and whose tables have no cosines."""
+        return [
+            name
+            for name, each in self._settings.items()
+            if each.has_head or (each.zeta and self.inputs.config.sampled(name) > 1)
         ]
 
     def audited_embeddings(self, wildcards: Wildcards) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.measured import measured_rewards
+from wim.dag.rewards import Rewards
 from wim.dag.rounds import Rounds
 from wim.provenance.code_changes import effective_code, script_code
 from wim.provenance.digest import canonical_json
@@ -110,7 +111,9 @@ class Specs:
             judge=judge.identity(),
             samples=judge.samples,
             seed=seed_of_policy(wildcards.policy, self.config.seed),
-            **(model.answering | model.choosing | self._judged(wildcards.policy)),
+            # How often an API is asked for a number has the same name.
+            **({"choosing": model.choosing} if model.choosing else {}),
+            **(model.answering | self._judged(wildcards.policy)),
         )
 
     def embeddings(self, wildcards: Wildcards) -> str:
@@ -150,6 +153,13 @@ class Specs:
         samples = self.config.sampled(wildcards.reward)
         return spec(**reward.identity(seed), samples=samples)
 
+    def reward_by_aspect(self, wildcards: Wildcards) -> str:
+        """The reward and what it uses, the judge's aspects, and how often it judges a candidate."""
+        seed = seed_of_policy(wildcards.policy, self.config.seed)
+        reward = self.config.rewards[wildcards.reward]
+        judge = self.config.judges[str(reward.judge)]
+        return spec(**reward.identity(seed), aspects=list(judge.questions), samples=judge.samples)
+
     def heads(self, wildcards: Wildcards) -> str:
         """What a reward's head learns from, and how texts are read."""
         reward = self.config.rewards[wildcards.reward]
@@ -178,11 +188,13 @@ class Specs:
 
     def gate(self, wildcards: Wildcards) -> str:
         """The rewards and judges of pairs that are measured, and whose the labels are."""
+        without = Rewards(self.inputs).without_cosines
         return spec(
             rewards=list(self.config.rewards),
             judges=self.inputs.pair_judges,
             labelled_by=self.config.gate.labelled_by,
             **self.config.gate.form,
+            **({"without_cosines": without} if without else {}),
         )
 
     def tuning(self, wildcards: Wildcards) -> str:

@@ -28,6 +28,7 @@ from wim.evaluation.labelled_judgements import (
 from wim.evaluation.labels.read import read_labels
 from wim.evaluation.pair_statistics import pair_statistics, stability
 from wim.provenance.digest import SEED_BITS, seed_of
+from wim.settings.sampled_judges import judge_of_sample
 from wim.statistics import Estimate, rank_correlation
 from wim.tables.files import as_arrow, read_table, write_table
 from wim.tables.schemas import DIALOGUES, REWARDS, Candidate
@@ -43,7 +44,8 @@ class GateInputs(Protocol):
         rewards: The table of each reward.
         again: The same rewards' tables of the pairs that were judged again; empty if none were.
         comparisons: The shards of each judge of pairs, judge by judge.
-        embeddings: <judge>/<shard>.parquet, of the judges whose rewards are made of them.
+        embeddings: <judge>/<shard>.parquet, of the judges whose rewards are made of them, and
+            <judge>~<sample>/<shard>.parquet.
     """
 
     pairs: Sequence[str]
@@ -126,6 +128,7 @@ def reward_gate(
     output: GateFiles,
     labelled_by: str | None = None,
     form: str | None = None,
+    without_cosines: Sequence[str] = (),
 ) -> None:
     """Measure every reward and judge of pairs, and preferring the longer response for comparison.
 
@@ -136,6 +139,7 @@ def reward_gate(
         output: Where the figures go: JSON, Markdown (which is logged too), accuracies as SVG.
         labelled_by: Who gave the labels, in words; None names their files.
         form: That of the files of labelled pairs, where it is given.
+        without_cosines: The rewards that are made of embeddings, and whose tables do not show it.
     """
     from wim.evaluation.gate_figure import draw_accuracies
 
@@ -155,7 +159,7 @@ def reward_gate(
     encoded = _encoded(map(Path, inputs.embeddings))
     unread = []
     for name, table in zip(rewards, tables, strict=True):
-        read = encoded.get(_judge_of_cosines(table), {})
+        read = encoded.get(_judge_of_embeddings(table, name in without_cosines), {})
         if read:
             figures[name]["encoder"] = {texts: asdict(one) for texts, one in read.items()}
         if any(mostly_unread(one) for one in read.values()):
@@ -179,16 +183,17 @@ def reward_gate(
 
 
 def _encoded(embeddings: Iterable[Path]) -> dict[str, dict[str, TextsRead]]:
-    """How the encoder reads the responses and critiques of each judge, by its shards' folder."""
+    """How the encoder reads the responses and critiques of each judge, of all its samples."""
     shards: dict[str, list[Path]] = {}
     for path in embeddings:
-        shards.setdefault(path.parent.name, []).append(path)
+        shards.setdefault(judge_of_sample(path.parent.name), []).append(path)
     return {judge: embeddings_read(paths) for judge, paths in shards.items()}
 
 
-def _judge_of_cosines(rewards: Path) -> str:
-    """The judge of a reward that has cosines; "" for one that has none."""
-    table = read_table(rewards, REWARDS, ["judge", "cosine"]).drop_null()
+def _judge_of_embeddings(rewards: Path, made_of_them: bool) -> str:
+    """The judge of a reward that has cosines, or is known to be made of embeddings; else ""."""
+    table = read_table(rewards, REWARDS, ["judge", "cosine"])
+    table = table if made_of_them else table.drop_null()
     return table["judge"][0].as_py() if len(table) else ""
 
 

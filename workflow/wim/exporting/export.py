@@ -39,7 +39,8 @@ class ExportInputs(Protocol):
     Attributes:
         pairs: The pairs of an arm's round.
         prompts: The shards of prompts.
-        dialogues, ratings: The candidates and judgements that the pairs are made of.
+        dialogues, ratings: The candidates and judgements that the pairs are made of, all samples.
+        aspects: The judgements in each aspect, of judges that rate several.
         rewards: <reward>.parquet.
         manifests: <model>/manifest.json of the models that answered, judged and encoded.
     """
@@ -48,6 +49,7 @@ class ExportInputs(Protocol):
     prompts: Sequence[str]
     dialogues: Sequence[str]
     ratings: Sequence[str]
+    aspects: Sequence[str]
     rewards: Sequence[str]
     manifests: Sequence[str]
 
@@ -74,6 +76,7 @@ def export_pairs(
     ratings = read_exported_ratings(
         dialogues=[Path(path) for path in inputs.dialogues],
         ratings=[Path(path) for path in inputs.ratings],
+        aspects=[Path(path) for path in inputs.aspects],
         rewards=[Path(path) for path in inputs.rewards],
         splits={row["prompt_id"]: row["split"] for row in prompts},
     )
@@ -175,6 +178,9 @@ def _tables(
         for name, rows in parts.items():
             if rows:
                 table = pa.Table.from_pylist(rows)
+                if "aspect" in table.column_names:
+                    place = table.column_names.index("aspect")
+                    table = table.set_column(place, "aspect", table["aspect"].cast(pa.string()))
                 for column in ("prompt", "chosen", "rejected"):
                     if column in table.column_names:
                         place = table.column_names.index(column)

@@ -6,7 +6,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from wim.settings.sampled_judges import number_of_sample
+from wim.tables.aspects import ASPECT_RATINGS
 from wim.tables.files import read_candidates, read_table
+from wim.tables.ratings import Status
 from wim.tables.schemas import PAIRS, RATINGS, REWARDS, Message
 
 OF_PAIRS = (
@@ -95,25 +98,30 @@ def best_completions(pairs: Iterable[ExportedPair]) -> list[ExportedCompletion]:
 
 
 def labels_of(ratings: Iterable[ExportedRating], desirable_from: float) -> list[ExportedLabel]:
-    """A label for each candidate with a usable number: is the mean of its numbers so high?
+    """A label for each candidate with a usable number: is the mean of its judges' numbers so high?
+
+    A judge's number is the mean of its samples; an aspect is part of a judgement, and none of its own.
 
     Args:
         ratings: The judgements, failed ones too.
         desirable_from: The least mean of a desirable answer.
     """
-    numbers: dict[str, list[float]] = {}
+    numbers: dict[str, dict[str, list[float]]] = {}
     first: dict[str, ExportedRating] = {}
     for each in ratings:
-        if each.row["status"] == "ok" and each.row["rating"] is not None:
-            candidate = each.row["candidate_id"]
+        row = each.row
+        usable = row["rating"] is not None and Status(row["status"]).usable
+        if usable and row.get("aspect") is None:
+            candidate = row["candidate_id"]
             first.setdefault(candidate, each)
-            numbers.setdefault(candidate, []).append(each.row["rating"])
+            of_judges = numbers.setdefault(candidate, {})
+            of_judges.setdefault(row["judge"], []).append(row["rating"])
     return [
         ExportedLabel(
             prompt=each.prompt,
             completion=each.completion,
             split=each.split,
-            desirable=fmean(numbers[candidate]) >= desirable_from,
+            desirable=fmean(map(fmean, numbers[candidate].values())) >= desirable_from,
         )
         for candidate, each in first.items()
     ]
@@ -122,14 +130,18 @@ def labels_of(ratings: Iterable[ExportedRating], desirable_from: float) -> list[
 def read_exported_ratings(
     dialogues: Sequence[Path],
     ratings: Sequence[Path],
+    aspects: Sequence[Path],
     rewards: Sequence[Path],
     splits: dict[str, str],
 ) -> list[ExportedRating]:
-    """Every judgement of the candidates, failed ones with their status.
+    """Every judgement of the candidates, failed ones with their status: a row for each sample.
+
+    A judgement in several aspects has a row as a whole, whose `aspect` is null, and one for each.
 
     Args:
         dialogues: The shards.
-        ratings: <judge>/<shard>.parquet.
+        ratings: <judge>/<shard>.parquet, and <judge>~<sample>/<shard>.parquet.
+        aspects: <judge>/<shard>.parquet of judges that rate several aspects.
         rewards: <reward>.parquet.
         splits: The split of each prompt.
     """
@@ -147,23 +159,28 @@ def read_exported_ratings(
         for row in read_candidates(path, columns).to_pylist()
     }
     said = ["candidate_id", "judge", "status", "rating", "rating_expected", "wim", "raw"]
-    found = []
-    for path in ratings:
-        for row in read_table(path, RATINGS, said).to_pylist():
-            candidate = candidates.get(row["candidate_id"])
-            if candidate is None:
-                continue
-            found.append(
-                ExportedRating(
-                    prompt=candidate["context"],
-                    completion=candidate["completion"],
-                    split=splits[candidate["prompt_id"]],
-                    row={"prompt_id": candidate["prompt_id"], **row},
-                    rewards={
-                        name: of[row["candidate_id"]]
-                        for name, of in by_reward.items()
-                        if row["candidate_id"] in of
-                    },
-                )
-            )
-    return found
+    rows = [
+        {**row, "sample": number_of_sample(path.parent.name), "aspect": None}
+        for path in ratings
+        for row in read_table(path, RATINGS, said).to_pylist()
+    ]
+    rows += [
+        row
+        for path in aspects
+        for row in read_table(path, ASPECT_RATINGS, [*said, "sample", "aspect"]).to_pylist()
+    ]
+    return [
+        ExportedRating(
+            prompt=candidate["context"],
+            completion=candidate["completion"],
+            split=splits[candidate["prompt_id"]],
+            row={"prompt_id": candidate["prompt_id"], **row},
+            rewards={
+                name: of[row["candidate_id"]]
+                for name, of in by_reward.items()
+                if row["candidate_id"] in of
+            },
+        )
+        for row in rows
+        if (candidate := candidates.get(row["candidate_id"])) is not None
+    ]

@@ -15,6 +15,7 @@ from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.base import Judge
 from wim.judging.rate import judge_of
 from wim.judging.structured import StructuredJudge
+from wim.provenance.code_changes import rows_of
 from wim.settings.judging import JudgeSettings
 from wim.settings.sampled_judges import SAMPLE, sample_names
 from wim.tables.ratings import Status
@@ -22,6 +23,7 @@ from wim.tables.schemas import Candidate, Rating
 from wim.templates import read_templates
 
 logger = logging.getLogger(__name__)
+STAGE = "rate_samples"
 
 
 class StructuredSamples(StructuredJudge):
@@ -30,7 +32,7 @@ class StructuredSamples(StructuredJudge):
     def _nothing_missing(self, candidates: Sequence[Candidate]) -> dict[str, float | None]:
         first = [row for row in candidates if SAMPLE not in row.candidate_id]
         found = super()._nothing_missing(first)
-        return {row.candidate_id: found[_candidate_of(row.candidate_id)] for row in candidates}
+        return {row.candidate_id: found[sample_of(row.candidate_id)[0]] for row in candidates}
 
 
 def rate_samples(
@@ -61,7 +63,7 @@ def rate_samples(
     from wim.tables.schemas import RATINGS
 
     candidates = read_judged(dialogues, conversations, reasoning)
-    with open_engine(model) as engine:
+    with rows_of(STAGE), open_engine(model) as engine:
         rater = _judge(judge, engine, templates, settings, seed, model.identity)
         found = rated(rater, candidates, samples)
         new, unanswered = len(engine.computed), dict(engine.unanswered)
@@ -109,7 +111,7 @@ def rows_wanted(
 
     (lookup,) = unopened([model])
     candidates = read_judged(dialogues, conversations, reasoning)
-    with open_engine(lookup) as engine:
+    with rows_of(STAGE), open_engine(lookup) as engine:
         rater = _judge(judge, engine, templates, settings, seed, lookup.identity)
         rated(rater, candidates, samples)
         return samples * len(candidates), len(engine.computed)
@@ -134,20 +136,23 @@ def rated(judge: Judge, candidates: Sequence[Candidate], samples: int) -> list[l
 
     A sample after the first is a candidate by another id, which decides its seed.
     """
-    each = [
-        row if sample == 1 else replace(row, candidate_id=f"{row.candidate_id}{SAMPLE}{sample}")
-        for row in candidates
-        for sample in range(1, samples + 1)
-    ]
     ratings = [
-        replace(
-            rating,
-            candidate_id=_candidate_of(rating.candidate_id),
-        )
-        for rating in judge.rate(each)
+        replace(rating, candidate_id=sample_of(rating.candidate_id)[0])
+        for rating in judge.rate(each_sample(candidates, samples))
     ]
     return [ratings[sample::samples] for sample in range(samples)]
 
 
-def _candidate_of(sample: str) -> str:
-    return sample.partition(SAMPLE)[0]
+def each_sample(candidates: Sequence[Candidate], samples: int) -> list[Candidate]:
+    """Each candidate as often as it is judged, one after the other, each time by an id of its own."""
+    return [
+        row if sample == 1 else replace(row, candidate_id=f"{row.candidate_id}{SAMPLE}{sample}")
+        for row in candidates
+        for sample in range(1, samples + 1)
+    ]
+
+
+def sample_of(candidate_id: str) -> tuple[str, int]:
+    """The candidate that such an id is of, and the number of the sample, from 1."""
+    candidate, _, sample = candidate_id.partition(SAMPLE)
+    return candidate, int(sample or 1)

@@ -37,11 +37,13 @@ RULES = (
     "generate_dialogues",
     "rate_candidates",
     "rate_samples",
+    "rate_aspects",
     "compare_candidates",
     "embed_critiques",
     "fit_heads",
     "score_candidates",
     "score_by_critique",
+    "score_by_aspect",
     "combine_rewards",
     "pair_candidates",
     "pair_compared",
@@ -90,6 +92,7 @@ TOKENS = {
     "generate_dialogues": "completion_tokens",
     "rate_candidates": "tokens",
     "rate_samples": "tokens",
+    "rate_aspects": "tokens",
 }
 COMPUTED = re.compile(r"(\d+) (?:generated|judged|embedded)")
 SHOWN = 4

@@ -25,6 +25,7 @@ def model_sources(job: Job, config: "Config") -> "Sequence[ModelSource]":
         "generate_dialogues": untracked.speakers,
         "rate_candidates": untracked.judge,
         "rate_samples": untracked.judge,
+        "rate_aspects": untracked.judge,
         "compare_candidates": untracked.pair_judge,
     }
     wildcards = cast(Wildcards, SimpleNamespace(**job.wildcards))
@@ -65,12 +66,13 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _samples(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.judging.samples import rows_wanted
+    from wim.judging import rate_aspects, samples
     from wim.settings.gate import seed_of_policy
 
     # The rows are those of the stage with one sample.
     (model,) = _models(job, config, Path(config.store, "rate_candidates"))
     policy, judge = job.wildcards["policy"], job.wildcards["judge"]
+    rows_wanted = rate_aspects.rows_wanted if config.judges[judge].aspects else samples.rows_wanted
     return rows_wanted(
         dialogues=_inputs(job, ".parquet")[0],
         model=model,
@@ -139,6 +141,7 @@ WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
     "generate_dialogues": _dialogues,
     "rate_candidates": _ratings,
     "rate_samples": _samples,
+    "rate_aspects": _samples,
     "compare_candidates": _comparisons,
     "embed_critiques": _texts,
 }

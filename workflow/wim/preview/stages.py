@@ -137,6 +137,7 @@ class Preview:
 
     def _rate(self, judge: str) -> None:
         from wim.judging.rate import rate_candidates
+        from wim.judging.rate_aspects import rate_aspects
         from wim.judging.samples import rate_samples
 
         wildcards, settings = self._named(judge=judge), self.config.judges[judge]
@@ -155,7 +156,10 @@ class Preview:
             "conversations": self.config.judges_conversations(BASE),
             "reasoning": self.config.judges_reasoning(BASE),
         }
-        if settings.samples == 1:
+        if settings.aspects:
+            aspects = self._table("aspects", judge)
+            rate_aspects(samples=settings.samples, outputs=tables, aspects=aspects, **how)
+        elif settings.samples == 1:
             rate_candidates(output=tables[0], **how)
         else:
             rate_samples(samples=settings.samples, outputs=tables, **how)
@@ -187,7 +191,7 @@ class Preview:
         rewards = Rewards(self.inputs)
         found = [
             name
-            for name in [*rewards.scored, *rewards.by_critique]
+            for name in [*rewards.scored, *rewards.by_critique, *rewards.by_aspect]
             if set(self.config.judges_of(name)) <= set(self.judges)
             and all(Path(path).exists() for path in rewards.heads(self._named(reward=name)))
         ]
@@ -197,6 +201,7 @@ class Preview:
         return [*found, *panels]
 
     def _score(self, name: str) -> Path:
+        from wim.critiques.by_aspect import score_by_aspect
         from wim.critiques.by_critique import score_by_critique
         from wim.rewards.panel import combine_rewards
         from wim.rewards.score import score_candidates
@@ -207,6 +212,18 @@ class Preview:
             combine_rewards(members=members, settings=settings, output=output)
             return output
         rewards = Rewards(self.inputs)
+        if name in rewards.by_aspect:
+            judge = self.config.judges[str(settings.judge)]
+            score_by_aspect(
+                dialogues=[self._table("dialogues")],
+                aspects=[self._table("aspects", str(settings.judge))],
+                settings=settings,
+                names=list(judge.questions),
+                samples=judge.samples,
+                seed=settings.identity(self.config.seed).get("seed"),
+                output=output,
+            )
+            return output
         ratings, embeddings = (
             [self._table(stage, sample) for sample in self._samples(settings.judge or "")]
             if stage in settings.reads

@@ -17,6 +17,7 @@ from wim.errors import UserError
 from wim.provenance.code_changes import (
     DIGEST,
     FILE,
+    SHARES_ROWS,
     STAGES,
     CodeChanges,
     accepted_upstream,
@@ -64,7 +65,8 @@ def accept(stage: str, store: Path) -> Acceptance:
     if len(made_by) > 1:
         raise UserError(_several_codes(stage, made_by))
     (former,) = made_by
-    formers = {kind: _noted(code_note(store / stage, former, kind)) for kind in rows_now}
+    folder = store / SHARES_ROWS.get(stage, stage)
+    formers = {kind: _noted(code_note(folder, former, kind)) for kind in rows_now}
     unknown, rows = bool(formers) and not any(formers.values()), None
     for kind, rows_former in formers.items():
         if rows_former not in (None, changes.effective(stage, rows_now[kind])):

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,8 @@ DECIDES_ROWS = {
     "create_topics": ("wim.engines.stored", "engine_codes"),
     "generate_dialogues": ("wim.engines.stored", "engine_codes"),
     "rate_candidates": ("wim.judging.rate", "answer_codes"),
+    "rate_samples": ("wim.judging.rate", "answer_codes"),
+    "rate_aspects": ("wim.judging.rate", "answer_codes"),
     "compare_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embedding.encoder", "encoder_code"),
     "train_dpo": ("wim.training.dpo.train", "dpo_code"),
@@ -38,6 +41,8 @@ DECIDES_ROWS = {
     "train_sft": ("wim.training.sft.train", "sft_code"),
     "train_reward_model": ("wim.training.reward_model", "reward_model_code"),
 }
+# Stages whose rows are those of another stage, in whose folder of the store they are.
+SHARES_ROWS = {"rate_samples": "rate_candidates", "rate_aspects": "rate_candidates"}
 # Stages that no checkpoint is made from.
 AFTER_ALL = ("summary", "page", "export_pairs", "costs")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -111,6 +116,23 @@ def script_code(stage: str) -> str:
     return code_digest(SCRIPTS / f"{stage}.py", without=(THIS,))
 
 
+# The stage that opens the folder of another stage's rows, while it does.
+_ROWS_OF: ContextVar[str | None] = ContextVar("rows_of", default=None)
+
+
+@contextmanager
+def rows_of(stage: str) -> Iterator[None]:
+    """Say, while rows of another stage's folder are asked for, which stage it is that asks.
+
+    Forcing or accepting that stage then acts on the rows that it asks for, and on no others.
+    """
+    token = _ROWS_OF.set(stage)
+    try:
+        yield
+    finally:
+        _ROWS_OF.reset(token)
+
+
 def stored_code(store: Path, digest: str, kind: str = "") -> str:
     """What the code that decides a stage's stored rows counts as; store: the stage's folder in it.
 
@@ -118,11 +140,13 @@ def stored_code(store: Path, digest: str, kind: str = "") -> str:
     the code of the stage, of which it is a function: `wim accept` then knows by which code the rows
     of former results are known, whoever shares the store, and no table's bytes speak of it.
     """
-    stage = store.name
+    stage, asking = store.name, _ROWS_OF.get()
     if stage not in STAGES:
         return digest
     changes = read_changes()
     code = changes.effective(stage, digest)
+    if asking is not None and SHARES_ROWS[asking] == stage:
+        stage, code = asking, changes.effective(asking, code)
     note = code_note(store, changes.effective(stage, script_code(stage)), kind)
     if not note.exists():
         with errors_of_writing(note), whole_file(note) as partial:
@@ -141,7 +165,12 @@ def row_codes(stage: str) -> dict[str, str]:
         return {}
     module, function = DECIDES_ROWS[stage]
     found = getattr(import_module(module), function)()
-    return found if isinstance(found, dict) else {"": found}
+    codes = found if isinstance(found, dict) else {"": found}
+    shared = SHARES_ROWS.get(stage)
+    if shared is None:
+        return codes
+    changes = read_changes()
+    return {kind: changes.effective(shared, code) for kind, code in codes.items()}
 
 
 def standing(stages: tuple[str, ...] = STAGES) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from wim.settings.aspects import AspectName
 from wim.settings.rewards import OF_PANEL, UNUSED, RewardSettings
 from wim.settings.section import Name
 
@@ -17,7 +18,8 @@ BY_CRITIQUE = {
     "critique_head": {"zeta", "rating", "of"},
 }
 OF_HEAD = {"learns_from", "fit", "vectors"}
-OF_CRITIQUE = {"ties", "length_penalty", *OF_HEAD}
+OF_ASPECTS = {"aspect", "least_aspects"}
+OF_CRITIQUE = {"ties", "length_penalty", *OF_HEAD, *OF_ASPECTS}
 # Kinds that have a number whose ties the critique can break.
 WITH_NUMBER = ("mixture", "negated")
 
@@ -57,6 +59,14 @@ class NamedReward(RewardSettings):
     at_least: int = Field(default=1, ge=1)
     """panel, and judges with samples: a candidate with rewards from fewer members, or from fewer
     samples, has none. Unit: rewards."""
+
+    aspect: AspectName | None = None
+    """Judges with aspects: the one that it is of; null takes the mean over the usable ones.
+    Unit: name."""
+
+    least_aspects: int | None = Field(default=None, ge=1)
+    """Judges with aspects, without `aspect`: a judgement with fewer usable aspects has no reward;
+    null wants all of them. Unit: aspects."""
 
     ties: Literal["none", "lack_share", "critique_head"] = "none"
     """mixture and negated of zeta 0: what of the critique decides between responses of one number,
@@ -130,6 +140,9 @@ class NamedReward(RewardSettings):
             unused = unused | OF_CRITIQUE
         if not self.has_head:
             unused = unused | OF_HEAD
+        # Whether its judge has aspects is not known here either.
+        if self.judge is None:
+            unused = unused | OF_ASPECTS
         for name in sorted(unused - self._at_defaults(unused)):
             raise ValueError(f"the kind {self.kind} ignores {name}; leave the line out")
         if self.zeta is None and "zeta" not in (BY_CRITIQUE | UNUSED)[self.kind]:
@@ -142,6 +155,11 @@ class NamedReward(RewardSettings):
             raise ValueError(
                 f"at_least is {self.at_least}, and the panel has {len(self.of)} members; write at "
                 f"most {len(self.of)}"
+            )
+        if self.aspect is not None and self.least_aspects is not None:
+            raise ValueError(
+                f"least_aspects is of means over aspects, and this reward is of {self.aspect} alone; "
+                "leave one of the two lines out"
             )
         return self._ties_fit()
 

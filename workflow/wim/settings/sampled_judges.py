@@ -1,4 +1,4 @@
-"""Settings of a judge by its name: those of any judge, and how often it judges a response.
+"""Settings of a judge by its name: those of any judge, how often it judges, and in which aspects.
 
 They are apart from `wim.settings.judging`, whose text decides ratings and online trainings that are
 made already.
@@ -6,12 +6,20 @@ made already.
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
-from wim.settings.judging import JudgeSettings
+from wim.settings.aspects import KNOWN, AspectName, KnownAspect, Question, heading, questions_of
+from wim.settings.judging import TEMPLATES, JudgeSettings
 
 # Between a judge's name and the number of a sample after the first, in names of tables; no name has it.
 SAMPLE = "~"
+MOST_ASPECTS = 12
 
 
 class NamedJudge(JudgeSettings):
@@ -22,6 +30,24 @@ class NamedJudge(JudgeSettings):
     and a number of its own, in results/ratings/<policy>/<judge>~<sample>/. Rewards are of all that
     are usable; more than 1 needs a temperature above 0. Unit: judgements."""
 
+    aspects: list[KnownAspect] | dict[AspectName, Question] = []
+    """structured: the aspects that it rates apart, all in one text, each with words and a number of
+    its own; a list of helpfulness, honesty, instruction_following and truthfulness, those of
+    UltraFeedback, or aspects of your own by name with a question each. Rewards take the mean over
+    them, or one by name. Unit: names, or questions by name."""
+
+    @property
+    def questions(self) -> dict[str, str]:
+        """The question of each aspect, in the order of their names; empty without aspects."""
+        return questions_of(self.aspects)  # type: ignore[arg-type]
+
+    def templates_for(self, conversations: bool) -> list[str]:
+        """The method's template files, for single turns or whole conversations, and for aspects."""
+        if not self.aspects or self.templates is not None:
+            return super().templates_for(conversations)
+        about = "conversations/" if conversations else ""
+        return [f"config/templates/{about}aspects/{name}.jinja" for name in TEMPLATES["structured"]]
+
     def identity(self) -> dict[str, Any]:
         """The settings that the method uses, without the templates, and without the samples.
 
@@ -29,7 +55,38 @@ class NamedJudge(JudgeSettings):
         """
         found = super().identity()
         del found["samples"]
-        return found
+        del found["aspects"]
+        return found | ({"aspects": self.questions} if self.aspects else {})
+
+    @field_validator("aspects", mode="wrap")
+    @classmethod
+    def _aspects_in_words(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            raise ValueError(
+                f"write a list of {', '.join(KNOWN)}, or for each aspect a line <name>: <question>, "
+                "whose name begins with a letter and has letters, digits, _ and - alone"
+            ) from None
+
+    @model_validator(mode="after")
+    def _aspects_fit(self) -> "NamedJudge":
+        if not self.aspects:
+            return self
+        if self.method != "structured":
+            raise ValueError(f"the method {self.method} ignores aspects; leave the line out")
+        if not 2 <= len(self.aspects) <= MOST_ASPECTS or len(self.questions) < len(self.aspects):
+            raise ValueError(
+                f"aspects: found {', '.join(self.aspects)}; write from 2 to {MOST_ASPECTS} different "
+                "ones, or leave the line out"
+            )
+        alike = {heading(name) for name in self.aspects}
+        if len(alike) < len(self.aspects):
+            raise ValueError(
+                f"aspects: found {', '.join(self.aspects)}, of which two differ only in case, _ or "
+                "-, which a judge's answer cannot tell apart; rename one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _samples_differ(self) -> "NamedJudge":
@@ -48,6 +105,11 @@ class NamedJudge(JudgeSettings):
 def sample_names(judge: str, samples: int) -> list[str]:
     """The names of a judge's samples in the paths of tables; the first is the judge's own."""
     return [judge, *(f"{judge}{SAMPLE}{number}" for number in range(2, samples + 1))]
+
+
+def number_of_sample(name: str) -> int:
+    """The number of a sample, from 1, by its name in the paths of tables."""
+    return int(name.partition(SAMPLE)[2] or 1)
 
 
 def judge_of_sample(name: str) -> str:

@@ -152,6 +152,7 @@ def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     settings, jobs = config.judges[judge], config.prompts.shards
     rule = "rate_candidates" if settings.samples == 1 else "rate_samples"
+    rule = "rate_aspects" if settings.aspects else rule
     rows *= settings.samples
     packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
     new = sizing.new_tokens(settings.model, settings.sampling)
@@ -169,8 +170,12 @@ def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
         return max(number, generation_memory(model, batch, first, new, dtype, packed), key=_total)
 
     batch = min(assumed.batches[rule], share(rows, jobs))
-    # Read for "nothing is missing", for the critique, and with the critique for the number.
-    seconds = reading_seconds(model, rows * (3 * prompt + critique + CHAT), dtype, assumed.speed)
+    # Read for "nothing is missing", for the critique, and with the critique for the number, or for
+    # the number of each aspect.
+    times = 1 + len(settings.aspects) if settings.aspects else 3
+    numbers = max(1, len(settings.aspects))
+    read = times * prompt + numbers * (critique + CHAT)
+    seconds = reading_seconds(model, rows * read, dtype, assumed.speed)
     seconds += jobs * decoding_seconds(
         model, share(rows, jobs), batch, prompt, new, dtype, packed, assumed.speed
     )

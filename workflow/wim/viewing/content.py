@@ -8,6 +8,8 @@ from typing import Any
 from wim.judging.overlap import overlap
 from wim.provenance.digest import canonical_json
 from wim.rewards.ties import lead
+from wim.settings.sampled_judges import number_of_sample
+from wim.tables.aspects import ASPECT_RATINGS
 from wim.tables.files import read_table, read_tables
 from wim.tables.schemas import COMPARISONS, DIALOGUES, PAIRS, PROMPTS, RATINGS, REWARDS
 from wim.viewing.sample import PromptSample
@@ -40,7 +42,8 @@ class Content:
     Attributes:
         contexts: Lists of messages, each once.
         candidates: OF_CANDIDATES, with `context`, `policy`, `split` and `script`.
-        ratings: By judge OF_RATINGS and `echo`, with `candidate`: a row for each judgement.
+        ratings: By judge OF_RATINGS and `echo`, with `candidate`, `sample` and `aspect`: a row for
+            each judgement, and in each of a judge's aspects one more.
         rewards: By reward `candidate`, `reward`, `status` and `cosine`.
         pairs: OF_PAIRS with `arm` and `round`, and how suspicious each is.
         comparisons: By judge OF_COMPARISONS, with `a` and `b` in place of ids.
@@ -79,6 +82,8 @@ def gather(
     for source in sources:
         for judge, paths in source.ratings.items():
             _add_ratings(content, judge, paths)
+        for judge, paths in source.aspects.items():
+            _add_aspects(content, judge, paths)
         for reward, path in source.rewards.items():
             _add_rewards(content, reward, path)
     for path in comparisons:
@@ -118,21 +123,42 @@ def _add_candidates(
 
 
 def _add_ratings(content: Content, judge: str, paths: Iterable[Path]) -> None:
-    columns = content.ratings.setdefault(
-        judge, {name: [] for name in ("candidate", *OF_RATINGS, "echo")}
+    rows = (
+        {"sample": number_of_sample(path.parent.name), "aspect": None, **row}
+        for path in paths
+        for row in read_table(path, RATINGS, ["candidate_id", *OF_RATINGS]).to_pylist()
     )
-    known = set(columns["candidate"])
-    for path in paths:
-        for row in read_table(path, RATINGS, ["candidate_id", *OF_RATINGS]).to_pylist():
-            place = content.place.get(row["candidate_id"])
-            if place is None or place in known:
-                continue
-            columns["candidate"].append(place)
-            for name in OF_RATINGS:
-                columns[name].append(row[name])
-            said = row["wim"]
-            copied = overlap(said, content.candidates["completion"][place]) if said else None
-            columns["echo"].append(copied)
+    _add_judgements(content, judge, rows)
+
+
+def _add_aspects(content: Content, judge: str, paths: Iterable[Path]) -> None:
+    # What an aspect has no column of is said of the whole judgement.
+    whole = {"nothing_missing_logprob": None, "reasoning": None, "attempts": 1}
+    names = ["candidate_id", "sample", "aspect", *(n for n in OF_RATINGS if n not in whole)]
+    rows = (
+        {**whole, **row}
+        for path in paths
+        for row in read_table(path, ASPECT_RATINGS, names).to_pylist()
+    )
+    _add_judgements(content, judge, rows)
+
+
+def _add_judgements(content: Content, judge: str, rows: Iterable[dict[str, Any]]) -> None:
+    names = ("sample", "aspect", *OF_RATINGS)
+    columns = content.ratings.setdefault(
+        judge, {name: [] for name in ("candidate", *names, "echo")}
+    )
+    known = set(zip(*(columns[name] for name in ("candidate", "sample", "aspect")), strict=True))
+    for row in rows:
+        place = content.place.get(row["candidate_id"])
+        if place is None or (place, row["sample"], row["aspect"]) in known:
+            continue
+        columns["candidate"].append(place)
+        for name in names:
+            columns[name].append(row[name])
+        said = row["wim"]
+        copied = overlap(said, content.candidates["completion"][place]) if said else None
+        columns["echo"].append(copied)
 
 
 def _add_rewards(content: Content, reward: str, path: Path) -> None:

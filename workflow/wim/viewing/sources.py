@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from wim.settings.sampled_judges import judge_of_sample
+
 
 class PageInputs(Protocol):
     """The tables that the page shows, each a list of files; empty where there are none.
@@ -12,7 +14,8 @@ class PageInputs(Protocol):
     Attributes:
         prompts: The shards of the run's prompts.
         dialogues: <policy>/<shard>.parquet.
-        ratings: <policy>/<judge>/<shard>.parquet.
+        ratings: <policy>/<judge>/<shard>.parquet, and <policy>/<judge>~<sample>/<shard>.parquet.
+        aspects: <policy>/<judge>/<shard>.parquet.
         rewards: <policy>/<reward>.parquet.
         comparisons: <comparison>/<judge>/<shard>.parquet.
         pairs: <arm>/round<r>.parquet.
@@ -22,6 +25,7 @@ class PageInputs(Protocol):
     prompts: list[str]
     dialogues: list[str]
     ratings: list[str]
+    aspects: list[str]
     rewards: list[str]
     comparisons: list[str]
     pairs: list[str]
@@ -35,6 +39,7 @@ class PageFiles:
     prompts: list[str] = field(default_factory=list)
     dialogues: list[str] = field(default_factory=list)
     ratings: list[str] = field(default_factory=list)
+    aspects: list[str] = field(default_factory=list)
     rewards: list[str] = field(default_factory=list)
     comparisons: list[str] = field(default_factory=list)
     pairs: list[str] = field(default_factory=list)
@@ -48,13 +53,15 @@ class Source:
     Attributes:
         name: The policy.
         dialogues: Its shards.
-        ratings: The shards of each judge.
+        ratings: The shards of each judge, sample by sample.
+        aspects: The shards of each judge of aspects.
         rewards: The table of each reward.
     """
 
     name: str
     dialogues: list[Path] = field(default_factory=list)
     ratings: dict[str, list[Path]] = field(default_factory=dict)
+    aspects: dict[str, list[Path]] = field(default_factory=dict)
     rewards: dict[str, Path] = field(default_factory=dict)
 
 
@@ -71,7 +78,10 @@ def sources_of(inputs: PageInputs, arms: Sequence[Mapping[str, Any]]) -> list[So
         found.setdefault(policy, Source(policy)).dialogues.append(path)
     for path in _paths(inputs.ratings):
         source = found[path.parent.parent.name]
-        source.ratings.setdefault(path.parent.name, []).append(path)
+        source.ratings.setdefault(judge_of_sample(path.parent.name), []).append(path)
+    for path in _paths(inputs.aspects):
+        source = found[path.parent.parent.name]
+        source.aspects.setdefault(path.parent.name, []).append(path)
     for path in _paths(inputs.rewards):
         found[path.parent.name].rewards[path.stem] = path
     of_round = {(each["arm"], f"round{each['round']}"): each for each in arms}

@@ -1,13 +1,22 @@
 """The figures of a reward on pairs, and the reward that a study speaks for."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from support.builders import rating
 from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.study.choice import chosen
 from wim.evaluation.study.labelled import labelled_figures
 from wim.evaluation.study.measure import Measured, Pairs, credits, measured
+from wim.settings.critique_rewards import NamedReward
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import PANELS, RATINGS, REWARDS
 
 NAN = float("nan")
 
@@ -92,4 +101,57 @@ def test_none_is_chosen_where_none_beats_both() -> None:
 def test_labels_that_are_all_ties_are_refused_in_words() -> None:
     tie = LabelledPair("p", ({"role": "user", "content": "Why?"},), "a", "b", "tie")
     with pytest.raises(UserError, match="found 1 pairs, each labelled a tie"):
-        labelled_figures([tie], [], [])
+        labelled_figures([tie], [], [], {})
+
+
+def test_a_judge_is_compared_with_its_own_cosine_alone_also_where_it_has_samples(
+    tmp_path: Path,
+) -> None:
+    pairs = [
+        LabelledPair(f"p{n}", ({"role": "user", "content": f"{n}?"},), "a", f"b {n}", "a")
+        for n in range(8)
+    ]
+
+    def table(name: str, judge: str, right: int, members: Sequence[str] = (), **own: Any) -> Path:
+        rows = []
+        for place, pair in enumerate(pairs):
+            for better, candidate in zip((1.0, 0.0), pair.candidates, strict=True):
+                value = better if place < right else -better
+                row = {
+                    **{"candidate_id": candidate.candidate_id, "prompt_id": "p", "turn": 1},
+                    **{"judge": judge, "status": "ok", "cosine": own.get("cosine") and value},
+                    **{"rating_scaled": None, "reward": value},
+                }
+                one = {"judge": judge, "status": "ok", "reward": value}
+                parts = [{"member": member, **one} for member in members]
+                if members:
+                    row |= {"with_reward": len(parts), "members": parts}
+                rows.append(row)
+        of = PANELS if members else REWARDS
+        write_table(tmp_path / f"{name}.parquet", of, pa.Table.from_pylist(rows, schema=of.schema))
+        return tmp_path / f"{name}.parquet"
+
+    tables = [
+        table("wim", "once", 8, cosine=True),
+        table("number", "twice", 4, ("1", "2")),
+        table("cosine", "twice", 2, ("1", "2")),
+        table("alone", "other", 4),
+        table("panel", "once+twice", 4, ("1", "2")),
+    ]
+    settings = {
+        "wim": NamedReward(judge="once", zeta=1.0),
+        "number": NamedReward(judge="twice", zeta=0.0),
+        "cosine": NamedReward(judge="twice", zeta=1.0),
+        "alone": NamedReward(judge="other", zeta=0.0),
+        "panel": NamedReward(kind="panel", of=["1", "2"]),
+    }
+    ratings = tmp_path / "ratings.parquet"
+    write_table(ratings, RATINGS, as_arrow(RATINGS, [rating()]))
+    found = labelled_figures(pairs, tables, [ratings], settings)
+    # Not above that of `once`, which is 1 on these pairs.
+    assert found["number"].less_cosine.value == pytest.approx(4 / 8 - 2 / 8)
+    assert found["number x 2"].less_cosine.value == pytest.approx(4 / 8 - 2 / 8)
+    assert found["alone"].less_cosine.n == 0
+    # Members of a panel may be called 1 and 2, and are no samples.
+    assert "panel x 1" not in found
+    assert "number x 1" in found

@@ -9,6 +9,7 @@ from wim.errors import UserError
 from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.study.measure import Measured, Pairs, measured
 from wim.evaluation.study.recorded_rewards import LONGER
+from wim.settings.critique_rewards import NamedReward
 from wim.tables.files import read_table, read_tables
 from wim.tables.schemas import PANELS, RATINGS, REWARDS
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def labelled_figures(
-    pairs: Sequence[LabelledPair], rewards: Sequence[Path], ratings: Sequence[Path]
+    pairs: Sequence[LabelledPair],
+    rewards: Sequence[Path],
+    ratings: Sequence[Path],
+    settings: Mapping[str, NamedReward],
 ) -> dict[str, Measured]:
     """The figures of the rewards of the policy `labelled`, by their names.
 
@@ -27,6 +31,8 @@ def labelled_figures(
         pairs: The labelled pairs; those of which neither is better are left out.
         rewards: The table of each reward.
         ratings: The shards of all judges, by which their tokens are counted.
+        settings: Each reward's. Of a judge without a reward that is or has its cosine, rewards are
+            compared with no cosine, since another judge's is of other critiques.
 
     Raises:
         UserError: Every label is a tie.
@@ -43,25 +49,39 @@ def labelled_figures(
     prompts = ["\n".join(message["content"] for message in one.context) for one in labelled]
     subsets = [one.subset for one in labelled]
     cosines = {
-        judge: _leads(labelled, found["cosine"])
-        for found in scored.values()
+        judge: _leads(labelled, values)
+        for name, found in scored.items()
+        for values in [_cosines(found, settings[name])]
         for judge in set(found["judge"].values()) - {""}
-        if any(value is not None for value in found["cosine"].values())
+        if any(value is not None for value in values.values())
     }
     nothing = longer * float("nan")
     free = Pairs(prompts, subsets, longer, next(iter(cosines.values()), nothing))
     figures = {LONGER: measured(free, longer, "", 0.0)}
     for name, found in scored.items():
         judge = next(iter(found["judge"].values()), "")
-        of_set = Pairs(prompts, subsets, longer, cosines.get(judge, free.cosine))
+        # A panel's judges are several, and so are their cosines.
+        cosine = cosines.get(judge, nothing if judge and "+" not in judge else free.cosine)
+        of_set = Pairs(prompts, subsets, longer, cosine)
         cost = 2 * sum(tokens.get(each, 0.0) for each in judge.split("+")) if judge else 0.0
         figures[name] = measured(of_set, _leads(labelled, found["reward"]), judge, cost)
-        leads = [_leads(labelled, values) for values in _samples(found["members"])]
+        panel = settings[name].kind == "panel"
+        samples = [] if panel else _samples(found["members"])
+        leads = [_leads(labelled, values) for values in samples]
         for count in range(1, len(leads) + 1):
             figures[f"{name} x {count}"] = _of_samples(
                 of_set, leads, count, judge, cost * count / len(leads)
             )
     return figures
+
+
+def _cosines(
+    found: Mapping[str, Mapping[str, Any]], settings: NamedReward
+) -> Mapping[str, float | None]:
+    """The cosines of a rewards table; of several samples the reward itself, where it is a cosine."""
+    alone = settings.kind == "mixture" and settings.zeta == 1 and not settings.length_penalty
+    values: Mapping[str, float | None] = found["reward" if alone else "cosine"]
+    return values
 
 
 def _of_samples(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LONGER, COSINE = "(longer response)", "(cosine)"
-# What is measured besides the rewards of the configuration; the judge's name has no meaning.
+# What is measured besides the rewards of the configuration; the judge's name has no meaning, and
+# heads learn from all sets.
 ALWAYS = {
     COSINE: NamedReward(judge="recorded", zeta=1.0),
     "(number)": NamedReward(judge="recorded", zeta=0.0),

@@ -47,8 +47,7 @@ def split_head(
     import numpy as np
     import pandas as pd
 
-    named = sets if reward.learns_from == ["others"] else reward.learns_from
-    others = [sets[name] for name in named if name in sets and name != target.name]
+    others = [sets[name] for name in reward.learns_from if name in sets and name != target.name]
     prompts = target.judgements["prompt"]
     statuses = target.judgements["status"].tolist()
     vectors = target.vectors(reward)

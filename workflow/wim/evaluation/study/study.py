@@ -68,7 +68,7 @@ def reward_study(
     if gate:
         files_of_gate = ", ".join(path.name for path in gate)
         name = f"gate: {files_of_gate}"
-        figures[name] = labelled_figures(read_labels(gate, form), tables, ratings)
+        figures[name] = labelled_figures(read_labels(gate, form), tables, ratings, rewards)
         notes[name] = SetNote(f"the labels of {files_of_gate}", {}, 0, {}, {})
     sets = {}
     if recorded:
@@ -116,7 +116,11 @@ def _on_recorded(
     }
     used = {name: reward for name, reward in rewards.items() if name not in left_out}
     known = [_formula(reward) for reward in used.values()]
-    used |= {name: reward for name, reward in ALWAYS.items() if _formula(reward) not in known}
+    used |= {
+        name: reward.model_copy(update={"learns_from": list(sets)}) if reward.has_head else reward
+        for name, reward in ALWAYS.items()
+        if _formula(reward) not in known
+    }
     fitted: dict[str, SplitHead | None] = {}
     heads = {}
     for name, reward in used.items():

@@ -50,6 +50,11 @@ def _of_arm(config: "Config", arm: str) -> Iterator[str]:
             "words or several judgements, and online_dpo computes neither; write another reward, or "
             "method: dpo."
         )
+    elif reward.judge in config.judges and config.judges[reward.judge].aspects:
+        yield (
+            f"arms.{arm}.reward: found '{config.arms[arm].reward}', whose judge rates several "
+            "aspects, and online_dpo asks for none; write another reward, or method: dpo."
+        )
     if config.dialogues.mode != "completions":
         yield (
             f"arms.{arm}.method: online_dpo samples completions of prompts; write dialogues.mode: "

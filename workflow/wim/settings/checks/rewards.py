@@ -25,6 +25,8 @@ NEEDS = {
     "nothing_missing": ("structured", "records that log-probability"),
     "reward_model": ("reward_model", "gives that number"),
 }
+# Kinds that are made of numbers or words by aspect.
+OF_ASPECTS = ("mixture", "negated", "lack_share", "length", "brevity", "random")
 # Kinds for which a judge without text and without a scale is enough.
 OF_NUMBER_ALONE = ("reward_model", "length", "brevity", "random")
 
@@ -35,6 +37,47 @@ def problems(config: "Config") -> Iterator[str]:
     yield from _panels(config)
     yield from _samples(config)
     yield from _heads(config)
+    yield from _aspects(config)
+
+
+def _aspects(config: "Config") -> Iterator[str]:
+    """Rewards that name aspects of a judge that has none, or make of aspects what they are not."""
+    for name, reward in config.rewards.items():
+        judge = config.judges.get(reward.judge or "")
+        if judge is None:
+            continue
+        key, of = f"rewards.{name}", f"judges.{reward.judge}"
+        if not judge.aspects:
+            for setting in ("aspect", "least_aspects"):
+                if getattr(reward, setting) is not None:
+                    yield (
+                        f"{key}.{setting}: found {getattr(reward, setting)}, and {of} has no "
+                        "aspects; leave the line out, or write the judge's aspects."
+                    )
+            continue
+        written = ", ".join(judge.questions)
+        if reward.aspect is not None and reward.aspect not in judge.questions:
+            yield f"{key}.aspect: found '{reward.aspect}'; {of}.aspects are {written}."
+        if (reward.least_aspects or 0) > len(judge.questions):
+            yield (
+                f"{key}.least_aspects: found {reward.least_aspects}, and {of} has "
+                f"{len(judge.questions)} aspects; write at most that."
+            )
+        if reward.kind not in OF_ASPECTS:
+            yield (
+                f"{key}.kind: found '{reward.kind}', and {of} rates several aspects, of which it "
+                f"cannot be made; write one of {', '.join(OF_ASPECTS)}, or a judge without aspects."
+            )
+        elif reward.zeta:
+            yield (
+                f"{key}.zeta: found {reward.zeta:g}, and the words of {of} are on several aspects, "
+                "which have no cosine; write zeta: 0, or a judge without aspects."
+            )
+        if reward.ties == "critique_head" or (reward.ties != "none" and reward.aspect is None):
+            yield (
+                f"{key}.ties: found {reward.ties}, and {of} rates several aspects; write "
+                "ties: lack_share with aspect: <name>, or leave the line out."
+            )
 
 
 def _samples(config: "Config") -> Iterator[str]:
@@ -88,6 +131,11 @@ def _heads(config: "Config") -> Iterator[str]:
                 yield (
                     f"{key}: found '{source}', a judge of the method {judge.method}, which gives "
                     "responses no number; write another judge."
+                )
+            elif judge is not None and judge.aspects:
+                yield (
+                    f"{key}: found '{source}', a judge whose numbers are of several aspects; write "
+                    "a judge without aspects."
                 )
             elif not recorded and judge is None:
                 yield (

@@ -32,14 +32,17 @@ async function unpack() {
   }
 }
 
-/** A candidate's judgements, as {judge, status, rating, ...}. */
+/** A candidate's judgements, as {judge, sample, aspect, status, rating, ...}: each whole one first. */
 function judgements(candidate) {
-  return (judged.get(candidate) ?? []).map(({ judge, place }) => {
+  const found = (judged.get(candidate) ?? []).map(({ judge, place }) => {
     const columns = data.ratings[judge];
     const row = { judge };
     for (const name of Object.keys(columns)) row[name] = columns[name][place];
     return row;
   });
+  const judges = [...new Set(found.map((row) => row.judge))];
+  return judges.flatMap((judge) => found.filter((row) => row.judge === judge)
+    .sort((one, other) => one.sample - other.sample || (one.aspect !== null) - (other.aspect !== null)));
 }
 
 /** A candidate's {reward, status, cosine} by a reward; null if it was not scored. */

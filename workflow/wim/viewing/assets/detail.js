@@ -75,6 +75,15 @@ function thoughts(text, title) {
   return [make("details", {}, make("summary", { text: title }), block(text))];
 }
 
+const mostSamples = new Map();
+
+function samplesOf(judge) {
+  if (!mostSamples.has(judge)) {
+    mostSamples.set(judge, data.ratings[judge].sample.reduce((a, b) => Math.max(a, b), 1));
+  }
+  return mostSamples.get(judge);
+}
+
 function judgementPart(row) {
   const number = [
     row.rating === null ? null : `rating ${shown(row.rating)}`,
@@ -85,9 +94,11 @@ function judgementPart(row) {
     row.echo ? `${Math.round(100 * row.echo)} % copied from the response` : null,
   ].filter(Boolean);
   const usable = data.usable.includes(row.status);
+  const title = [`Judge ${row.judge}`, samplesOf(row.judge) > 1 ? `sample ${row.sample}` : null, row.aspect]
+    .filter(Boolean).join(", ");
   return make(
-    "section", { class: "judgement", "aria-label": `Judge ${row.judge}` },
-    make("h4", {}, ...visible(`Judge ${row.judge}`)),
+    "section", { class: "judgement", "aria-label": title },
+    make("h4", {}, ...visible(title)),
     make("p", { class: "facts" },
       make("span", { class: `chip ${usable ? "" : "reason"}`, text: row.status }),
       ...number.map((text) => make("span", { class: "chip", text }))),

@@ -134,7 +134,7 @@ function candidateRows() {
       script: [columns.script[candidate] ?? "none"],
       length: lengthOf(candidate),
       paired: paired.has(candidate) ? "in a pair" : "in no pair",
-      judge: of.map((row) => row.judge),
+      judge: [...new Set(of.map((row) => row.judge))],
       echo: Math.max(0, ...of.map((row) => row.echo ?? 0)),
     };
   });
