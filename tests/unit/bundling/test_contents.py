@@ -62,7 +62,9 @@ def test_a_path_that_is_none_on_another_machine_is_refused_by_its_key(
 def test_places_of_a_machine_and_texts_that_only_look_like_paths_are_left_alone(here: Path) -> None:
     serve = "/usr/bin/env vllm"
     check_places({"store": str(here.parent), "models": {"a": {"serve": serve}}, "limit": 3}, here)
-    check_places({"dialogues": {"system": "/nowhere at all", "topics": ["..."]}}, here)
+    check_places(
+        {"dialogues": {"system": "/nowhere at all", "topics": ["/", "~", "..", "..."]}}, here
+    )
 
 
 def test_links_to_folders_are_followed_and_circles_and_dead_ends_are_errors(here: Path) -> None:

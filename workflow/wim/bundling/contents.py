@@ -142,16 +142,24 @@ def check_places(values: object, here: Path, key: str = "") -> None:
     elif isinstance(values, list):
         for value in values:
             check_places(value, here, key)
-    elif isinstance(values, str) and "\0" not in values and len(values) < 4096:
+    elif isinstance(values, str):
         path = values.removeprefix("path:")
         elsewhere = path.startswith(("/", "~")) or ".." in Path(path).parts
-        if elsewhere and (here / Path(path).expanduser()).exists():
+        if elsewhere and path.strip("/~.") and _exists(here, path):
             raise UserError(
                 f"config: {key}: found '{values}', a place on this machine. Link it into the "
                 f"working directory (ln -s {path} {Path(path).name}), and write "
                 f"{'path:' if values != path else ''}{Path(path).name}; the bundle has the files "
                 "themselves."
             )
+
+
+def _exists(here: Path, path: str) -> bool:
+    """Whether there is such a file; not for texts that only begin like a path."""
+    try:
+        return (here / Path(path).expanduser()).exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def plan_from_nothing(project: Path, here: Path, options: Sequence[str]) -> DryRun:
