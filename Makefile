@@ -6,8 +6,8 @@ BIN := .venv/bin
 # Two more than the cores, as many tests wait for a job, a server or a cluster.
 TEST_PROCESSES ?= $(shell $(SYSTEM_PYTHON) -c 'import os; print(min(6, 2 + (os.cpu_count() or 1)))')
 
-.PHONY: setup harness-environment vllm-environment demo demo-chat demo-learns plan size stage check test test-slow
-.PHONY: test-soak test-harness test-vllm format reference clean help
+.PHONY: setup harness-environment vllm-environment demo demo-chat demo-learns demo-frontier plan size
+.PHONY: stage check test test-slow test-soak test-harness test-vllm format reference clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1   /p' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ demo: setup ## the embedded default, from prompts to a checkpoint and a summary
 
 demo-chat: setup ## two experts in dialogue, from topics to a checkpoint; its results are in chat/
 	$(BIN)/snakemake --directory chat --configfile config/presets/demo-chat.yaml -- dpo_checkpoint all
+
+demo-frontier: setup ## reward against KL, with two losses at four betas; in frontier/
+	$(BIN)/snakemake --directory frontier --configfile config/presets/demo-frontier.yaml -- evaluation
 
 demo-learns: setup ## a reward that is learnt, its control, and their evaluation; in learns/
 	$(BIN)/snakemake --directory learns --configfile config/presets/demo-learns.yaml

@@ -114,7 +114,7 @@ rule compare_discovered:
         comparisons=discoveries.comparisons,
         rewards=discoveries.rewards,
         length_control=discoveries.length_control,
-        kl=[],
+        kl=discoveries.kl,
         labels=discoveries.labels,
         labelled=discoveries.labelled,
     output:

@@ -86,6 +86,30 @@ rule rate_aspects:
         "../workflow/scripts/rate_aspects.py"
 
 
+rule rate_by_label:
+    """Let a classifier say how probable a label is for each candidate of a shard."""
+    input:
+        dialogues=after_sharding(paths.DIALOGUES),
+        manifest=inputs.manifest_of_judge,
+    output:
+        ratings=paths.RATINGS,
+    log:
+        paths.log("rate_by_label/{policy}/{judge}/{shard}"),
+    benchmark:
+        paths.benchmark("rate_by_label/{policy}/{judge}/{shard}")
+    wildcard_constraints:
+        judge=one_of(inputs.label_judges),
+    threads: THREADS_OF_SHARD
+    resources:
+        batch_size=BATCH_SIZES["rate_by_label"],
+    params:
+        spec=specs.labels,
+        untracked=untracked.judge,
+        code=code_of("rate_by_label"),
+    script:
+        "../workflow/scripts/rate_by_label.py"
+
+
 rule ratings:
     """All judges' ratings of the first round."""
     input:

@@ -10,11 +10,18 @@ from support.workflow_runs import REPOSITORY, SNAKEMAKE, forked_environment, job
 from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import Inputs
 from wim.settings.config import Config
+from wim.settings.evaluated import speakers_of
 from wim.settings.load import load_config
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "config/presets").glob("*.yaml"))
 PUBLISHED = [name for name in PRESETS if not name.startswith("demo-")]
-PER_SHARD = ("generate_dialogues", "rate_candidates", "compare_candidates", "embed_critiques")
+PER_SHARD = (
+    "generate_dialogues",
+    "rate_candidates",
+    "rate_by_label",
+    "compare_candidates",
+    "embed_critiques",
+)
 
 
 def preset(name: str) -> Config:
@@ -47,11 +54,21 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     jobs = job_counts(shown)
     generating = Inputs(config, REPOSITORY).generating_speakers
     rating = config.consulted_judges
+    labels = [name for name in rating if config.judges[name].label is not None]
+    judged = [
+        judge
+        for name, each in config.evaluations.items()
+        for reward in (each.rewards if each.of_rewards else [])
+        for judge in config.judges_of(reward)
+        for _ in speakers_of(config, name)
+    ]
+    of_words = [name for name in rating if name not in labels]
     counts = [
         1 + len(config.policies) + len(generating),
-        len(rating),
+        len([name for name in [*rating, *judged] if name not in labels]),
+        len([name for name in [*rating, *judged] if name in labels]),
         len(config.comparisons) + len(Comparisons(Inputs(config, REPOSITORY)).of_evaluations),
-        len(rating),
+        len(of_words),
     ]
     wanted = {
         rule: config.prompts.shards * n for rule, n in zip(PER_SHARD, counts, strict=True) if n
@@ -61,8 +78,8 @@ def test_a_preset_plans_all_its_jobs_without_models_or_prompts_on_disk(
     speakers = {config.origin_of(name) for name in (actor, config.dialogues.second or actor)}
     compared = {name for name, judge in config.judges.items() if not judge.rates}
     judges = {config.judges[name].model for name in {*rating, *compared}}
-    policies = {policy.model for policy in config.policies.values()}
-    encoder = {config.embeddings.encoder} if rating else set()
+    policies = {config.origin_of(policy.model) for policy in config.policies.values()}
+    encoder = {config.embeddings.encoder} if of_words else set()
     assert jobs["stage_model"] == len(speakers | policies | judges | encoder)
     own = [each.own_prompts(key) for key, each in config.evaluations.items()]
     files = [source for each in (config.prompts, *own) if each for source in each.files]
@@ -101,12 +118,31 @@ def test_presets_have_the_published_hyperparameters() -> None:
     assert "Mixtral-8x7B" in chat.models[chat.dialogues.second or ""].source
 
     critical = preset("critical-evaluation")
-    (arm,) = critical.arms
-    assert (critical.arm_training(arm).beta, critical.arm_training(arm).epochs) == (0.05, 3)
+    for arm in critical.arms:
+        assert (critical.arm_training(arm).beta, critical.arm_training(arm).epochs) == (0.05, 3)
     assert critical.models["gpt4"].engine == "endpoint"
-    (comparison,) = critical.comparisons.values()
-    assert comparison.between == ["gpt4", "base"]
+    between = {
+        arm: critical.comparisons[each.comparison or ""].between
+        for arm, each in critical.arms.items()
+    }
+    assert between == {"feedback": ["gpt4", "weak"], "strong_feedback": ["gpt4", "base"]}
     tenth, all_of_it = critical.sft["tenth"], critical.sft["all"]
     assert (tenth.prompts, tenth.epochs, all_of_it.prompts, all_of_it.epochs) == (0.1, 9, 1.0, 6)
     assert tenth.completions == all_of_it.completions == "gpt4"
-    assert critical.start_of(arm) == "tenth"
+    assert critical.start_of("strong_feedback") == "tenth"
+    assert critical.start_of("feedback") == "weak10"
+    weak = [each.prompts for each in critical.sft.values() if each.completions == "references"]
+    assert weak == [0.05, 0.1, 0.25, 0.5, 1.0]
+
+    imdb = preset("imdb-frontier")
+    betas = {imdb.arm_training(arm).beta for arm in imdb.arms}
+    assert betas == {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0}
+    one = imdb.arm_training(next(iter(imdb.arms)))
+    assert (one.learning_rate, one.epochs, one.lora) == (5e-5, 3, None)
+    sampling = imdb.dialogues.sampling
+    assert (sampling.temperature, sampling.max_new_tokens) == (1.0, 60)
+
+    summaries = preset("tldr-evaluation")
+    drawn = summaries.policy_dialogues("human@tldr-lrml").sampling
+    assert (drawn.temperature, drawn.max_new_tokens) == (0.7, 256)
+    assert summaries.evaluations["human"].reference == "references"

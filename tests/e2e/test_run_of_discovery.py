@@ -186,3 +186,57 @@ def test_the_fitness_is_a_figure_of_an_evaluation(begun: Project, tmp_path: Path
     half = (mean["high"] - mean["low"]) / 2
     assert tried["standard_error"].iloc[0] == pytest.approx(half / 1.96, rel=1e-3)
     assert project.planned("--", "discovery") == {}
+
+
+@pytest.mark.slow
+def test_the_fitness_is_the_area_under_the_frontier(begun: Project, tmp_path: Path) -> None:
+    project = begun.again(tmp_path / "project")
+    frontier = {"kind": "frontier", "speakers": ["base"], "rewards": ["brief"], "kl_limit": 2.0}
+    project.set("evaluations", {"held": frontier})
+    fitness = {"evaluation": "held", "figure": "area", "direction": "max"}
+    for key, value in (("fitness", fitness), ("baselines", ["slic"]), ("generations", 1)):
+        project.set(f"discovery.{key}", value)
+    done = jobs_done(project.run("--", "discovery"))
+    assert done["measure_kl"] == done["compare_discovered"] == 2
+    rows = pd.read_parquet(project.folder / FOLDER / "archive/1.parquet")
+    tried = rows[rows["fitness"].notna()]
+    assert list(tried["candidate"]) == ["slic", "generation1"]
+    figures = json.loads((project.folder / FOLDER / "slic/evaluation.json").read_text())
+    (curve,) = figures["frontier"]["brief"]["curves"].values()
+    assert curve["points"]["discovered-slic"]["kl"] > 0
+    assert tried["fitness"].iloc[0] == curve["area"]["value"] >= 0
+    assert project.planned("--", "discovery") == {}
+
+
+def test_a_discovery_of_many_generations_is_planned_as_one_chain(
+    begun: Project, tmp_path: Path
+) -> None:
+    project = begun.again(tmp_path / "project")
+    project.set("discovery.generations", 150)
+    plan = project.planned("--", "discovery")
+    chain = ("propose_loss", "check_loss", "train_discovered", "evaluate_discovered")
+    assert {rule: plan[rule] for rule in chain} == dict.fromkeys(chain, 150)
+    assert plan["archive_losses"] == 151 and plan["discovery"] == 1
+
+
+@pytest.mark.slow
+def test_a_small_model_as_proposer_is_counted_and_ends_within_its_attempts(
+    begun: Project, smollm2: Path, tmp_path: Path
+) -> None:
+    project = begun.again(tmp_path / "project")
+    project.set("models.small", {"source": f"path:{smollm2}", "dtype": "float32"})
+    project.set("discovery.proposer", {"model": "small"})
+    project.set("discovery.sampling", {"max_new_tokens": 96, "temperature": 1.0, "top_k": 0})
+    for key, value in (("generations", 2), ("attempts", 2), ("baselines", ["slic"])):
+        project.set(f"discovery.{key}", value)
+    done = jobs_done(project.run("--", "discovery"))
+    assert done["propose_loss"] == done["archive_losses"] - 1 == 2
+    rows = pd.read_parquet(project.folder / FOLDER / "archive/2.parquet")
+    proposed = rows[rows["generation"] > 0]
+    assert proposed.groupby("generation").size().between(1, 2).all()
+    invalid = proposed[proposed["status"] == "invalid"]
+    assert (invalid["reason"].str.len() > 0).all() and (proposed["answer"].str.len() > 0).all()
+    assert rows["fitness"].notna().sum() == 1 + (proposed["status"] == "tried").sum()
+    page = (project.folder / FOLDER / "discovery.md").read_text()
+    assert len(invalid) == 0 or f"{len(invalid)} proposals were not valid" in page
+    assert project.planned("--", "discovery") == {}

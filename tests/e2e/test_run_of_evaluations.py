@@ -19,7 +19,7 @@ TRAINING = {"epochs": 4, "batch_size": 4, "lora": None, "learning_rate": 1e-3, "
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: Path) -> Project:
-    """A run of one arm, and three evaluations of it."""
+    """A run of one arm, and four evaluations of it."""
     config = tiny_config(
         *(tiny_model, minilm),
         rewards={"length": LONGER},
@@ -34,6 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, minilm: 
                 "answers": {"others": "answers.json"},
             },
             "means": {"kind": "reward"},
+            "gains": {"kind": "frontier"},
         },
     )
     config["judges"]["pairs"] = {"model": "tiny", "method": "pairwise"}  # type: ignore[index]
@@ -75,12 +76,26 @@ def test_what_an_arm_gained_stands_beside_how_far_it_went(project: Project) -> N
     assert figures(project, "means")["kl"] == {}
 
 
+def test_a_frontier_has_what_was_gained_against_both_divergences(project: Project) -> None:
+    found = figures(project, "gains")
+    curve = found["frontier"]["length"]["curves"]["sigmoid"]
+    assert curve["points"]["short"]["kl"] == found["kl"]["short"]["answer"]["value"] > 0
+    assert found["kl"]["short"]["reverse_token"] > 0
+    mean = found["rewards"]["length"]["short"]["difference"]["difference"]["value"]
+    assert curve["points"]["short"]["gain"]["value"] == mean
+    # One point, at the limit: half of what it gained is in reach on average.
+    assert curve["area"]["value"] == pytest.approx(max(mean, 0.0) / 2, rel=1e-4)
+    text = (project.folder / "results/evaluation/gains.md").read_text()
+    assert "| sigmoid | `short` | 0.1 |" in text
+    assert (project.folder / "results/evaluation/gains.svg").stat().st_size > 10_000
+
+
 def test_the_card_of_a_checkpoint_has_its_evaluations(project: Project) -> None:
     card = (project.folder / "results/evaluation/cards/short.md").read_text()
     trained = (project.folder / "results/checkpoints/short/round1/README.md").read_text()
     assert card.startswith(trained.rstrip())
     rows = card.split("## Evaluations")[1]
-    assert all(f"| `{name}` |" in rows for name in ("held_out", "files", "means"))
+    assert all(f"| `{name}` |" in rows for name in ("held_out", "files", "means", "gains"))
 
 
 def test_the_clearest_answers_and_what_the_judge_is_worth_stand_on_the_page(

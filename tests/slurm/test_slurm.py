@@ -148,10 +148,10 @@ def test_every_job_held_what_the_profile_asks_for(
         assert hours * 60 + minutes == eval(asked["runtime"], {"attempt": 1})
         seen.add(rule[1])
     # Topics stand in the place of this project's prompts; benchmarks need an environment of their own;
-    # no judge of this project has samples or aspects, it discovers no losses and studies no rewards.
+    # no judge of this project has samples, aspects or labels, it discovers no losses and studies no rewards.
     not_run = {
-        *("create_topics", "run_harness", "rate_samples", "rate_aspects", "propose_loss"),
-        *("train_discovered", "fit_heads", "reward_study"),
+        *("create_topics", "run_harness", "rate_samples", "rate_aspects", "rate_by_label"),
+        *("propose_loss", "train_discovered", "fit_heads", "reward_study"),
     }
     assert seen == set(profile["set-resources"]) - not_run
 

@@ -10,11 +10,12 @@ with job(snakemake) as spec:
         name=spec["name"],
         settings=EvaluationSettings.model_validate(
             {**spec["settings"], "rewards": spec["rewards"]}
-            if spec["settings"]["kind"] == "reward"
+            if spec["settings"]["kind"] in ("reward", "frontier")
             else spec["settings"]
         ),
         speakers=spec["speakers"],
         seed=spec["seed"],
         output=snakemake.output,
         form=spec.get("form"),
+        curves=spec.get("curves"),
     )

@@ -222,6 +222,35 @@ def test_the_speakers_of_a_dialogue_share_a_card_and_every_turn_adds_to_the_cont
     assert both["rows"] == 4 * 3 * (3 + 1)
 
 
+def test_a_discovery_is_sized_by_its_proposals_trainings_and_answers(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["arms"] = {"wim": {"reward": "wim"}}
+    config["prompts"]["eval_fraction"] = 0.25
+    config["evaluations"] = {
+        "f": {"kind": "frontier", "rewards": ["wim"], "speakers": ["base"], "kl_limit": 3.0}
+    }
+    without = sized(capsys)
+    config["discovery"] = {
+        "arm": "wim",
+        "proposer": {"model": "judge"},
+        "generations": 120,
+        "attempts": 3,
+        "fitness": {"evaluation": "f", "figure": "area"},
+    }
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert main(["size", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    found = {(each["rule"], each["of"]): each for each in stages}
+    assert found["propose_loss", "judge"]["rows"] == 120 * 3
+    trained = found["train_discovered", "wim"]
+    assert trained["jobs"] == 124 and trained["rows"] == 124 * without["train_dpo"]["rows"]
+    assert found["generate_dialogues", "f@discovered"]["rows"] == 124
+    assert found["measure_kl", "f@discovered"]["rows"] == 124
+
+
 def test_a_model_named_on_the_command_line_takes_the_place_of_all_or_of_one(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -190,6 +190,12 @@ class Discovery:
             for policy in self.policies(wildcards)
         ]
 
+    def kl(self, wildcards: Wildcards) -> list[str]:
+        """How far the candidate is from its start, where the evaluation measures it."""
+        settings = self.inputs.config.evaluations[str(self.settings.fitness.evaluation)]
+        candidate = self.policies(wildcards)[1]
+        return [at(paths.KL, policy=candidate)] if settings.measures_kl else []
+
     def length_control(self, wildcards: Wildcards) -> list[str]:
         """The files of length-controlled win rates."""
         return Evaluations(self.inputs).length_control_of(str(self.settings.fitness.evaluation))

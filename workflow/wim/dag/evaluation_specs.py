@@ -8,6 +8,7 @@ from wim.dag.inputs import Inputs, Wildcards
 from wim.dag.specs import spec
 from wim.settings.config import Config
 from wim.settings.evaluated import model_of, speakers_of, temperatures_of
+from wim.settings.frontier import Curve, curves_of
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,24 @@ class EvaluationSpecs:
         settings = self.config.evaluations[name]
         keys = {"kind", "reference", "judge", "reward", "leaks", "kl"}
         measured = self.config.gate.form if Evaluations(self.inputs).labelled_of(name) else {}
+        of_kind = {"mt_bench": {"mode", "parse"}, "frontier": {"kl_limit"}}
+        curves = {"curves": self.curves(name, speakers)} if settings.kind == "frontier" else {}
         return spec(
             name=name,
             **measured,
+            **curves,
             settings=settings.model_dump(
-                mode="json",
-                include=keys | ({"mode", "parse"} if settings.kind == "mt_bench" else set()),
+                mode="json", include=keys | of_kind.get(settings.kind, set())
             ),
             speakers=speakers,
             rewards=Evaluations(self.inputs).rewards_of(name),
             seed=self.config.seed,
         )
+
+    def curves(self, name: str, speakers: list[str]) -> dict[str, Curve]:
+        """The curve and the beta of those of some speakers that are trained."""
+        known = curves_of(self.config, name)
+        return {speaker: known[speaker] for speaker in speakers if speaker in known}
 
     def evaluated_card(self, wildcards: Wildcards) -> str:
         """The arm, by the name that it has as a speaker."""

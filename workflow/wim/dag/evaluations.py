@@ -7,7 +7,13 @@ from wim.dag.comparisons import Comparisons
 from wim.dag.inputs import Inputs, Wildcards, one_of
 from wim.dag.rewards import Gate
 from wim.paths import at
-from wim.settings.evaluated import Evaluated, checkpoint_of, evaluated_policy, speakers_of
+from wim.settings.evaluated import (
+    SEPARATOR,
+    Evaluated,
+    checkpoint_of,
+    evaluated_policy,
+    speakers_of,
+)
 from wim.settings.evaluations import EvaluationSettings
 from wim.settings.gate import LABELLED
 from wim.settings.prompts import staged_path
@@ -92,17 +98,23 @@ class Evaluations:
     def _measured(self, name: str) -> list[str]:
         """The speakers of an evaluation whose distance from their start is measured."""
         config = self.inputs.config
-        speakers = speakers_of(config, name) if self.settings(name).kl else []
+        speakers = speakers_of(config, name) if self.settings(name).measures_kl else []
         return [speaker for speaker in speakers if checkpoint_of(config, speaker)]
 
     @property
     def measured_pattern(self) -> str:
         """A regular expression of the policies whose distance from their start is measured."""
-        return one_of(
+        own = [
             evaluated_policy(name, speaker)
             for name in self.inputs.config.evaluations
             for speaker in self._measured(name)
-        )
+        ]
+        discovered = [
+            policy
+            for policy in self.inputs.discovered_policies
+            if self.settings(policy.partition(SEPARATOR)[0]).measures_kl
+        ]
+        return one_of([*own, *discovered])
 
     def measured(self, wildcards: Wildcards) -> list[str]:
         """How far each trained speaker is from its start, speaker by speaker."""
@@ -114,9 +126,13 @@ class Evaluations:
     def manifests_of_measured(self, wildcards: Wildcards) -> list[str]:
         """The manifests of a checkpoint, and of the model that its arm started from."""
         config, evaluated = self.inputs.config, Evaluated.of(wildcards.policy)
-        checkpoint = checkpoint_of(config, evaluated.speaker) if evaluated else None
-        assert checkpoint is not None
-        start = self.inputs.manifest_of_model(config.start_of(checkpoint[0]))
+        if config.discovery and wildcards.policy in self.inputs.discovered_policies:
+            arm = config.discovery.arm
+        else:
+            checkpoint = checkpoint_of(config, evaluated.speaker) if evaluated else None
+            assert checkpoint is not None
+            arm = checkpoint[0]
+        start = self.inputs.manifest_of_model(config.start_of(arm))
         return [self.inputs.manifest_of_policy(wildcards), start]
 
     def length_control(self, wildcards: Wildcards) -> list[str]:
@@ -146,7 +162,7 @@ class Evaluations:
     def rewards_of(self, name: str) -> list[str]:
         """The rewards that an evaluation reads."""
         settings = self.settings(name)
-        if settings.kind == "reward":
+        if settings.of_rewards:
             return settings.rewards or list(self.inputs.config.rewards)
         return [settings.reward] if settings.reward else []
 

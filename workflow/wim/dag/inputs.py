@@ -21,8 +21,9 @@ from wim.settings.evaluated import (
     model_of,
     temperatures_of,
 )
+from wim.settings.label_judges import LabelJudge
 from wim.settings.prompts import staged_path
-from wim.settings.sampled_judges import SAMPLE, NamedJudge, sample_names
+from wim.settings.sampled_judges import SAMPLE, sample_names
 
 # What a judge of aspects said in each of them.
 ASPECTS = paths.table("aspects", "{policy}/{judge}/{shard}")
@@ -96,15 +97,23 @@ class Inputs:
         ]
 
     @property
-    def rating_judges(self) -> dict[str, NamedJudge]:
+    def rating_judges(self) -> dict[str, LabelJudge]:
         """The judges that rate one candidate at a time."""
         return {name: each for name, each in self.config.judges.items() if each.rates}
 
     @property
     def single_judges(self) -> list[str]:
-        """The judges that rate each candidate once, as a whole."""
-        judges = self.rating_judges.items()
-        return [name for name, each in judges if each.samples == 1 and not each.aspects]
+        """The judges that rate each candidate once, as a whole, in words or by a reward model."""
+        return [
+            name
+            for name, each in self.rating_judges.items()
+            if each.samples == 1 and not each.aspects and each.label is None
+        ]
+
+    @property
+    def label_judges(self) -> list[str]:
+        """The judges whose number is the probability of a classifier's label."""
+        return [name for name, each in self.rating_judges.items() if each.label is not None]
 
     @property
     def sampling_judges(self) -> list[str]:

@@ -9,6 +9,7 @@ BATCH_SIZES: Mapping[str, int] = {
     "rate_candidates": 64,
     "rate_samples": 64,
     "rate_aspects": 64,
+    "rate_by_label": 64,
     "compare_candidates": 64,
     "measure_kl": 1,
     "run_harness": 16,

@@ -78,7 +78,12 @@ class Specs:
 
     def model(self, wildcards: Wildcards) -> str:
         """What decides a staged model's files."""
-        return spec(model=self.config.models[wildcards.model].staging)
+        name = wildcards.model
+        staging = self.config.models[name].staging
+        if template := staging.get("chat_template"):
+            key = f"models.{name}.chat_template"
+            staging = {**staging, "chat_template": self.inputs.file_at(template, key)}
+        return spec(model=staging)
 
     # Dialogues, and what judges say of them.
 
@@ -115,6 +120,12 @@ class Specs:
             **({"choosing": model.choosing} if model.choosing else {}),
             **(model.answering | self._judged(wildcards.policy)),
         )
+
+    def labels(self, wildcards: Wildcards) -> str:
+        """As `ratings`, of a classifier: its label."""
+        judge = self.config.judges[wildcards.judge]
+        model = self.config.judge_model(wildcards.judge, wildcards.policy)
+        return spec(label=judge.label, **(model.answering | self._judged(wildcards.policy)))
 
     def embeddings(self, wildcards: Wildcards) -> str:
         """What was judged, and how long texts are read; the encoder and the texts are inputs."""

@@ -10,8 +10,6 @@ from typing import Any, Protocol
 from wim.display.json_files import read_json, rounded, write_json
 from wim.errors import UserError
 from wim.evaluation.compared.bootstrap import mean_over
-from wim.evaluation.compared.paired import difference
-from wim.evaluation.compared.verdicts import verdicts
 from wim.evaluation.evaluation_figure import draw_evaluation
 from wim.evaluation.evaluation_text import evaluation_text
 from wim.evaluation.examples import (
@@ -22,6 +20,8 @@ from wim.evaluation.examples import (
     margins_of_rewards,
     words_of_judges,
 )
+from wim.evaluation.frontier import Place, frontier
+from wim.evaluation.frontier_figure import draw_frontier
 from wim.evaluation.leaks import read_leaks
 from wim.evaluation.question_figures import answer_figures, pair_figures, single_figures
 from wim.evaluation.question_judgements import (
@@ -29,12 +29,12 @@ from wim.evaluation.question_judgements import (
     pair_judgements,
     single_judgements,
 )
+from wim.evaluation.reward_means import known, reward_means, scores_of_rewards
 from wim.evaluation.speakers import (
     Answers,
     answers_of_speakers,
     judged_outcomes,
     of_categories,
-    rewards_by_candidate,
     scored_outcomes,
     table_rows,
 )
@@ -43,6 +43,7 @@ from wim.evaluation.worth import measured_worth
 from wim.provenance.digest import seed_of
 from wim.settings.evaluated import Evaluated
 from wim.settings.evaluations import EvaluationSettings
+from wim.settings.frontier import Curve
 from wim.tables.schemas import PROMPTS
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ def evaluate(
     seed: int,
     output: EvaluationFiles,
     form: str | None = None,
+    curves: Mapping[str, Curve] | None = None,
 ) -> None:
     """Write the figures of an evaluation; the same inputs give the same bytes.
 
@@ -103,6 +105,8 @@ def evaluate(
         speakers: Who answers, the reference first, in the order of the inputs.
         seed: The run's.
         output: Where the figures go.
+        form: Of the gate's labelled pairs.
+        curves: Of a frontier: the curve and the beta of each trained speaker.
     """
     rows = table_rows(inputs.prompts, PROMPTS, ["prompt_id", "messages", "metadata"])
     prompts = [row["prompt_id"] for row in rows]
@@ -140,13 +144,20 @@ def evaluate(
                 for speaker, of in answers.items()
             },
         }
-        if settings.kind == "reward":
-            found |= _rewards(inputs.rewards, speakers, settings.rewards, answers, drawn)
+        if settings.of_rewards:
+            scores = scores_of_rewards(inputs.rewards, speakers, settings.rewards, answers)
+            found["rewards"] = {name: reward_means(of, drawn) for name, of in scores.items()}
+            if settings.kind == "frontier":
+                places = _places(curves or {}, head["kl"])
+                found["frontier"] = {
+                    name: frontier(known(of), places, settings.kl_limit, drawn)
+                    for name, of in scores.items()
+                }
             if leaked and not dropped:
                 kept = answers_of_speakers(inputs.answers, speakers, leaked)
-                rest = _rewards(inputs.rewards, speakers, settings.rewards, kept, drawn)
-                for reward, of in found["rewards"].items():
-                    _add_without_leaks(of, rest["rewards"][reward])
+                rest = scores_of_rewards(inputs.rewards, speakers, settings.rewards, kept)
+                for name, of in found["rewards"].items():
+                    _add_without_leaks(of, reward_means(rest[name], drawn))
         else:
             pairs = settings.judge is not None
             read = judged_outcomes if pairs else scored_outcomes
@@ -161,7 +172,8 @@ def evaluate(
     write_json(output.table, figures)
     text = "\n\n".join([evaluation_text(figures), *examples_text(examples, speakers[0])]) + "\n"
     Path(output.text).write_text(text, encoding="utf-8")
-    draw_evaluation(figures, Path(output.figure))
+    draw = draw_frontier if settings.kind == "frontier" else draw_evaluation
+    draw(figures, Path(output.figure))
     for line in text.splitlines():
         logger.info("%s", line)
 
@@ -201,6 +213,15 @@ def _divergences(paths: Sequence[str]) -> dict[str, Any]:
     return {policy.speaker: read_json(Path(path)) for path, policy in policies.items() if policy}
 
 
+def _places(curves: Mapping[str, Curve], kl: Mapping[str, Any]) -> dict[str, Place]:
+    """Where the trained speakers are on a frontier; without those that said nothing."""
+    return {
+        speaker: Place(**curves[speaker], kl=one["answer"]["value"])
+        for speaker, one in kl.items()
+        if one["answer"]["value"] is not None
+    }
+
+
 def _examples(
     inputs: EvaluationInputs,
     speakers: Sequence[str],
@@ -223,45 +244,3 @@ def _examples(
             margins = margins_of_rewards((inputs.rewards[place + 1], inputs.rewards[0]), *both)
         found[speaker] = clearest(*both, margins, texts, words)
     return found
-
-
-def _rewards(
-    tables: Sequence[str],
-    speakers: Sequence[str],
-    rewards: Sequence[str],
-    answers: Mapping[str, Answers],
-    seed: int,
-) -> dict[str, Any]:
-    """The mean of each reward on each speaker's answers, and what it differs by from the reference."""
-    found: dict[str, Any] = {}
-    for place, reward in enumerate(rewards):
-        own = tables[place * len(speakers) : (place + 1) * len(speakers)]
-        values, failed = {}, {}
-        for speaker, path in zip(speakers, own, strict=True):
-            of = rewards_by_candidate(path)
-            scored = {
-                prompt: of[each.candidate_id].reward for prompt, each in answers[speaker].items()
-            }
-            values[speaker] = {p: value for p, value in scored.items() if value is not None}
-            failed[speaker] = len(scored) - len(values[speaker])
-        differences = {
-            speaker: difference(values[speaker], values[speakers[0]], seed)
-            for speaker in speakers[1:]
-        }
-        said = verdicts(differences, speakers[0], "bootstrap", percent=False)
-        found[reward] = {
-            speaker: {
-                "mean": asdict(mean_over(list(of.values()), list(of), seed)),
-                "failed": failed[speaker],
-                **(
-                    {
-                        "difference": asdict(differences[speaker]),
-                        "verdict": asdict(said[speaker]),
-                    }
-                    if speaker in differences
-                    else {}
-                ),
-            }
-            for speaker, of in values.items()
-        }
-    return {"rewards": found}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wim.display.markdown import estimate_with_interval, markdown_table, shown
+from wim.evaluation.frontier_text import frontier_parts
 from wim.evaluation.leaks import KINDS
 from wim.evaluation.question_text import (
     category_parts,
@@ -88,6 +89,11 @@ def _rewards(figures: Mapping[str, Any]) -> Iterator[str]:
         yield f"## Reward: {reward}"
         yield _sentences(speakers)
         yield markdown_table([_reward_row(name, one) for name, one in speakers.items()])
+
+
+def _frontier(figures: Mapping[str, Any]) -> Iterator[str]:
+    yield from frontier_parts(figures)
+    yield from _rewards(figures)
 
 
 def _divergences(kl: Mapping[str, Any]) -> Iterator[str]:
@@ -178,5 +184,6 @@ def _answer_rows(figures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 PARTS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "win_rate": _win_rates,
     "reward": _rewards,
+    "frontier": _frontier,
     "mt_bench": question_parts,
 }

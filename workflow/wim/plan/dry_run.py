@@ -38,6 +38,7 @@ RULES = (
     "rate_candidates",
     "rate_samples",
     "rate_aspects",
+    "rate_by_label",
     "compare_candidates",
     "embed_critiques",
     "fit_heads",

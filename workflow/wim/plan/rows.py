@@ -26,6 +26,7 @@ def model_sources(job: Job, config: "Config") -> "Sequence[ModelSource]":
         "rate_candidates": untracked.judge,
         "rate_samples": untracked.judge,
         "rate_aspects": untracked.judge,
+        "rate_by_label": untracked.judge,
         "compare_candidates": untracked.pair_judge,
     }
     wildcards = cast(Wildcards, SimpleNamespace(**job.wildcards))
@@ -81,6 +82,21 @@ def _samples(job: Job, config: "Config", store: Path) -> tuple[int, int]:
         settings=config.judges[judge],
         samples=config.judges[judge].samples,
         seed=seed_of_policy(policy, config.seed),
+        conversations=config.judges_conversations(policy),
+        reasoning=config.judges_reasoning(policy),
+    )
+
+
+def _labels(job: Job, config: "Config", store: Path) -> tuple[int, int]:
+    from wim.judging.by_label import rows_wanted
+
+    (model,) = _models(job, config, store)
+    policy, judge = job.wildcards["policy"], job.wildcards["judge"]
+    return rows_wanted(
+        dialogues=_inputs(job, ".parquet")[0],
+        model=model,
+        judge=judge,
+        label=str(config.judges[judge].label),
         conversations=config.judges_conversations(policy),
         reasoning=config.judges_reasoning(policy),
     )
@@ -142,6 +158,7 @@ WANTED: Mapping[str, Callable[[Job, "Config", Path], tuple[int, int]]] = {
     "rate_candidates": _ratings,
     "rate_samples": _samples,
     "rate_aspects": _samples,
+    "rate_by_label": _labels,
     "compare_candidates": _comparisons,
     "embed_critiques": _texts,
 }

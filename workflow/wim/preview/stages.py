@@ -159,6 +159,8 @@ class Preview:
         if settings.aspects:
             aspects = self._table("aspects", judge)
             rate_aspects(samples=settings.samples, outputs=tables, aspects=aspects, **how)
+        elif settings.label is not None:
+            self._rate_by_label(judge, source, tables[0])
         elif settings.samples == 1:
             rate_candidates(output=tables[0], **how)
         else:
@@ -166,6 +168,20 @@ class Preview:
         if judge in self._embedded():
             for sample in self._samples(judge):
                 self._embed(sample)
+
+    def _rate_by_label(self, judge: str, source: "ModelSource", output: Path) -> None:
+        from wim.judging.by_label import rate_by_label
+
+        manifest = self.inputs.manifest_of_judge(self._named(judge=judge))
+        rate_by_label(
+            dialogues=self._table("dialogues"),
+            model=self._model("rate_by_label", manifest, source),
+            judge=judge,
+            label=str(self.config.judges[judge].label),
+            output=output,
+            conversations=self.config.judges_conversations(BASE),
+            reasoning=self.config.judges_reasoning(BASE),
+        )
 
     def _embed(self, judge: str) -> None:
         from wim.embedding.embed import embed_critiques

@@ -32,6 +32,7 @@ DECIDES_ROWS = {
     "rate_candidates": ("wim.judging.rate", "answer_codes"),
     "rate_samples": ("wim.judging.rate", "answer_codes"),
     "rate_aspects": ("wim.judging.rate", "answer_codes"),
+    "rate_by_label": ("wim.engines.label_scores", "label_code"),
     "compare_candidates": ("wim.engines.stored", "engine_codes"),
     "embed_critiques": ("wim.embedding.encoder", "encoder_code"),
     "train_dpo": ("wim.training.dpo.train", "dpo_code"),

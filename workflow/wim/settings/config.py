@@ -16,6 +16,7 @@ from wim.settings.evaluated import Evaluated, dialogues_of
 from wim.settings.evaluations import EvaluationSettings
 from wim.settings.exports import ExportSettings
 from wim.settings.gate import LABELLED, LABELLED_PAIRS, RETEST, GateSettings
+from wim.settings.label_judges import LabelJudge
 from wim.settings.models import ModelSource
 from wim.settings.named_models import NAMED_DEMO_MODELS, NamedModel
 from wim.settings.optimization import Parallel
@@ -28,7 +29,6 @@ from wim.settings.prompts import PromptSettings
 from wim.settings.reading import overlaid
 from wim.settings.reward_models import RewardModelSettings
 from wim.settings.rounds import RoundOverlay, RoundSettings
-from wim.settings.sampled_judges import NamedJudge
 from wim.settings.section import Name, Section
 from wim.settings.sft import SftSettings
 from wim.settings.study import StudySettings
@@ -74,7 +74,7 @@ class Config(Section):
     """Further models that answer the same prompts, such as teachers, by a name of your choice;
     their answers are in results/dialogues/<name>/. Unit: none."""
 
-    judges: dict[Name, NamedJudge] = {"smollm2": NamedJudge(model="smollm2")}
+    judges: dict[Name, LabelJudge] = {"smollm2": LabelJudge(model="smollm2")}
     """The judges, by a name of your choice. Unit: none."""
 
     embeddings: EmbeddingSettings = EmbeddingSettings()

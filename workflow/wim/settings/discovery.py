@@ -44,9 +44,9 @@ class FitnessSettings(Section):
     """What a loss is worth: a figure of the training that it gave, or of an evaluation."""
 
     figure: str = "accuracy"
-    """accuracy, margin, loss or kl of held-out pairs; of an evaluation: win_rate, corrected, mean, the
-    name of one of its rewards, or a path in its JSON file such as
-    speakers.{speaker}.length_controlled.minimal.win_rate. Unit: name."""
+    """accuracy, margin, loss or kl of held-out pairs; of an evaluation: win_rate, corrected, mean, area
+    (under the frontier, of the kind frontier), the name of one of its rewards, or a path in its JSON
+    file such as speakers.{speaker}.length_controlled.minimal.win_rate. Unit: name."""
 
     evaluation: Name | None = None
     """The evaluation that the figure is of, by its name under `evaluations`; null takes the held-out

@@ -25,9 +25,10 @@ BASE, REFERENCES = "base", "references"
 class EvaluationSettings(Section):
     """Answers of several speakers to the same prompts, compared with those of a reference."""
 
-    kind: Literal["win_rate", "reward", "mt_bench", "harness"] = "win_rate"
+    kind: Literal["win_rate", "reward", "frontier", "mt_bench", "harness"] = "win_rate"
     """win_rate: every speaker against the reference; reward: the mean of rewards on each speaker's
-    answers; mt_bench: answers to questions of several turns, graded or compared turn by turn;
+    answers; frontier: the same against the KL divergence that it cost, a curve for arms that differ
+    in beta; mt_bench: answers to questions of several turns, graded or compared turn by turn;
     harness: tasks of EleutherAI's lm-evaluation-harness. Unit: none."""
 
     prompts: dict[str, Any] = {}
@@ -80,7 +81,7 @@ class EvaluationSettings(Section):
     `rewards`. Unit: name."""
 
     rewards: list[Name] = []
-    """reward: the rewards whose means are compared; an empty list takes all. Unit: names."""
+    """reward, frontier: the rewards whose means are compared; an empty list takes all. Unit: names."""
 
     sampling: dict[str, Any] = {}
     """Keys of `dialogues.sampling` that this evaluation overrides, for every speaker. Unit: none."""
@@ -90,7 +91,12 @@ class EvaluationSettings(Section):
 
     kl: bool = False
     """Whether it is measured how far each arm's checkpoint is from the model that it was trained from:
-    the KL divergence on its own answers, beside what was gained by it. Unit: none."""
+    the KL divergence on its own answers, beside what was gained by it; a frontier always does. Unit:
+    none."""
+
+    kl_limit: Annotated[float, Field(gt=0)] | None = None
+    """frontier: the divergence of an answer up to which the area under the frontier is taken; null
+    takes the largest of all speakers. Unit: nats."""
 
     leaks: Literal["report", "drop", "refuse"] = "report"
     """What becomes of prompts that stand in what the speakers were trained on: exactly, by thirteen
@@ -129,6 +135,16 @@ class EvaluationSettings(Section):
     """harness: the Python that has lm-eval, which `make harness-environment` installs; the
     environment variable WIM_HARNESS_PYTHON takes its place. Another one reruns nothing. Unit: path,
     from the working directory or the workflow's folder."""
+
+    @property
+    def of_rewards(self) -> bool:
+        """Whether means of rewards are compared, and nobody wins."""
+        return self.kind in ("reward", "frontier")
+
+    @property
+    def measures_kl(self) -> bool:
+        """Whether it is measured how far each checkpoint is from its start."""
+        return self.kl or self.kind == "frontier"
 
     @property
     def by_harness(self) -> bool:
@@ -171,8 +187,8 @@ class EvaluationSettings(Section):
         for name in OF_QUESTIONS:
             if name in self.model_fields_set and getattr(self, name) != self._default(name):
                 raise ValueError(f"{name} belongs to the kind mt_bench; leave the line out")
-        if self.kind == "reward" and (self.judge or self.reward):
-            raise ValueError("the kind reward compares means; write rewards: [<name>, ...]")
+        if self.of_rewards and (self.judge or self.reward):
+            raise ValueError(f"the kind {self.kind} compares means; write rewards: [<name>, ...]")
         if self.kind != "win_rate":
             self._check_no_length_control()
         if (self.difficulties is None) != (self.instructions is None):
@@ -183,7 +199,9 @@ class EvaluationSettings(Section):
         if self.gamed is not None and self.difficulties is None:
             raise ValueError("gamed needs difficulties and instructions as well; write all three")
         if self.kind == "win_rate" and self.rewards:
-            raise ValueError("rewards belong to the kind reward; write reward: <name>")
+            raise ValueError(
+                "rewards belong to the kinds reward and frontier; write reward: <name>"
+            )
         return self
 
     def _check_questions(self) -> None:
@@ -199,6 +217,12 @@ class EvaluationSettings(Section):
             raise ValueError(
                 "difficulties, instructions and gamed belong to the kind win_rate; leave them out"
             )
+
+    @model_validator(mode="after")
+    def _keys_of_a_frontier(self) -> "EvaluationSettings":
+        if self.kl_limit is not None and self.kind != "frontier":
+            raise ValueError("kl_limit belongs to the kind frontier; leave the line out")
+        return self
 
     @classmethod
     def _default(cls, name: str) -> Any:

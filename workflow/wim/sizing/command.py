@@ -8,6 +8,7 @@ from wim.errors import UserError
 from wim.prompts.expected import prompts_of
 from wim.settings.configfile import add_configfile, config_of
 from wim.sizing.architecture import KNOWN, Architecture, described_model
+from wim.sizing.discovery import discovery_of
 from wim.sizing.hours import GPUS
 from wim.sizing.models import model_named, models_of
 from wim.sizing.size_text import as_json, assumptions, print_sizes
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
         {**BATCH_SIZES, **dict(arguments.batch_size)},
     )
     sizing = Sizing(config, models, prompts, assumed)
-    stages = [*stages_of(sizing), *trainings_of(sizing)]
+    stages = [*stages_of(sizing), *trainings_of(sizing), *discovery_of(sizing)]
     notes = list(assumptions(models, prompts, assumed))
     if arguments.json:
         print(json.dumps(as_json(stages, notes, assumed), indent=2))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from wim.prompts.expected import prompts_of
+from wim.prompts.expected import Prompts, prompts_of
 from wim.settings.dialogues import DialogueSettings
 from wim.settings.evaluated import Evaluated, checkpoint_of, is_written, speakers_of
 from wim.sizing.architecture import Architecture
@@ -48,26 +48,31 @@ def stages_of(sizing: Sizing) -> Iterator[Stage]:
 
 def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
     """The answers of an evaluation's speakers, and what is said of them."""
+    speakers = [Evaluated(name, speaker) for speaker in speakers_of(sizing.config, name)]
+    yield from answers_and_judgements(sizing, name, speakers)
+
+
+def answers_and_judgements(
+    sizing: Sizing, name: str, speakers: list[Evaluated], compared: int | None = None
+) -> Iterator[Stage]:
+    """The answers of some speakers of an evaluation, and what is said of them.
+
+    compared: how many of them a judge of pairs compares with the reference; None: all but one.
+    """
     config, settings = sizing.config, sizing.config.evaluations[name]
-    of_files = settings.own_prompts(name)
-    if of_files is None:
-        held_out = round(sizing.prompts.count * config.prompts.eval_fraction)
-        prompts = replace(sizing.prompts, count=max(1, held_out))
-    elif settings.kind == "mt_bench":
-        prompts = sized_questions(of_files)
-    else:
-        prompts = prompts_of(of_files)
+    prompts = _prompts_of_evaluation(sizing, name)
     own = replace(sizing, prompts=prompts)
-    speakers = [Evaluated(name, speaker) for speaker in speakers_of(config, name)]
     for each in speakers:
         model = own.model(config.policy_dialogues(each.policy).actor)
         if model and not is_written(config, each):
             generate = answer_questions if settings.kind == "mt_bench" else _generate
             yield generate(own, each.policy, model)
-        if model and settings.kl and checkpoint_of(config, each.speaker):
+        discovered = config.discovery is not None and each.policy in config.discovery.policies
+        trained = checkpoint_of(config, each.speaker) is not None or discovered
+        if model and settings.measures_kl and trained:
             yield _measure_kl(own, each.policy, model)
     rewards = [settings.reward] if settings.reward else settings.rewards
-    if settings.kind == "reward":
+    if settings.of_rewards:
         rewards = settings.rewards or list(config.rewards)
     rows = prompts.count * len(speakers)
     for judge in {judge: None for reward in rewards for judge in config.judges_of(reward)}:
@@ -77,8 +82,18 @@ def _evaluation(sizing: Sizing, name: str) -> Iterator[Stage]:
         if settings.kind == "mt_bench":
             yield judge_questions(own, name, model, len(speakers))
             return
-        pairs = prompts.count * (len(speakers) - 1)
+        pairs = prompts.count * (len(speakers) - 1 if compared is None else compared)
         yield _compare(own, name, settings.judge, model, pairs)
+
+
+def _prompts_of_evaluation(sizing: Sizing, name: str) -> Prompts:
+    """The prompts of an evaluation: its own, or those that are held out."""
+    settings = sizing.config.evaluations[name]
+    of_files = settings.own_prompts(name)
+    if of_files is None:
+        held_out = round(sizing.prompts.count * sizing.config.prompts.eval_fraction)
+        return replace(sizing.prompts, count=max(1, held_out))
+    return sized_questions(of_files) if settings.kind == "mt_bench" else prompts_of(of_files)
 
 
 def _generate(sizing: Sizing, policy: str, model: Architecture) -> Stage:
@@ -153,6 +168,7 @@ def rate(sizing: Sizing, judge: str, model: Architecture, rows: int) -> Stage:
     settings, jobs = config.judges[judge], config.prompts.shards
     rule = "rate_candidates" if settings.samples == 1 else "rate_samples"
     rule = "rate_aspects" if settings.aspects else rule
+    rule = rule if settings.label is None else "rate_by_label"
     rows *= settings.samples
     packed, dtype = sizing.quantization(settings.model), sizing.dtype(settings.model)
     new = sizing.new_tokens(settings.model, settings.sampling)

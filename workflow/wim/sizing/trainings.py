@@ -25,37 +25,39 @@ def trainings_of(sizing: Sizing) -> Iterator[Stage]:
     for name, sft in config.sft.items():
         policy = None if sft.completions == REFERENCES else config.policy_dialogues(sft.completions)
         each = policy.rows_per_prompt if policy else 1
-        rows, held_out = _split(sizing, sizing.prompts.count * each)
+        rows, held_out = split_rows(sizing, sizing.prompts.count * each)
         work = round(rows * sft.prompts), held_out
-        yield _training(sizing, "train_sft", name, name, sft, *work, sequences=1, reference=False)
+        yield training_stage(
+            sizing, "train_sft", name, name, sft, *work, sequences=1, reference=False
+        )
     for name, of_pairs in config.reward_models.items():
-        work = _split(sizing, _pairs(sizing, of_pairs.arm))
+        work = split_rows(sizing, pairs_of(sizing, of_pairs.arm))
         given = "train_reward_model", name, name, of_pairs, *work
-        yield _training(sizing, *given, reference=False, vocabulary=False)
+        yield training_stage(sizing, *given, reference=False, vocabulary=False)
     for name, arm in config.arms.items():
         if arm.method == "online_dpo":
             yield _online(sizing, name)
             continue
         settings, start = config.arm_training(name), config.start_of(name)
-        work = _split(sizing, _pairs(sizing, name))
+        work = split_rows(sizing, pairs_of(sizing, name))
         rule = "train_own_loss" if settings.own_loss else "train_dpo"
-        yield _training(sizing, rule, name, start, settings, *work)
+        yield training_stage(sizing, rule, name, start, settings, *work)
 
 
-def _pairs(sizing: Sizing, arm: str) -> int:
+def pairs_of(sizing: Sizing, arm: str) -> int:
     """Pairs of an arm, one or all of each context."""
     candidates = sizing.config.dialogues.candidates
     every = sizing.config.arm_pairs(arm).select == "all"
     return sizing.prompts.count * (candidates * (candidates - 1) // 2 if every else 1)
 
 
-def _split(sizing: Sizing, rows: int) -> tuple[int, int]:
+def split_rows(sizing: Sizing, rows: int) -> tuple[int, int]:
     """How many of some rows train, and how many are held out."""
     held_out = round(rows * sizing.config.prompts.eval_fraction)
     return rows - held_out, held_out
 
 
-def _training(
+def training_stage(
     sizing: Sizing,
     rule: str,
     of: str,
@@ -91,8 +93,8 @@ def _online(sizing: Sizing, arm: str) -> Stage:
     """Online DPO: the model that is trained, its judge and the encoder share a GPU."""
     config, prompts, assumed = sizing.config, sizing.prompts, sizing.assumed
     rule, settings, start = "train_online_dpo", config.arm_training(arm), config.start_of(arm)
-    rows, _ = _split(sizing, prompts.count)
-    trained = _training(sizing, rule, arm, start, settings, rows, 0)
+    rows, _ = split_rows(sizing, prompts.count)
+    trained = training_stage(sizing, rule, arm, start, settings, rows, 0)
     model, half = sizing.models[config.origin_of(start)], settings.precision != "float32"
     dtype, packed = "bfloat16" if half else "float32", sizing.quantization(start)
     sampled = round(rows * SAMPLED * settings.epochs)

@@ -82,7 +82,7 @@ def of_evaluation(
     Args:
         figures: Those of the evaluation.
         speaker: Who is meant.
-        figure: A short name, a reward's name, or a path of keys with {speaker}.
+        figure: A short name, a reward's name, `area`, or a path of keys with {speaker}.
         file: That of the figures, for messages.
 
     Raises:
@@ -92,6 +92,8 @@ def of_evaluation(
     if figure in figures.get("rewards", {}):
         # The name of a reward may have dots.
         keys = ["rewards", figure, speaker, "mean"]
+    elif figure == "area" and len(figures.get("frontier", {})) == 1:
+        keys = ["frontier", *figures["frontier"], "curves", speaker, "area"]
     else:
         keys = [speaker if key == "{speaker}" else key for key in path.split(".")]
     place: Any = figures

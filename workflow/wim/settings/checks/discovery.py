@@ -25,3 +25,10 @@ def problems(config: "Config") -> Iterator[str]:
             f"discovery.fitness.evaluation: found '{found.fitness.evaluation}' of the kind harness; "
             "write one of answers to prompts."
         )
+    area, frontier = found.fitness.figure == "area", settings.kind == "frontier"
+    if area and (not frontier or settings.kl_limit is None or len(settings.rewards) != 1):
+        yield (
+            f"discovery.fitness.figure: found 'area', which is that under a frontier; write kind: "
+            f"frontier, rewards: [<one reward>] and kl_limit: <nats> under "
+            f"evaluations.{found.fitness.evaluation}."
+        )

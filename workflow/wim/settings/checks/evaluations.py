@@ -1,7 +1,7 @@
 """Evaluations: who answers is defined, and whoever compares can compare."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from wim.errors import UserError
@@ -55,7 +55,7 @@ def problems(config: "Config") -> Iterator[str]:
             if reward not in config.rewards:
                 of = "reward" if reward == settings.reward else "rewards"
                 yield f"{key}.{of}: found '{reward}'; {_near(reward, config.rewards)}"
-        if settings.kind == "reward" and not config.rewards:
+        if settings.of_rewards and not config.rewards:
             yield f"{key}: compares rewards, and there are none; write rewards."
         if settings.kind == "mt_bench" and REFERENCES in speakers_of(config, name):
             yield (
@@ -88,10 +88,15 @@ def _speakers(config: "Config", name: str) -> Iterator[str]:
                 f"evaluations.{name}.answers: '{speaker}' is not among the speakers; add it there, or "
                 "leave its file out."
             )
-    if settings.kl and not any(
-        each in config.arms or checkpoint_of(config, each) for each in speakers_of(config, name)
-    ):
+    trained = {
+        each: checkpoint[0]
+        for each in speakers_of(config, name)
+        if (checkpoint := checkpoint_of(config, each))
+    }
+    if settings.kl and not trained:
         yield f"evaluations.{name}.kl: no checkpoint of an arm is among the speakers; leave it out."
+    if settings.kind == "frontier":
+        yield from _frontier(config, name, trained)
     for speaker in speakers_of(config, name):
         homes = [kind for kind, names in kinds.items() if speaker in names]
         checkpoint = checkpoint_of(config, speaker)
@@ -107,6 +112,31 @@ def _speakers(config: "Config", name: str) -> Iterator[str]:
                 f"evaluations.{name}: found the speaker '{speaker}', and the arm has "
                 f"{config.arm_rounds(checkpoint[0]).count} rounds; write one of them."
             )
+
+
+def _frontier(config: "Config", name: str, trained: Mapping[str, str]) -> Iterator[str]:
+    """A frontier without arms, or whose curves do not begin where its reference is.
+
+    trained: The arms of the speakers that are checkpoints.
+    """
+    key, reference = f"evaluations.{name}", config.evaluations[name].reference
+    if reference in {*trained, *config.evaluations[name].answers, REFERENCES}:
+        yield (
+            f"{key}.reference: found '{reference}', and a frontier begins at the model that its arms "
+            "start from; write its name, or base for the actor."
+        )
+        return
+    discovered = config.discovery is not None and config.discovery.fitness.evaluation == name
+    if not trained and not discovered:
+        yield f"{key}.speakers: found no arm, and a frontier is of arms; write their names."
+    others = sorted(
+        {arm for arm in trained.values() if config.start_of(arm) != model_of(config, reference)}
+    )
+    if others:
+        yield (
+            f"{key}.reference: found '{reference}', and {', '.join(others)} did not start from it; "
+            "write the model that all arms of the frontier start from."
+        )
 
 
 def _measured(config: "Config", name: str) -> Iterator[str]:

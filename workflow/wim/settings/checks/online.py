@@ -55,6 +55,11 @@ def _of_arm(config: "Config", arm: str) -> Iterator[str]:
             f"arms.{arm}.reward: found '{config.arms[arm].reward}', whose judge rates several "
             "aspects, and online_dpo asks for none; write another reward, or method: dpo."
         )
+    elif any(config.judges[name].label for name in config.judges_of(config.arms[arm].reward or "")):
+        yield (
+            f"arms.{arm}.reward: found '{config.arms[arm].reward}', which is of a classifier's label, "
+            "and online_dpo computes none; write another reward, or method: dpo."
+        )
     if config.dialogues.mode != "completions":
         yield (
             f"arms.{arm}.method: online_dpo samples completions of prompts; write dialogues.mode: "
