@@ -127,7 +127,7 @@ def evaluate(
         "by": settings.judge or settings.reward,
         "prompts": len(prompts),
         "leaks": {"file": inputs.leaks, "what": settings.leaks, **counts},
-        "kl": _divergences(inputs.kl),
+        "kl": (divergences := _divergences(inputs.kl)),
     }
     examples: dict[str, list[Example]] = {}
     if settings.kind == "mt_bench":
@@ -148,7 +148,7 @@ def evaluate(
             scores = scores_of_rewards(inputs.rewards, speakers, settings.rewards, answers)
             found["rewards"] = {name: reward_means(of, drawn) for name, of in scores.items()}
             if settings.kind == "frontier":
-                places = _places(curves or {}, head["kl"])
+                places = _places(curves or {}, divergences)
                 found["frontier"] = {
                     name: frontier(known(of), places, settings.kl_limit, drawn)
                     for name, of in scores.items()
