@@ -1420,6 +1420,7 @@ def memory(report: Report, size: Size, folder: Path, part: int) -> None:
     """What happens when a batch does not fit: with rows that generate, and in training."""
     if not torch.cuda.is_available():
         return
+    from wim.engines.memory import HalvingEngine
     from wim.errors import UserError
     from wim.training.records.resource_errors import explain_out_of_memory
 
@@ -1439,7 +1440,8 @@ def memory(report: Report, size: Size, folder: Path, part: int) -> None:
     done: dict[str, Completion] = {}
     engine.batch_size, error = rows, "none"
     try:
-        done.update((answer.key, answer) for answer in engine.generate(requests, sampling))
+        halving = HalvingEngine(engine, "generate_dialogues")
+        done.update((answer.key, answer) for answer in halving.generate(requests, sampling))
     except (torch.OutOfMemoryError, UserError) as found:
         error = type(found).__name__
     report.check(

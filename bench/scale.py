@@ -1,13 +1,14 @@
-"""Rewards and pairs at 10^4, 10^5 and 10^6 candidates, and the plan of 256 shards.
+"""Rewards, pairs, page and summary at 10^4, 10^5 and 10^6 candidates, and the plan of many shards.
 
     python bench/scale.py [--rows 10000 100000 1000000] [--shards 16] [--select best_worst]
+        [--dimension 384] [--planned 256 1000]
 
 Writes synthetic prompts, dialogues, ratings and embeddings as their stages would (4 candidates a
 prompt, contexts of about 60 words, completions of about 80, unit vectors of 384 numbers, every
-status), then lets Snakemake make `results/pairs/wim/round1.parquet` from them with its own rules.
-Prints the seconds and the peak memory of each job's process, and how both grow from one size to
-the next; at last the seconds of a first dry run of the embedded default with 256 shards. Needs
-Linux, and 5 GB of disk under $TMPDIR for 10^6 candidates.
+status), then lets Snakemake make pairs, page and summary from them with its own rules. Prints the
+seconds and the peak memory of each job's process, and how both grow from one size to the next; at
+last the seconds of a first dry run of the embedded default with so many shards. Needs Linux, and 5 GB
+of disk under $TMPDIR for 10^6 candidates; fewer --dimension take less, and change no other input.
 """
 
 import argparse
@@ -31,8 +32,12 @@ from wim.tables.files import write_table
 from wim.tables.schemas import DIALOGUES, PROMPTS, RATINGS, Table, embeddings_table
 
 REPOSITORY = Path(__file__).parents[1]
-RULES = ("score_candidates", "pair_candidates")
-CANDIDATES, DIMENSION = 4, 384
+# What is made, and by which rules. Without arms the summary needs no training.
+MADE = (
+    ("results/report/page.html", ("score_candidates", "pair_candidates", "page"), ["wim"]),
+    ("results/report/summary.json", ("audit_critiques", "find_split_leaks", "summary"), []),
+)
+CANDIDATES, TOKENS = 4, 107
 STATUSES = {
     "ok": 0.80,
     "nothing_missing": 0.08,
@@ -72,12 +77,16 @@ class Texts:
         ]
 
 
-def write_columns(path: str | Path, table: Table, columns: Mapping[str, object]) -> None:
-    """Write a table from its columns."""
-    write_table(path, table, pa.Table.from_pydict(dict(columns), schema=table.schema))
+def write_columns(
+    path: str | Path, table: Table, columns: Mapping[str, Sequence[object] | pa.Array]
+) -> None:
+    """Write a table from its columns; those that are left out are empty."""
+    count = max(map(len, columns.values()))
+    whole = {name: columns.get(name, pa.nulls(count)) for name in table.schema.names}
+    write_table(path, table, pa.Table.from_pydict(whole, schema=table.schema))
 
 
-def write_inputs(results: Path, rows: int, shards: int) -> None:
+def write_inputs(results: Path, rows: int, shards: int, dimension: int) -> None:
     """Write everything that the rewards and pairs of `rows` candidates are made from.
 
     In the order of the stages, so that Snakemake, which compares modification times, reruns none.
@@ -108,7 +117,8 @@ def write_inputs(results: Path, rows: int, shards: int) -> None:
     for name, ids in zip(names, candidates, strict=True):
         statuses.append(rate_candidates(results / "ratings/base/smollm2" / name, ids, texts))
     for name, ids, status in zip(names, candidates, statuses, strict=True):
-        embed_critiques(results / "embeddings/base/smollm2" / name, ids, status, rng)
+        place = results / "embeddings/base/smollm2" / name
+        embed_critiques(place, ids, status, rng, dimension)
 
 
 def write_prompts(
@@ -147,7 +157,11 @@ def generate_dialogues(
         "continued": [False] * number,
         "finish_reason": ["stop"] * number,
         "prompt_tokens": [80] * number,
-        "completion_tokens": [107] * number,
+        "completion_tokens": [TOKENS] * number,
+        "tokens": pa.ListArray.from_arrays(
+            np.arange(number + 1) * TOKENS,
+            texts.rng.integers(0, 49_152, number * TOKENS, dtype=np.int32),
+        ),
         "seed": texts.rng.integers(0, 2**60, number),
         "model_digest": [digest_of("model")] * number,
     }
@@ -186,17 +200,21 @@ def rate_candidates(path: Path, ids: Sequence[str], texts: Texts) -> list[str]:
 
 
 def embed_critiques(
-    path: Path, ids: Sequence[str], statuses: Sequence[str], rng: np.random.Generator
+    path: Path,
+    ids: Sequence[str],
+    statuses: Sequence[str],
+    rng: np.random.Generator,
+    dimension: int,
 ) -> None:
     """A shard of embeddings; a critique has a vector if its status is ok."""
     number = len(ids)
     missing = np.array([status != "ok" for status in statuses], dtype=bool)
 
     def vectors(mask: np.ndarray[tuple[int], np.dtype[np.bool_]] | None) -> pa.Array:
-        values: Matrix = rng.standard_normal((number, DIMENSION), dtype=np.float32)
+        values: Matrix = rng.standard_normal((number, dimension), dtype=np.float32)
         values /= np.linalg.norm(values, axis=1, keepdims=True)
         mask = None if mask is None else pa.array(mask)
-        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), DIMENSION, mask=mask)
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dimension, mask=mask)
 
     columns = {
         "candidate_id": ids,
@@ -209,7 +227,7 @@ def embed_critiques(
         "wim_unknown": pa.array(np.zeros(number), mask=missing),
         "encoder_digest": [digest_of("encoder")] * number,
     }
-    write_columns(path, embeddings_table(DIMENSION), columns)
+    write_columns(path, embeddings_table(dimension), columns)
 
 
 def snakemake(folder: Path, config: Mapping[str, object], *arguments: str) -> list[str]:
@@ -232,7 +250,7 @@ def snakemake(folder: Path, config: Mapping[str, object], *arguments: str) -> li
     ]
 
 
-def jobs_below(process: psutil.Process) -> Iterator[tuple[str, int]]:
+def jobs_below(process: psutil.Process, rules: Sequence[str]) -> Iterator[tuple[str, int]]:
     """The rule and the peak memory so far (bytes) of each job's processes."""
     for child in process.children(recursive=True):
         try:
@@ -241,20 +259,19 @@ def jobs_below(process: psutil.Process) -> Iterator[tuple[str, int]]:
         except (psutil.Error, OSError):
             continue
         peak = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-        for rule in RULES:
+        for rule in rules:
             if f".{rule}.py" in command and peak:
                 yield rule, 1024 * int(peak[0])
 
 
-def measured(command: Sequence[str], log: Path) -> dict[str, Cost]:
-    """Run a workflow and watch its jobs; the cost of each rule, and of the whole as `workflow`."""
+def measured(command: Sequence[str], log: Path, rules: Sequence[str]) -> dict[str, Cost]:
+    """Run a workflow and watch the jobs of some rules; the cost of each."""
     begun: dict[str, float] = {}
     costs: dict[str, Cost] = {}
-    start = time.perf_counter()
     with log.open("w", encoding="utf-8") as output:
         running = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         while running.poll() is None:
-            for rule, peak in jobs_below(psutil.Process(running.pid)):
+            for rule, peak in jobs_below(psutil.Process(running.pid), rules):
                 now = time.perf_counter()
                 cost = costs.setdefault(rule, Cost())
                 cost.seconds = now - begun.setdefault(rule, now)
@@ -263,20 +280,27 @@ def measured(command: Sequence[str], log: Path) -> dict[str, Cost]:
     text = log.read_text(encoding="utf-8")
     if running.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{text}")
-    if set(costs) != set(RULES):
-        sys.exit(f"found the jobs {sorted(costs)}; expected {', '.join(RULES)}:\n{text}")
-    costs["workflow"] = Cost(time.perf_counter() - start)
-    return costs
+    if set(costs) != set(rules):
+        sys.exit(f"found the jobs {sorted(costs)}; expected {', '.join(rules)}:\n{text}")
+    return {rule: costs[rule] for rule in rules}
 
 
-def measure_rows(rows: int, shards: int, select: str) -> dict[str, Cost]:
-    """The costs of the rewards and pairs of `rows` candidates."""
+def measure_rows(rows: int, shards: int, select: str, dimension: int) -> dict[str, Cost]:
+    """The costs of all that is made of `rows` candidates."""
+    costs: dict[str, Cost] = {}
     with tempfile.TemporaryDirectory(prefix="wim-scale-") as name:
         folder = Path(name)
-        write_inputs(folder / "results", rows, shards)
-        config = {"prompts": {"shards": shards}, "pairs": {"select": select}}
-        command = snakemake(folder, config, "results/pairs/wim/round1.parquet")
-        return measured(command, folder / "snakemake.log")
+        write_inputs(folder / "results", rows, shards, dimension)
+        for target, rules, arms in MADE:
+            config = {
+                "prompts": {"shards": shards},
+                "pairs": {"select": select},
+                "rewards": {"wim": {"judge": "smollm2", "zeta": 0.5}},
+                "arms": {arm: {"reward": "wim"} for arm in arms},
+            }
+            command = snakemake(folder, config, target)
+            costs |= measured(command, folder / "snakemake.log", rules)
+    return costs
 
 
 def plan_seconds(shards: int) -> float:
@@ -296,10 +320,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[10**4, 10**5, 10**6])
     parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--select", choices=["best_worst", "all"], default="best_worst")
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--planned", type=int, nargs="*", default=[256])
     options = parser.parse_args()
     before: tuple[int, dict[str, Cost]] | None = None
     for rows in options.rows:
-        costs = measure_rows(rows, options.shards, options.select)
+        costs = measure_rows(rows, options.shards, options.select, options.dimension)
         for part, cost in costs.items():
             line = f"{rows:>9,} rows  {part:<16} {cost.seconds:7.1f} s"
             if cost.memory:
@@ -310,7 +336,8 @@ def main() -> None:
                 line += f", x{cost.memory / earlier.memory:.1f} memory" if cost.memory else ""
             print(line, flush=True)
         before = rows, costs
-    print(f"first dry run of 256 shards: {plan_seconds(256):.1f} s")
+    for shards in options.planned:
+        print(f"first dry run of {shards:,} shards: {plan_seconds(shards):.1f} s", flush=True)
 
 
 if __name__ == "__main__":

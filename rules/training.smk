@@ -7,6 +7,7 @@ results/reward_models/<reward_model>/.
 """
 
 from wim.dag.own_losses import OwnLosses
+from wim.dag.resources import falling_batch_size
 
 own_losses = OwnLosses(inputs)
 
@@ -41,11 +42,11 @@ rule train_dpo:
         arm=one_of(own_losses.others),
     threads: workflow.cores
     resources:
-        batch_size=BATCH_SIZES["train_dpo"],
+        batch_size=falling_batch_size("train_dpo", training.needs_whole_batches),
         save_seconds=SAVE_SECONDS,
     params:
         spec=training_specs.training,
-        untracked=untracked.job,
+        untracked=untracked.arm,
         code=code_of("train_dpo"),
     script:
         "../workflow/scripts/train_dpo.py"
@@ -85,7 +86,7 @@ rule train_own_loss:
         save_seconds=SAVE_SECONDS,
     params:
         spec=training_specs.training,
-        untracked=untracked.job,
+        untracked=untracked.arm,
         code=code_of("train_own_loss"),
     script:
         "../workflow/scripts/train_own_loss.py"
@@ -124,11 +125,11 @@ rule train_sft:
         paths.benchmark("train_sft/{sft}")
     threads: workflow.cores
     resources:
-        batch_size=BATCH_SIZES["train_sft"],
+        batch_size=falling_batch_size("train_sft"),
         save_seconds=SAVE_SECONDS,
     params:
         spec=training_specs.sft,
-        untracked=untracked.job,
+        untracked=untracked.sft,
         code=code_of("train_sft"),
     script:
         "../workflow/scripts/train_sft.py"
@@ -167,11 +168,11 @@ rule train_reward_model:
         paths.benchmark("train_reward_model/{reward_model}")
     threads: workflow.cores
     resources:
-        batch_size=BATCH_SIZES["train_reward_model"],
+        batch_size=falling_batch_size("train_reward_model"),
         save_seconds=SAVE_SECONDS,
     params:
         spec=training_specs.reward_model,
-        untracked=untracked.job,
+        untracked=untracked.reward_model,
         code=code_of("train_reward_model"),
     script:
         "../workflow/scripts/train_reward_model.py"

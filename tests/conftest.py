@@ -1,5 +1,6 @@
 """Models that the tests share: the two of the demo, staged once, and one small enough to train."""
 
+import os
 import signal
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,8 @@ from support.workflow_runs import REPOSITORY
 from wim.models.stage import stage_model
 from wim.settings.models import DEMO_MODELS
 
+# The GPUs that jobs of the tests request are not there.
+os.environ.setdefault("WIM_WITHOUT_GPU", "1")
 STAGED = REPOSITORY / ".cache" / "models"
 
 # A shell has what it starts in the background ignore Ctrl-C, and all that this starts; some tests

@@ -14,7 +14,9 @@ import os, signal, sys
 from types import SimpleNamespace
 from wim.job import job
 
-stub = SimpleNamespace(rule="stub", log=[sys.argv[1]], threads=1, params=SimpleNamespace(spec="{}"))
+stub = SimpleNamespace(
+    rule="stub", log=[sys.argv[1]], threads=1, resources={}, params=SimpleNamespace(spec="{}")
+)
 with job(stub):
     print("work", flush=True)
     if sys.argv[2] == "within":

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from wim.cluster.gpus import take_gpus
 from wim.cluster.orphans import end_with_starter
 from wim.cluster.requeue import requeue_job
 from wim.errors import UserError
@@ -44,6 +45,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
         logger.debug("SLURM job %s, CUDA_VISIBLE_DEVICES %s", slurm_job, gpus)
     try:
+        take_gpus(snakemake)
         yield json.loads(snakemake.params.spec)
         # The output is written. A warning now would end the interpreter on its way out.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)

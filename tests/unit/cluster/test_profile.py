@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.profiles import ProfileConfigFileParser
 
 from support.workflow_runs import REPOSITORY, SNAKEMAKE
 from wim.cluster.resource_checks import invalid_resources
+from wim.dag.resources import RUN_A_MODEL
 
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
 SITES = sorted(path.name for path in (REPOSITORY / "profiles/sites").iterdir())
@@ -37,10 +39,29 @@ def test_a_dry_run_shows_the_resources_of_every_job_on_the_cluster(tmp_path: Pat
                 assert f" {name}={first_attempt}" in f" {resources}"
 
 
-def test_what_a_site_takes_the_place_of_stands_in_the_clusters_profile_too() -> None:
+@pytest.mark.parametrize("name", ["slurm", "workstation"])
+def test_what_takes_the_place_of_the_default_profile_has_its_settings_too(name: str) -> None:
     default = yaml.safe_load((REPOSITORY / "profiles/default/profile.yaml").read_text())
     del default["printshellcmds"]
-    assert {key: PROFILE[key] for key in default} == default
+    profile = yaml.safe_load((REPOSITORY / "profiles" / name / "profile.yaml").read_text())
+    assert {key: profile[key] for key in default} == default
+
+
+def test_a_workstations_jobs_each_request_a_gpu_of_those_that_are_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    profile = REPOSITORY / "profiles/workstation/profile.yaml"
+    with profile.open(encoding="utf-8") as file:
+        settings = ProfileConfigFileParser().parse(file)
+    assert settings["resources"] == ["gpu=2"]
+    cores = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert set(settings["set-threads"]) == {f"{rule}={cores}" for rule in RUN_A_MODEL}
+    shown = dry_run(tmp_path, profile="workstation")
+    for rule in ("generate_dialogues", "rate_candidates", "embed_critiques", "train_dpo"):
+        resources = shown.split(f"rule {rule}:")[1].split("resources: ")[1].splitlines()[0]
+        assert "gpu=1" in resources
+    assert "gpu=1" not in shown.split("rule score_candidates:")[1].split("rule ")[0]
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -149,6 +170,23 @@ def test_a_question_for_states_that_stays_unanswered_is_no_answer_and_no_failure
     assert BUSY in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("script", "account"),
+    [
+        ("echo group-a; echo '  group-b  '", "group-b"),
+        ("echo 'Slurm accounting storage is disabled' >&2; exit 1", ""),
+        ("true", ""),
+    ],
+)
+def test_the_plugins_look_for_an_account_is_answered_without_an_error(
+    tmp_path: Path, script: str, account: str
+) -> None:
+    refuses = """case "$*" in *-1*) echo "sacct: invalid option -- '1'" >&2; exit 1;; esac"""
+    command_that(tmp_path, "sacct", f"{refuses}\n{script}")
+    answer = patiently(tmp_path, "sacct", "-nu", "me", "-o", "Account%256", "|", "tail", "-1")
+    assert (answer.returncode, answer.stdout.strip(), answer.stderr) == (0, account, "")
+
+
 def test_requeues_that_save_nothing_come_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,3 +209,36 @@ def test_requeues_that_save_nothing_come_to_an_end(
     assert runs(False) == [False]
     assert "raise this rule's `runtime`" in caplog.text
     assert requested.read_text() == "requeue 12\n" * 6
+
+
+def test_shards_are_submitted_as_arrays_however_many_there_are(tmp_path: Path) -> None:
+    shards, calls, commands = 70, tmp_path / "calls", tmp_path / "bin"
+    (tmp_path / "Snakefile").write_text(
+        f"rule all:\n    input: expand('out/{{n}}', n=range({shards}))\n    localrule: True\n"
+        "rule generate_dialogues:\n    output: 'out/{n}'\n    shell: 'false'\n"
+    )
+    commands.mkdir()
+    (tmp_path / "out").mkdir()
+    done = " ".join(f"{tmp_path}/out/{n}" for n in range(shards))
+    command_that(commands, "sbatch", f'echo "$*" >> {calls}; touch {done}; echo 7')
+    command_that(commands, "squeue", f"for n in $(seq {shards}); do echo 7_$n'|COMPLETED'; done")
+    command_that(commands, "scontrol", "echo MaxArraySize = 1001; echo MinJobAge = 7200 sec")
+    for name in ("sacct", "sinfo", "scancel"):
+        command_that(commands, name, "true")
+    profiles = REPOSITORY / "profiles"
+    ran = subprocess.run(
+        [
+            *(SNAKEMAKE, "--profile", profiles / "slurm"),
+            *("--workflow-profile", profiles / "sites/arrays"),
+            *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "30"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{commands}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (call,) = calls.read_text().splitlines()
+    assert f"--array=1-{shards}" in call and "--gpus=1" in call

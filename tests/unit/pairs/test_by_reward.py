@@ -464,6 +464,29 @@ def test_what_becomes_of_cut_completions_is_chosen_and_counted_either_way(
     assert "1 more never came to an answer" in caplog.text
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_texts_that_wait_in_pieces_come_to_the_pairs_that_they_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    from wim.pairs import table
+
+    scores = {f"p{number}": [0.9, -0.1, 0.2, None] for number in range(7)}
+    texts = {
+        f"{name}-{sample}": {"completion": f"{name} {sample}", "tokens": [sample, len(name)]}
+        for name in scores
+        for sample in range(4)
+    }
+    # The order of the shards is not that of the table.
+    shards = write_inputs(tmp_path, scores, texts)[::-1]
+    whole = read_table(make_pairs(tmp_path, shards, "whole", select="all"), PAIRS).to_pylist()
+    assert len(whole) == 7 * 3
+    assert all(row["chosen"][0]["content"] == row["chosen_id"].replace("-", " ") for row in whole)
+    monkeypatch.setattr(table, "ROW_GROUP", rows)
+    found = read_table(make_pairs(tmp_path, shards, "pieces", select="all"), PAIRS).to_pylist()
+    assert found == whole
+    assert not list(tmp_path.glob(".pieces*"))
+
+
 def test_keeping_what_was_cut_changes_no_identity() -> None:
     assert "cut" not in PairSettings().identity()
     assert PairSettings(cut="drop").identity()["cut"] == "drop"

@@ -11,6 +11,7 @@ from wim.settings.models import ModelSource
 URL = "https://api.example.org/v1"
 FAR = {"source": "endpoint:far-1@2026-01", "api": {"url": URL, "key_env": "FAR_KEY"}}
 NEAR = {"source": "path:model", "serve": "server {model} --port {port}"}
+SERVED = ModelSource(**NEAR)
 SECRET = "sk-Secret0123456789"
 
 
@@ -143,3 +144,12 @@ def test_a_name_that_leads_out_of_the_hubs_cache_is_refused(source: str) -> None
 @pytest.mark.parametrize("source", ["hf:a/b@refs/pr/1", "hf:a.b/c-d@v1..2", "hf:_a/b_@.hidden"])
 def test_names_with_dots_are_names(source: str) -> None:
     assert load_config({"models": {"x": {"source": source}}}).models["x"].source == source
+
+
+def test_a_server_of_the_jobs_own_is_kept_busy_unless_something_else_is_written() -> None:
+    assert (SERVED.calling.requests_in_flight, SERVED.calling.timeout) == (256, 3600)
+    written = ModelSource(**NEAR, api={"requests_in_flight": 16, "samples": 2})
+    assert (written.calling.requests_in_flight, written.calling.timeout) == (16, 3600)
+    assert written.calling.samples == 2
+    far = ModelSource(**FAR)
+    assert (far.calling.requests_in_flight, far.calling.timeout) == (16, 120)

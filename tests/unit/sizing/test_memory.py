@@ -77,7 +77,9 @@ def test_what_is_counted_in_the_engine_and_in_trl_is_still_so() -> None:
 
 def test_every_rule_with_a_batch_takes_its_own_of_the_batches_that_are_sized() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in RULES.glob("*.smk"))
-    of_rule = r'\nrule (\w+):(?:(?!\nrule ).)*?batch_size=BATCH_SIZES\["(\w+)"\]'
+    of_rule = (
+        r'\nrule (\w+):(?:(?!\nrule ).)*?batch_size=(?:BATCH_SIZES\[|falling_batch_size\()"(\w+)"'
+    )
     found = re.findall(of_rule, text, flags=re.DOTALL)
     assert found and all(rule == sized for rule, sized in found)
     assert {rule for rule, _ in found} == set(BATCH_SIZES)

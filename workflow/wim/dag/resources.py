@@ -1,6 +1,8 @@
 """What the rules request of a machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from wim.dag.inputs import Wildcards
 
 # Rows, texts or pairs that a job of a rule holds in memory at once, before --set-resources.
 BATCH_SIZES: Mapping[str, int] = {
@@ -30,3 +32,20 @@ SAVE_SECONDS = 300
 def threads_of_shard(cores: int, shards: int) -> int:
     """A shard's share of the cores, at least one: the jobs of a stage's shards run side by side."""
     return max(1, cores // shards)
+
+
+def falling_batch_size(
+    rule: str, needs_whole: Callable[[Wildcards], bool] = lambda _: False
+) -> Callable[[Wildcards, int], int]:
+    """The resource batch_size of a training that is retried: half as many rows with each attempt.
+
+    Args:
+        rule: The rule.
+        needs_whole: Whether a job's loss depends on which rows share a forward pass.
+    """
+
+    def batch_size(wildcards: Wildcards, attempt: int) -> int:
+        size = BATCH_SIZES[rule]
+        return size if needs_whole(wildcards) else max(1, size >> (attempt - 1))
+
+    return batch_size

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wim import paths
 from wim.dag.inputs import Inputs, Wildcards
 from wim.paths import at
+from wim.settings.losses import LOSSES
 from wim.settings.rewards import RewardSettings
 from wim.settings.sft import REFERENCES
 
@@ -57,3 +58,8 @@ class Training:
         """The encoder's manifest, if the arm's reward is made of vectors."""
         needed = "embeddings" in self.online_reward(wildcards.arm).reads
         return [self.inputs.manifest_of_encoder] if needed else []
+
+    def needs_whole_batches(self, wildcards: Wildcards) -> bool:
+        """Whether the loss of an arm depends on which pairs share a forward pass."""
+        weights = self.inputs.config.arm_training(wildcards.arm).loss_weights
+        return any(LOSSES[name].over_batch for name in weights)

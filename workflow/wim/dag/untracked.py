@@ -32,6 +32,22 @@ class UntrackedOf:
         """Of a job whose models have no settings beside their manifests."""
         return untracked(self.inputs.config)
 
+    def arm(self, wildcards: Wildcards) -> Untracked:
+        """With the attention of the model that an arm trains."""
+        return self._training(self.inputs.config.start_of(wildcards.arm))
+
+    def sft(self, wildcards: Wildcards) -> Untracked:
+        """With the attention of the model that a fine-tuning trains."""
+        return self._training(wildcards.sft)
+
+    def reward_model(self, wildcards: Wildcards) -> Untracked:
+        """With the attention of the model that a reward model is trained from."""
+        return self._training(wildcards.reward_model)
+
+    def _training(self, model: str) -> Untracked:
+        attention = self.inputs.config.source_of(model).attention
+        return replace(untracked(self.inputs.config), attention=attention)
+
     def proposers(self, wildcards: Wildcards) -> Untracked:
         """With the models that propose topics."""
         return self._with(self.inputs.proposers)
@@ -56,7 +72,9 @@ class UntrackedOf:
     def online_judge(self, wildcards: Wildcards) -> Untracked:
         """With the model of the judge of an arm that trains online, if its reward reads one."""
         judge = Training(self.inputs).online_reward(wildcards.arm).judge
-        return self._with([] if judge is None else [self.inputs.config.judges[judge].model])
+        models = [] if judge is None else [self.inputs.config.judges[judge].model]
+        attention = self.arm(wildcards).attention
+        return replace(self._with(models), attention=attention)
 
     def harness(self, wildcards: Wildcards) -> Untracked:
         """Of a job of the harness, with its Python."""

@@ -47,6 +47,8 @@ def embed_critiques(
         reasoning: Whether what was thought before it is a part of it.
         long: What becomes of a text that is longer than the encoder reads; see `Encoder`.
     """
+    from wim.cluster.gpu_checks import check_gpus
+    from wim.engines.memory import explain_memory
     from wim.models.manifest import read_manifest
     from wim.models.opening import opened_folder
     from wim.store.rows import RowStore
@@ -56,13 +58,19 @@ def embed_critiques(
     named = [row for row in rows if row["status"] == Status.OK]
     wanted = _texts(rows)
     with RowStore(store, vector_schema()) as vectors:
+
+        def open_encoder() -> Encoder:
+            check_gpus()
+            return Encoder(opened_folder(manifest, scratch), long)
+
         encoder = StoredEncoder(
-            lambda: Encoder(opened_folder(manifest, scratch), long),
+            open_encoder,
             vectors,
             digest,
             long,
         )
-        encoded = encoder.encode(wanted)
+        with explain_memory(store.name, "with one text at a time"):
+            encoded = encoder.encode(wanted)
     distinct = len(set(wanted))
     logger.info(
         "embeddings: %d rows of %d distinct texts, %d from the store, %d embedded; "

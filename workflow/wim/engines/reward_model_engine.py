@@ -51,6 +51,7 @@ class ScoringModel:
         from transformers import AutoModelForSequenceClassification
 
         from wim.engines.chat_format import ChatFormat
+        from wim.engines.local.head import score_in_float32
         from wim.engines.local.loading import check_whole
         from wim.engines.machine import dtype_of
         from wim.engines.turn_format import TurnFormat
@@ -76,6 +77,7 @@ class ScoringModel:
                 "has one; write the name of a reward model."
             )
         check_whole(folder, loading, "a reward model")
+        score_in_float32(self.model)
         self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
         self.context = _positions(self.model)
         logger.info("reward model: %s on %s, batches of %d", chosen, self.device, self.batch_size)

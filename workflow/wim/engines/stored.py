@@ -14,7 +14,7 @@ from wim.engines.transport.usage import Spent, UsageRecord
 from wim.provenance.code import code_digest
 from wim.provenance.code_changes import stored_code
 from wim.provenance.digest import digest_of
-from wim.settings.models import ENDPOINT, ApiSettings
+from wim.settings.models import ENDPOINT
 from wim.settings.named_models import NamedApi
 from wim.settings.sampling import Sampling
 from wim.store.memo import Memo
@@ -226,17 +226,7 @@ def open_engine(model: StagedModel) -> Iterator[StoredEngine]:
 
                 return UnopenedModel()
             if source.engine == "local":
-                from wim.engines.local.engine import LocalEngine
-
-                return LocalEngine(
-                    model.folder,
-                    dtype=str(known.identity["dtype"]),
-                    batch_size=model.batch_size,
-                    quantization=source.quantization,
-                    attention=source.attention,
-                    thinking=source.thinking,
-                    name=str(model.manifest.parent),
-                )
+                return _local_engine(model, str(known.identity["dtype"]))
             return opened.enter_context(_remote_engine(model))
 
         identity["code"] = stored_code(model.store, engine_codes()[kind], kind)
@@ -265,6 +255,27 @@ def open_engines(opened: ExitStack, models: Sequence[StagedModel]) -> list[Store
     return [engines[model.manifest] for model in models]
 
 
+def _local_engine(model: StagedModel, dtype: str) -> Engine:
+    """The engine of a model in this process, on the GPU that the job has."""
+    from wim.cluster.gpu_checks import check_gpus
+    from wim.engines.local.engine import LocalEngine
+    from wim.engines.memory import HalvingEngine, explain_memory
+
+    check_gpus()
+    rule = model.store.name
+    with explain_memory(rule, "while the model was opened"):
+        engine = LocalEngine(
+            model.folder,
+            dtype=dtype,
+            batch_size=model.batch_size,
+            quantization=model.source.quantization,
+            attention=model.source.attention,
+            thinking=model.source.thinking,
+            name=str(model.manifest.parent),
+        )
+    return HalvingEngine(engine, rule)
+
+
 @contextmanager
 def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     """The engine of an endpoint, or of a server that runs a staged model inside the context."""
@@ -273,7 +284,7 @@ def _remote_engine(model: StagedModel) -> Iterator[Engine]:
     from wim.engines.transport.submissions import Submissions
 
     source, folder = model.source, model.manifest.parent
-    api = source.api or ApiSettings()
+    api = source.calling
     if endpoint := ENDPOINT.fullmatch(source.source):
         batch = isinstance(api, NamedApi) and api.batch
         calls = Calls(

@@ -99,7 +99,14 @@ def open_scorer(model: StagedModel) -> Iterator[StoredScores]:
             from wim.engines.unopened import UnopenedModel
 
             return UnopenedModel()
-        return ScoringModel(model.folder, str(known.identity["dtype"]), model.batch_size)
+        from wim.cluster.gpu_checks import check_gpus
+        from wim.engines.memory import HalvingScorer, explain_memory
+
+        check_gpus()
+        rule = model.store.name
+        with explain_memory(rule, "while the model was opened"):
+            scorer = ScoringModel(model.folder, str(known.identity["dtype"]), model.batch_size)
+        return HalvingScorer(scorer, rule)
 
     with RowStore(model.store, answer_schema(), waits=not model.unopened) as rows:
         yield StoredScores(open_model, rows, known)

@@ -4,15 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wim.pairs.table import (
-    TEXTS,
-    CandidateTable,
-    Preference,
-    count_never_answered,
-    write_preferences,
-)
+from wim.pairs.candidates import Candidates
+from wim.pairs.table import Preferences, count_never_answered, read_splits, write_preferences
 from wim.settings.pairs import PairSettings
-from wim.tables.files import read_candidates, read_tables
+from wim.tables.files import read_tables
 from wim.tables.schemas import COMPARISONS, CUT
 
 OF_COMPARISONS = ["a_id", "b_id", "status", "winner", "preference_a"]
@@ -49,7 +44,7 @@ def pair_compared(
     Raises:
         UserError: With the counts, if no training pair is left.
     """
-    candidates = CandidateTable()
+    candidates, splits = Candidates(), read_splits(prompts)
     rows_by_policy: list[dict[str, int]] = []
     completions: list[str] = []
     cut: list[bool] = []
@@ -57,15 +52,15 @@ def pair_compared(
     for place, policy in enumerate(policies):
         row_by_id: dict[str, int] = {}
         for path in dialogues[place * shards : (place + 1) * shards]:
-            shard = read_candidates(path, TEXTS)
-            first = candidates.add(shard, policy)
+            columns = ["candidate_id", "completion", "finish_reason"]
+            first, shard = candidates.add(path, policy, columns)
             ids = shard["candidate_id"].to_pylist()
             row_by_id.update(zip(ids, range(first, first + len(ids)), strict=True))
             completions += shard["completion"].to_pylist()
             cut += [reason == CUT for reason in shard["finish_reason"].to_pylist()]
         rows_by_policy.append(row_by_id)
     excluded: Counter[str] = Counter()
-    preferences = []
+    preferences = Preferences()
     for row in read_tables(comparisons, COMPARISONS, OF_COMPARISONS).to_pylist():
         a, b = rows_by_policy[0][row["a_id"]], rows_by_policy[-1][row["b_id"]]
         preference = row["preference_a"]
@@ -80,11 +75,11 @@ def pair_compared(
         elif abs(2 * preference - 1) < settings.min_margin:
             excluded["comparisons below the minimum margin"] += 1
         elif row["winner"] == "a":
-            preferences.append(Preference(a, b, preference, 1 - preference))
+            preferences.append(a, b, preference, 1 - preference)
         else:
-            preferences.append(Preference(b, a, 1 - preference, preference))
+            preferences.append(b, a, 1 - preference, preference)
     write_preferences(
-        prompts=prompts,
+        splits=splits,
         candidates=candidates,
         preferences=preferences,
         excluded=excluded,

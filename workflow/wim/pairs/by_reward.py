@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wim.pairs.table import (
-    TEXTS,
-    CandidateTable,
-    Preference,
-    count_never_answered,
-    write_preferences,
-)
+from wim.pairs.candidates import Candidates
+from wim.pairs.scores import Scores
+from wim.pairs.table import Preferences, count_never_answered, read_splits, write_preferences
 from wim.provenance.digest import seed_of
 from wim.rewards.ties import lead
 from wim.settings.pairs import PairSettings
-from wim.tables.files import read_candidates, read_table, read_tables
-from wim.tables.ratings import Status
-from wim.tables.schemas import CONTEXT, CUT, PROMPTS, REWARDS
+from wim.tables.schemas import CONTEXT, CUT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,54 +58,33 @@ def pair_candidates(
     Raises:
         UserError: With the counts, if no training pair is left.
     """
-    import pyarrow.compute as pc
-
-    prompt_ids = read_tables(prompts, PROMPTS, ["prompt_id"])["prompt_id"].combine_chunks()
-
-    def of_round(table: "pa.Table") -> "pa.Table":
-        return table.filter(pc.is_in(table["prompt_id"], prompt_ids))
-
-    columns = ["candidate_id", "prompt_id", "status", "reward"]
-    scored = of_round(read_table(rewards, REWARDS, columns)).to_pydict()
-    reward_by_id = {
-        name: reward
-        for name, reward in zip(scored["candidate_id"], scored["reward"], strict=True)
-        if reward is not None
-    }
-    excluded: Counter[str] = Counter(
-        f"candidates with status {status}"
-        if not Status(status).usable
-        else "candidates whose reward is undefined"
-        for status, reward in zip(scored["status"], scored["reward"], strict=True)
-        if reward is None
-    )
-    preferences: list[Preference] = []
-    candidates = CandidateTable()
+    splits = read_splits(prompts)
+    scores, candidates, preferences = Scores(rewards, splits), Candidates(splits), Preferences()
+    excluded = scores.excluded
+    columns = [*dict.fromkeys([*CONTEXT, "candidate_id", "sample", "completion", "finish_reason"])]
     for path in dialogues:
-        shard = of_round(read_candidates(path, [*dict.fromkeys([*CONTEXT, "sample", *TEXTS])]))
-        first = candidates.add(shard, names["policy"])
+        first, shard = candidates.add(path, names["policy"], columns)
+        reward_by_id = scores.of(shard["candidate_id"])
         ids = shard["candidate_id"].to_pylist()
         for chosen, rejected in shard_pairs(shard, reward_by_id, settings, seed, excluded):
             preferences.append(
-                Preference(
-                    chosen=first + chosen,
-                    rejected=first + rejected,
-                    score_chosen=reward_by_id[ids[chosen]],
-                    score_rejected=reward_by_id[ids[rejected]],
-                )
+                chosen=first + chosen,
+                rejected=first + rejected,
+                score_chosen=reward_by_id[ids[chosen]],
+                score_rejected=reward_by_id[ids[rejected]],
             )
     write_preferences(
-        prompts=prompts,
+        splits=splits,
         candidates=candidates,
         preferences=preferences,
         excluded=excluded,
-        considered=len(scored["reward"]),
+        considered=scores.considered,
         names=names,
         source=rewards,
         output=output,
         exclusions=exclusions,
         sft_prompts=sft_prompts,
-        never_answered=count_never_answered(dialogues, prompt_ids),
+        never_answered=count_never_answered(dialogues, splits),
     )
 
 

@@ -2,66 +2,64 @@
 
 import json
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wim.errors import UserError
+from wim.pairs.candidates import OF_SIDES, Candidates, of_prompts, waiting_pieces
 from wim.prompts.splits import is_for_sft
 from wim.tables.files import ROW_GROUP, read_table, read_tables, write_sorted
-from wim.tables.schemas import CUT, DIALOGUES, PAIRS, PROMPTS, Message
+from wim.tables.schemas import DIALOGUES, PAIRS, PROMPTS, Message
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
-# The columns of candidates that pairs have, besides ids and contexts.
-OF_SIDES = ["finish_reason", "reasoning", "tokens"]
-TEXTS = ["candidate_id", "prompt_id", "context", "completion", *OF_SIDES]
+COLUMNS = ("chosen", "rejected", "score_chosen", "score_rejected")
 
 
-class Preference(NamedTuple):
-    """A pair: two rows of a `CandidateTable`, and the score of each."""
-
-    chosen: int
-    rejected: int
-    score_chosen: float
-    score_rejected: float
-
-
-class CandidateTable:
-    """The candidates of several dialogues tables in one table, each with its policy."""
+class Preferences:
+    """Pairs: two numbers of Candidates each, the chosen one's first, and the score of each."""
 
     def __init__(self) -> None:
-        self._tables = [DIALOGUES.schema.empty_table().select(TEXTS)]
-        self._policies: list[str] = [""]
+        self._rows = (array("q"), array("q"))
+        self._scores = (array("d"), array("d"))
 
-    def add(self, dialogues: "pa.Table", policy: str) -> int:
-        """Add a table's rows; returns the number of the first of them."""
-        first = sum(map(len, self._tables))
-        self._tables.append(dialogues.select(TEXTS))
-        self._policies.append(policy)
-        return first
+    def append(
+        self, chosen: int, rejected: int, score_chosen: float, score_rejected: float
+    ) -> None:
+        """Add a pair."""
+        for column, value in zip(self._rows, (chosen, rejected), strict=True):
+            column.append(value)
+        for scores, score in zip(self._scores, (score_chosen, score_rejected), strict=True):
+            scores.append(score)
 
     @property
     def table(self) -> "pa.Table":
-        """All rows, with the column `policy`."""
+        """The columns chosen, rejected, score_chosen and score_rejected."""
+        import numpy as np
         import pyarrow as pa
 
-        pieces = zip(self._tables, self._policies, strict=True)
-        named = [
-            table.append_column("policy", pa.repeat(pa.scalar(policy), len(table)))
-            for table, policy in pieces
-        ]
-        return pa.concat_tables(named)
+        rows = [np.array(column, dtype=np.int64) for column in self._rows]
+        scores = [np.array(column, dtype=np.float64) for column in self._scores]
+        return pa.table(dict(zip(COLUMNS, [*rows, *scores], strict=True)))
+
+
+def read_splits(prompts: Sequence[Path]) -> dict[str, str]:
+    """The split of each prompt of some shards."""
+    rows = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
+    return dict(zip(rows["prompt_id"], rows["split"], strict=True))
 
 
 def write_preferences(
     *,
-    prompts: Sequence[Path],
-    candidates: CandidateTable,
-    preferences: Sequence[Preference],
+    splits: Mapping[str, str],
+    candidates: Candidates,
+    preferences: Preferences,
     excluded: Counter[str],
     considered: int,
     names: Mapping[str, str],
@@ -76,8 +74,8 @@ def write_preferences(
     Without any prompt, as in a round of an arm that has stopped, there are no pairs.
 
     Args:
-        prompts: The shards of the prompts, which say what is held out.
-        candidates: The texts that the preferences refer to.
+        splits: The split of each of the round's prompts, which says what is held out.
+        candidates: Those that the preferences refer to.
         preferences: The pairs.
         excluded: Counts of what was left out before, by cause; added to.
         considered: How many candidates the pairs were made of.
@@ -92,20 +90,20 @@ def write_preferences(
     Raises:
         UserError: With the counts, if there are prompts but no training pair is left.
     """
-    split = read_tables(prompts, PROMPTS, ["prompt_id", "split"]).to_pydict()
-    splits = dict(zip(split["prompt_id"], split["split"], strict=True))
-    texts = candidates.table
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids, pairs = candidates.ids, preferences.table
     if sft_prompts is not None:
-        learnt = {
-            name
-            for name, part in splits.items()
-            if part == "train" and is_for_sft(name, sft_prompts)
-        }
-        prompt_ids = texts["prompt_id"].to_pylist()
-        others = [pair for pair in preferences if prompt_ids[pair.chosen] not in learnt]
-        excluded["pairs of prompts that fine-tuning learnt from"] = len(preferences) - len(others)
-        preferences = others
-    ordered = _in_table_order(texts, preferences)
+        learnt = [
+            splits[name] == "train" and is_for_sft(name, sft_prompts)
+            for name in ids["prompt_id"].take(pairs["chosen"]).to_pylist()
+        ]
+        pairs = pairs.filter(pc.invert(pa.array(learnt, pa.bool_())))
+        excluded["pairs of prompts that fine-tuning learnt from"] = sum(learnt)
+    cut = cut_completions(candidates.cut, pairs, never_answered)
+    ordered = _in_table_order(ids, pairs)
+    del ids, pairs
     kept = Counter(splits[name] for name in ordered["prompt_id"].to_pylist())
     causes = ", ".join(f"{count} {cause}" for cause, count in sorted(excluded.items()))
     if splits and not kept["train"]:
@@ -118,7 +116,6 @@ def write_preferences(
     logger.info(
         "pairs: %d to train, %d held out; left out: %s", kept["train"], kept["eval"], causes
     )
-    cut = cut_completions(texts, preferences, never_answered)
     logger.info(
         "pairs: %d completions were cut at max_new_tokens; in pairs, %d chosen and %d rejected ones "
         "are trained without an end of their turn. %d more never came to an answer",
@@ -130,94 +127,123 @@ def write_preferences(
         "pairs": {"train": kept["train"], "eval": kept["eval"]},
         "excluded": dict(sorted(excluded.items())),
     }
-    write_sorted(output, PAIRS, _pieces(ordered, texts, splits, names))
+    write_sorted(output, PAIRS, _pieces(ordered, candidates, splits, names, output))
     exclusions.parent.mkdir(parents=True, exist_ok=True)
     exclusions.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
 def cut_completions(
-    texts: "pa.Table", preferences: Sequence[Preference], never_answered: int
+    cut: "np.ndarray[Any, Any]", pairs: "pa.Table", never_answered: int
 ) -> dict[str, int]:
     """How many candidates were cut, and how many times they are in pairs, on each side."""
-    import pyarrow.compute as pc
-
-    cut = pc.equal(texts["finish_reason"], CUT).to_pylist()
     return {
-        "candidates": sum(cut),
-        "chosen": sum(cut[pair.chosen] for pair in preferences),
-        "rejected": sum(cut[pair.rejected] for pair in preferences),
+        "candidates": int(cut.sum()),
+        "chosen": int(cut[pairs["chosen"].to_numpy()].sum()),
+        "rejected": int(cut[pairs["rejected"].to_numpy()].sum()),
         "never_answered": never_answered,
     }
 
 
-def count_never_answered(dialogues: Iterable[Path], prompt_ids: "pa.Array | None" = None) -> int:
+def count_never_answered(
+    dialogues: Iterable[Path], prompts: Mapping[str, object] | None = None
+) -> int:
     """The candidates that were cut while their model was thinking, which nobody judges.
 
     Args:
         dialogues: The shards.
-        prompt_ids: Those of the prompts whose candidates are counted; None for all.
+        prompts: Those whose candidates are counted; None for all.
     """
     import pyarrow.compute as pc
 
     count = 0
     for path in dialogues:
         rows = read_table(path, DIALOGUES, ["prompt_id", "reasoning", "completion"])
-        if prompt_ids is not None:
-            rows = rows.filter(pc.is_in(rows["prompt_id"], prompt_ids))
+        if prompts is not None:
+            rows = of_prompts(rows, prompts)
         thought = pc.is_valid(rows["reasoning"])
         count += pc.sum(pc.and_(thought, pc.equal(rows["completion"], ""))).as_py() or 0
     return count
 
 
-def _in_table_order(texts: "pa.Table", preferences: Sequence[Preference]) -> "pa.Table":
-    """The pairs' rows of `texts` and scores, in the order of the pairs table."""
-    import numpy as np
+def _in_table_order(ids: "pa.Table", pairs: "pa.Table") -> "pa.Table":
+    """The pairs with their ids, in the order of the pairs table."""
     import pyarrow as pa
 
-    columns = {
-        name: np.array([pair[place] for pair in preferences], dtype=kind)
-        for place, (name, kind) in enumerate(
-            zip(Preference._fields, (np.int64, np.int64, np.float64, np.float64), strict=True)
-        )
-    }
     keys = {
-        "prompt_id": texts["prompt_id"].take(pa.array(columns["chosen"])),
-        "chosen_id": texts["candidate_id"].take(pa.array(columns["chosen"])),
-        "rejected_id": texts["candidate_id"].take(pa.array(columns["rejected"])),
+        "prompt_id": ids["prompt_id"].take(pairs["chosen"]),
+        "chosen_id": ids["candidate_id"].take(pairs["chosen"]),
+        "rejected_id": ids["candidate_id"].take(pairs["rejected"]),
     }
+    columns = {name: pairs[name] for name in COLUMNS}
     return pa.table(keys | columns).sort_by([(name, "ascending") for name in PAIRS.key])
 
 
 def _pieces(
-    ordered: "pa.Table", texts: "pa.Table", splits: Mapping[str, str], names: Mapping[str, str]
+    ordered: "pa.Table",
+    candidates: Candidates,
+    splits: Mapping[str, str],
+    names: Mapping[str, str],
+    beside: Path,
 ) -> "Iterator[pa.Table]":
-    """The pairs table in pieces, so that texts are copied for one piece at a time."""
+    """The pairs table in pieces of ROW_GROUP rows, each with its texts.
+
+    Every shard is read once; its texts wait for their pieces beside the file that is written.
+    """
+    import numpy as np
     import pyarrow as pa
 
-    def answers(rows: "pa.Array") -> list[list[Message]]:
-        completions = texts["completion"].take(rows).to_pylist()
-        return [[{"role": "assistant", "content": text}] for text in completions]
+    length = len(ordered)
+    sides = np.concatenate([ordered[side].to_numpy() for side in ("chosen", "rejected")])
+    with waiting_pieces(beside, max(1, -(-length // ROW_GROUP))) as waiting:
+        for texts, places in candidates.texts(sides):
+            pieces = places % length // ROW_GROUP
+            for piece in np.unique(pieces):
+                here = np.flatnonzero(pieces == piece)
+                rows = texts.take(pa.array(here)).append_column("place", pa.array(places[here]))
+                waiting.add(int(piece), rows)
+        del sides
+        for start in range(0, length, ROW_GROUP):
+            texts = waiting.read(start // ROW_GROUP).sort_by("place").drop_columns("place")
+            piece = ordered.slice(start, ROW_GROUP)
+            chosen, rejected = texts.slice(0, len(piece)), texts.slice(len(piece))
+            yield _piece(piece, chosen, rejected, splits, names)
+    if not length:
+        yield PAIRS.schema.empty_table()
 
-    for start in range(0, max(1, len(ordered)), ROW_GROUP):
-        piece = ordered.slice(start, ROW_GROUP)
-        sides = {name: piece[name].to_pylist() for name in PAIRS.key}
-        higher, lower = (piece[f"score_{side}"].to_pylist() for side in ("chosen", "rejected"))
-        columns = sides | {
-            "prompt": texts["context"].take(piece["chosen"]).combine_chunks(),
-            "chosen": answers(piece["chosen"]),
-            "rejected": answers(piece["rejected"]),
-            "split": [splits[name] for name in sides["prompt_id"]],
-            "score_chosen": higher,
-            "score_rejected": lower,
-            "margin": [one - other for one, other in zip(higher, lower, strict=True)],
-            "chosen_model": texts["policy"].take(piece["chosen"]).to_pylist(),
-            "rejected_model": texts["policy"].take(piece["rejected"]).to_pylist(),
-            "judge": [names["judge"]] * len(piece),
-            "reward": [names["reward"]] * len(piece),
-            **{
-                f"{side}_{column}": texts[column].take(piece[side]).combine_chunks()
-                for side in ("chosen", "rejected")
-                for column in OF_SIDES
-            },
-        }
-        yield pa.Table.from_pydict(columns, schema=PAIRS.schema)
+
+def _piece(
+    piece: "pa.Table",
+    chosen: "pa.Table",
+    rejected: "pa.Table",
+    splits: Mapping[str, str],
+    names: Mapping[str, str],
+) -> "pa.Table":
+    """Rows of the pairs table, of their ids and scores and the texts of each side."""
+    import pyarrow as pa
+
+    def answers(texts: "pa.Table") -> list[list[Message]]:
+        return [
+            [{"role": "assistant", "content": text}] for text in texts["completion"].to_pylist()
+        ]
+
+    keys = {name: piece[name].to_pylist() for name in PAIRS.key}
+    higher, lower = (piece[f"score_{side}"].to_pylist() for side in ("chosen", "rejected"))
+    columns = keys | {
+        "prompt": chosen["context"].combine_chunks(),
+        "chosen": answers(chosen),
+        "rejected": answers(rejected),
+        "split": [splits[name] for name in keys["prompt_id"]],
+        "score_chosen": higher,
+        "score_rejected": lower,
+        "margin": [one - other for one, other in zip(higher, lower, strict=True)],
+        "chosen_model": chosen["policy"].to_pylist(),
+        "rejected_model": rejected["policy"].to_pylist(),
+        "judge": [names["judge"]] * len(piece),
+        "reward": [names["reward"]] * len(piece),
+        **{
+            f"{side}_{column}": texts[column].combine_chunks()
+            for side, texts in (("chosen", chosen), ("rejected", rejected))
+            for column in OF_SIDES
+        },
+    }
+    return pa.Table.from_pydict(columns, schema=PAIRS.schema)

@@ -2,22 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from wim.reports.candidates import CandidateNumbers
 from wim.rewards.ties import without_noise
 from wim.statistics import Share, differences
-from wim.tables.files import read_table
-from wim.tables.schemas import REWARDS
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CONTROLS = ("negated", "shuffled_wim", "length", "random")
 LONGER = "(longer completion)"
 
 
 def agreement_with_controls(
-    rewards: Sequence[Path], kinds: Mapping[str, str], candidates: "pd.DataFrame"
+    rewards: Sequence[Path], kinds: Mapping[str, str], candidates: CandidateNumbers
 ) -> dict[str, dict[str, Share]]:
     """For each reward that is not a control, its agreement with each control, by name.
 
@@ -27,25 +22,18 @@ def agreement_with_controls(
     Args:
         rewards: <reward>.parquet of each reward.
         kinds: The kind of each reward.
-        candidates: `context` and `completion_tokens` by candidate_id.
+        candidates: Those of the rewards.
     """
     import numpy as np
 
     names = [path.stem for path in rewards]
-    columns = [
-        read_table(path, REWARDS, ["candidate_id", "reward"])
-        .to_pandas()
-        .set_index("candidate_id")["reward"]
-        .reindex(candidates.index)
-        .to_numpy(np.float64)
-        for path in rewards
-    ]
+    columns = [candidates.rewards(path, ["reward"])[1][0] for path in rewards]
     names.append(LONGER)
-    columns.append(candidates["completion_tokens"].to_numpy(np.float64))
+    columns.append(candidates.completion_tokens)
     controls = [name for name in names if kinds.get(name, "length") in CONTROLS]
     places = [names.index(name) for name in controls]
     decided, agreeing = np.zeros((2, len(names), len(controls)), dtype=np.int64)
-    for difference in differences(np.column_stack(columns), candidates["context"].to_numpy()):
+    for difference in differences(np.column_stack(columns), candidates.context):
         signs = np.nan_to_num(np.sign(without_noise(difference)))
         for place, column in enumerate(places):
             product = signs * signs[:, [column]]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from wim.display.json_files import read_json, rounded, write_json
 from wim.evaluation.audit import read_audit
 from wim.evaluation.audit_figure import draw_critiques
+from wim.reports.candidates import candidate_numbers
 from wim.reports.controls import agreement_with_controls
 from wim.reports.failed import failed_figures, failed_text
 from wim.reports.figures import Course, draw_rewards, draw_training
@@ -18,7 +19,6 @@ from wim.reports.leaks import count_leaks, leaks_text
 from wim.reports.measured import measured_text
 from wim.reports.summary_figures import (
     TrainingSummary,
-    contexts_and_lengths,
     count_statuses,
     describe_reward,
     describe_training,
@@ -94,7 +94,7 @@ def summary(
         output: The files to write.
         measured: What the gate and the study have found of each reward; see `measured_text`.
     """
-    candidates = contexts_and_lengths(inputs.dialogues)
+    candidates = candidate_numbers(inputs.dialogues)
     tables = list(map(Path, inputs.rewards))
     kinds = {name: str(settings.get("kind", "mixture")) for name, settings in rewards.items()}
     controls = agreement_with_controls(tables, kinds, candidates)

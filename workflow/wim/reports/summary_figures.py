@@ -3,20 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wim.errors import UserError
-from wim.paths import made_anew
+from wim.reports.candidates import CandidateNumbers
 from wim.reports.figures import Course, Distribution, histogram
 from wim.rewards.ties import without_noise
 from wim.settings.rewards import RewardSettings
 from wim.statistics import Share, differences, rank_correlation
-from wim.tables.files import read_candidates, read_table, read_tables
+from wim.tables.files import read_tables
 from wim.tables.ratings import Status
-from wim.tables.schemas import CONTEXT, RATINGS, REWARDS
-
-if TYPE_CHECKING:
-    import pandas as pd
+from wim.tables.schemas import RATINGS
 
 
 @dataclass(frozen=True)
@@ -63,19 +59,8 @@ class TrainingSummary:
     cut: Mapping[str, int]
 
 
-def contexts_and_lengths(dialogues: Iterable[str | Path]) -> "pd.DataFrame":
-    """Each candidate's context, as a number, and completion_tokens; the index is candidate_id."""
-    import pyarrow as pa
-
-    columns = ["candidate_id", *CONTEXT, "completion_tokens"]
-    frame = pa.concat_tables([read_candidates(path, columns) for path in dialogues]).to_pandas()
-    frame["context"] = frame.groupby(list(CONTEXT), sort=False).ngroup()
-    indexed: pd.DataFrame = frame.set_index("candidate_id")[["context", "completion_tokens"]]
-    return indexed
-
-
 def describe_reward(
-    path: Path, candidates: "pd.DataFrame", settings: RewardSettings
+    path: Path, candidates: CandidateNumbers, settings: RewardSettings
 ) -> tuple[RewardSummary, Distribution]:
     """The figures of a rewards table, and the distributions to plot.
 
@@ -84,19 +69,14 @@ def describe_reward(
     """
     import numpy as np
 
-    frame = read_table(path, REWARDS, ["candidate_id", "rating_scaled", "reward"]).to_pandas()
-    known = frame["candidate_id"].isin(candidates.index)
-    if not known.all():
-        raise UserError(
-            f"{path}: {(~known).sum()} candidates, first {frame['candidate_id'][~known].iloc[0]}, "
-            f"are in none of the dialogues tables. {made_anew(path)}"
-        )
-    usable = frame[frame["reward"].notna()].join(candidates, on="candidate_id")
-    points = 5 * usable["reward"].to_numpy(np.float64) + 5
-    values = usable[["reward", "rating_scaled"]].to_numpy(np.float64)
+    rows, columns = candidates.rewards(path, ["reward", "rating_scaled"])
+    usable = ~np.isnan(columns[0])
+    values = np.column_stack(columns)[usable]
+    context, length = candidates.context[usable], candidates.completion_tokens[usable]
+    points = 5 * values[:, 0] + 5
     counts = np.zeros(5, dtype=np.int64)
     deltas, total = histogram(points[:0]), 0.0
-    for difference in map(without_noise, differences(values, usable["context"].to_numpy())):
+    for difference in map(without_noise, differences(values, context)):
         delta, number = 5 * np.abs(difference[:, 0]), difference[:, 1]
         tied, numbered = delta == 0, ~np.isnan(number)
         untied = numbered & (number != 0)
@@ -114,8 +94,8 @@ def describe_reward(
         kind=settings.kind,
         zeta=settings.zeta,
         rating=settings.rating,
-        candidates=len(frame),
-        with_reward=len(usable),
+        candidates=rows,
+        with_reward=len(points),
         mean=mean,
         sd=float(points.std(ddof=1)) if len(points) > 1 else None,
         comparisons=compared,
@@ -124,7 +104,7 @@ def describe_reward(
         number_ties=Share.of(with_number - untied_number, with_number),
         agreement=Share.of(agreeing, untied_number),
         agreement_ties_counted=Share.of(agreeing + forgiven, untied_number),
-        length_spearman=rank_correlation(points, usable["completion_tokens"].to_numpy()).value,
+        length_spearman=rank_correlation(points, length).value,
     ), Distribution(histogram(points), deltas, ties, mean, mean_delta)
 
 

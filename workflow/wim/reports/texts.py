@@ -7,7 +7,7 @@ from pathlib import Path
 from wim.display.markdown import markdown_table
 from wim.embedding.reading import reading_warnings
 from wim.evaluation.audit import Audit
-from wim.tables.files import read_tables
+from wim.tables.files import read_table
 from wim.tables.ratings import Status
 from wim.tables.schemas import RATINGS
 from wim.writing import script_of
@@ -16,10 +16,11 @@ from wim.writing import script_of
 def count_scripts(ratings: Iterable[str | Path]) -> dict[str, dict[str, int]]:
     """For each judge, how many of the critiques that name something are in which script."""
     found: dict[str, Counter[str]] = {}
-    for row in read_tables(ratings, RATINGS, ["judge", "status", "wim"]).to_pylist():
-        if row["status"] == Status.OK and row["wim"] is not None:
-            scripts = found.setdefault(row["judge"], Counter())
-            scripts[script_of(row["wim"]) or "none"] += 1
+    for path in ratings:
+        for row in read_table(path, RATINGS, ["judge", "status", "wim"]).to_pylist():
+            if row["status"] == Status.OK and row["wim"] is not None:
+                scripts = found.setdefault(row["judge"], Counter())
+                scripts[script_of(row["wim"]) or "none"] += 1
     return {judge: dict(sorted(scripts.items())) for judge, scripts in sorted(found.items())}
 
 

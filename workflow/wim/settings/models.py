@@ -38,14 +38,16 @@ class ApiSettings(Section):
     itself is written nowhere. Unit: name."""
 
     requests_in_flight: int = Field(default=16, ge=1, le=1024)
-    """Maximum number of requests in flight at once, in each job. Unit: requests."""
+    """Maximum number of requests in flight at once, in each job. Of a served model, which queues what
+    it cannot run yet, the default is 256. Unit: requests."""
 
     tokens_per_minute: int | None = Field(default=None, ge=1)
     """Maximum number of tokens of prompts and answers in any minute, in each job; null sets no
     limit. Unit: tokens."""
 
     timeout: float = Field(default=120.0, gt=0)
-    """Time without an answer after which a request is sent again. Unit: seconds."""
+    """Time without an answer after which a request is sent again. Of a served model, whose server the
+    job watches, the default is 3600. Unit: seconds."""
 
     attempts: int = Field(default=6, ge=1, le=100)
     """Maximum number of times that a request is sent; then its row has no answer. Unit:
@@ -62,6 +64,10 @@ class ApiSettings(Section):
     samples: int = Field(default=8, ge=1, le=128)
     """If the server gives no log-probabilities, the number of sampled answers among which a judge's
     probabilities are counted. Unit: answers."""
+
+
+# The defaults of a served model, where they are others.
+SERVED = {"requests_in_flight": 256, "timeout": 3600.0}
 
 
 class ModelSource(Section):
@@ -126,6 +132,15 @@ class ModelSource(Section):
         if ENDPOINT.fullmatch(self.source):
             return "endpoint"
         return "local" if self.serve is None else "served"
+
+    @property
+    def calling(self) -> ApiSettings:
+        """How it is queried, if it is an endpoint or served."""
+        api = self.api or ApiSettings()
+        if self.engine != "served":
+            return api
+        others = {key: value for key, value in SERVED.items() if key not in api.model_fields_set}
+        return api.model_copy(update=others)
 
     @property
     def answering(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Every job reads them, so this module imports little.
 from dataclasses import dataclass
 
 from wim.settings.models import ModelSource
+from wim.settings.precision import Attention
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Untracked:
         tracking: Trackers of training metrics.
         parallel: How several GPUs of one job train.
         harness: The Python that has lm-eval.
+        attention: What computes the attention of the model that is trained.
     """
 
     models: tuple[ModelSource, ...]
@@ -31,3 +33,4 @@ class Untracked:
     tracking: tuple[str, ...]
     parallel: str
     harness: str | None = None
+    attention: Attention = "auto"

@@ -59,6 +59,7 @@ def measure_kl(
     """
     import torch
 
+    from wim.cluster.gpu_checks import check_gpus
     from wim.engines.chat_format import ChatFormat
     from wim.engines.local.loading import open_model
     from wim.engines.machine import dtype_of
@@ -66,6 +67,7 @@ def measure_kl(
     from wim.evaluation.compared.bootstrap import mean_over
     from wim.training.turns import TrainedTurns
 
+    check_gpus()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = []
     for each in (policy, reference):

@@ -16,3 +16,11 @@ def world_size() -> int:
 def is_first_process() -> bool:
     """Whether this is the process that writes files and logs."""
     return rank() == 0
+
+
+def use_own_gpu() -> None:
+    """Have what this process opens next on "the" GPU be on its own, not on the first one."""
+    import torch
+
+    if world_size() > 1 and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wim.judging.overlap import overlap
 from wim.provenance.digest import canonical_json
@@ -15,6 +15,9 @@ from wim.tables.schemas import COMPARISONS, DIALOGUES, PAIRS, PROMPTS, RATINGS, 
 from wim.viewing.sample import PromptSample
 from wim.viewing.sources import Source
 from wim.writing import script_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 OF_CANDIDATES = (
     *("candidate_id", "prompt_id", "turn", "speaker", "sample", "completion", "reasoning"),
@@ -126,7 +129,7 @@ def _add_ratings(content: Content, judge: str, paths: Iterable[Path]) -> None:
     rows = (
         {"sample": number_of_sample(path.parent.name), "aspect": None, **row}
         for path in paths
-        for row in read_table(path, RATINGS, ["candidate_id", *OF_RATINGS]).to_pylist()
+        for row in _shown(content, read_table(path, RATINGS, ["candidate_id", *OF_RATINGS]))
     )
     _add_judgements(content, judge, rows)
 
@@ -138,7 +141,7 @@ def _add_aspects(content: Content, judge: str, paths: Iterable[Path]) -> None:
     rows = (
         {**whole, **row}
         for path in paths
-        for row in read_table(path, ASPECT_RATINGS, names).to_pylist()
+        for row in _shown(content, read_table(path, ASPECT_RATINGS, names))
     )
     _add_judgements(content, judge, rows)
 
@@ -165,13 +168,24 @@ def _add_rewards(content: Content, reward: str, path: Path) -> None:
     names = ("reward", "status", "cosine")
     columns = content.rewards.setdefault(reward, {name: [] for name in ("candidate", *names)})
     known = set(columns["candidate"])
-    for row in read_table(path, REWARDS, ["candidate_id", *names]).to_pylist():
+    for row in _shown(content, read_table(path, REWARDS, ["candidate_id", *names])):
         place = content.place.get(row["candidate_id"])
         if place is None or place in known:
             continue
         columns["candidate"].append(place)
         for name in names:
             columns[name].append(row[name])
+
+
+def _shown(content: Content, table: "pa.Table") -> list[dict[str, Any]]:
+    """The rows of a table that are of the page's candidates."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows: list[dict[str, Any]] = table.filter(
+        pc.is_in(table["candidate_id"], pa.array(list(content.place), pa.string()))
+    ).to_pylist()
+    return rows
 
 
 def _add_comparisons(content: Content, path: Path) -> None:

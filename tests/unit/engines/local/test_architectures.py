@@ -94,7 +94,7 @@ def outcome(model_type: str, folder: Path) -> str:
     for batch_size in (1, 4, 10):
         # Four at a time with others joining, where the model can.
         engine.batch_size, engine.continuous = 1 if alone else batch_size, batch_size == 4
-        engine.choices_at_once = engine.batch_size
+        engine.choices_alone = False
         said = {each.key: each.tokens for each in engine.generate(requests(), GREEDY)}
         if said != texts:
             equal = sum(said[key] == texts[key] for key in texts)

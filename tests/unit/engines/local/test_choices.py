@@ -59,7 +59,7 @@ def smol(smollm2: Path) -> LocalEngine:
 def in_batches(folder: Path) -> LocalEngine:
     """An engine that reads prompts as on a GPU."""
     engine = LocalEngine(folder, "float32")
-    engine.choices_at_once, engine.blocks = engine.batch_size, None
+    engine.choices_alone, engine.blocks = False, None
     return engine
 
 

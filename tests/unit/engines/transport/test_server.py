@@ -144,7 +144,11 @@ from wim.engines.transport.server import serving
 from wim.job import job
 
 snakemake = SimpleNamespace(
-    log=[sys.argv[2] + ".job"], threads=1, rule="rate_candidates", params=SimpleNamespace(spec="{}")
+    log=[sys.argv[2] + ".job"],
+    threads=1,
+    rule="rate_candidates",
+    resources={},
+    params=SimpleNamespace(spec="{}"),
 )
 with job(snakemake):
     with serving(sys.argv[1], Path(sys.argv[3]), Path(sys.argv[2]), 120):

@@ -12,7 +12,7 @@ from wim.engines.local.loading import open_model
 from wim.models.stage import stage_model
 from wim.settings.models import ModelSource
 from wim.settings.training import TrainingSettings
-from wim.training.dpo.train import train_dpo
+from wim.training.dpo.train import DpoTraining, train_dpo
 from wim.training.run.setup import Run
 
 WORDS = ["river", "hill", "train", "bread", "cost", "noon", "water", "date"]
@@ -30,6 +30,57 @@ def pairs_file(path: Path) -> Path:
         for number, word in enumerate(WORDS)
     ]
     return write_pairs(path, rows)
+
+
+def test_adapters_on_packed_weights_move_in_steps_too_small_for_bfloat16(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wim.training.run import setup
+
+    trained = []
+    kept = setup.hold_adapters_in_float32
+
+    def watched(model: torch.nn.Module) -> None:
+        kept(model)
+        trained.append(
+            {name: each for name, each in model.named_parameters() if each.requires_grad}
+        )
+        before.update({name: each.detach().clone() for name, each in trained[0].items()})
+
+    opened: dict[str, object] = {}
+    opening = DpoTraining.open_model
+
+    def seen(training: DpoTraining, folder: Path, **options: object) -> object:
+        opened.update(options)
+        return opening(training, folder, **options)
+
+    monkeypatch.setattr(DpoTraining, "open_model", seen)
+    before: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(setup, "hold_adapters_in_float32", watched)
+    stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "base")
+    train_dpo(
+        pairs=pairs_file(tmp_path / "pairs.parquet"),
+        settings=TrainingSettings(
+            precision="bfloat16", warmup=0.0, batch_size=4, epochs=2, learning_rate=5e-6
+        ),
+        names={"arm": "packed", "round": 1, "reward": "r"},
+        upstream_settings={},
+        run=Run(
+            manifest=tmp_path / "base/manifest.json",
+            seed=0,
+            per_device=4,
+            store=tmp_path / "store",
+            save_seconds=300,
+            folder=tmp_path / "checkpoint",
+            quantization="nf4",
+            attention="eager",
+        ),
+    )
+    assert opened["attn_implementation"] == "eager"
+    assert {each.dtype for each in trained[0].values()} == {torch.float32}
+    # B begins with 0, so that A has a gradient from the second step on.
+    moved = [(trained[0][name] != old).float().mean() for name, old in before.items()]
+    assert float(torch.stack(moved).mean()) > 0.9
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])

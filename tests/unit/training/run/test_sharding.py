@@ -104,6 +104,26 @@ def test_a_sharded_training_ends_as_that_of_one_process(
         assert shared[name].numpy() == pytest.approx(weight.numpy(), abs=2e-4), name
 
 
+@pytest.mark.parametrize("section", ["arms", "sft"])
+def test_packed_weights_are_not_shared_out(section: str) -> None:
+    packed = {"tiny": {"source": "path:tiny", "quantization": "nf4"}}
+    sections = {
+        "arms": {"a": {"reward": "wim"}} if section == "arms" else {},
+        "sft": {"s": {"model": "tiny"}} if section == "sft" else {},
+        "rewards": {"wim": {"judge": "tiny", "kind": "length"}},
+        "judges": {"tiny": {"model": "tiny"}},
+        "models": packed,
+        "dialogues": {"actor": "tiny"},
+    }
+    load_config(sections)
+    with pytest.raises(UserError, match=rf"parallel: found fsdp, and {section}\.. .*nf4.*write"):
+        load_config({"parallel": "fsdp", **sections})
+    lora = {"lora": None}
+    whole = {name: {**of, "training": lora} for name, of in sections["arms"].items()}
+    if section == "arms":
+        load_config({"parallel": "fsdp", **sections, "arms": whole})
+
+
 def test_online_training_is_not_shared_out() -> None:
     arms = {"a": {"reward": "wim", "method": "online_dpo"}}
     with pytest.raises(UserError, match="write parallel: ddp"):

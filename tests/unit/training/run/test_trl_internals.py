@@ -50,3 +50,15 @@ def test_no_other_module_of_training_overrides_or_calls_them() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node, "attr", None) or getattr(node, "name", None)
             assert name not in hooked, f"{path}: {name} belongs in trl_internals.py"
+
+
+def test_weights_are_not_hashed_for_a_cache_of_trls(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trl.trainer import dpo_trainer
+
+    hashed: list[object] = []
+    monkeypatch.setattr(dpo_trainer, "hash_module", hashed.append)
+    with trl_internals.without_hash_of_weights():
+        dpo_trainer.hash_module("weights")
+    assert not hashed
+    dpo_trainer.hash_module("weights")
+    assert hashed == ["weights"]

@@ -5,10 +5,12 @@ judge that is asked for a critique and then for a number is shown the first conv
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wim.engines.local.decoder import Decoder, cache_argument, forward
+from wim.engines.local.head import float32_logits
 
 if TYPE_CHECKING:
     import torch
@@ -38,17 +40,19 @@ class _Block:
     """What is kept of a block's pass.
 
     layers: keys and values (1, heads, tokens, width) of each layer. logits: (1, vocabulary), of the
-    token behind it. used: the round of its last use.
+    token behind it, if a text has ended there; in float32, so that a text has the same ones whether it
+    is continued or only read. used: the round of its last use.
     """
 
     layers: list[tuple["torch.Tensor", "torch.Tensor"]]
-    logits: "torch.Tensor"
+    logits: "torch.Tensor | None"
     used: int
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.logits.nbytes + sum(keys.nbytes + values.nbytes for keys, values in self.layers)
+        read = sum(keys.nbytes + values.nbytes for keys, values in self.layers)
+        return read + (0 if self.logits is None else self.logits.nbytes)
 
 
 class ReadBlocks:
@@ -82,11 +86,15 @@ class ReadBlocks:
         cache = growing_cache(self._model)
         ends = [*range(BLOCK, len(tokens), BLOCK), len(tokens)]
         known = list(self._known(tuple(tokens[:end]) for end in ends))
+        if len(known) == len(ends) and known[-1].logits is None:
+            # Only longer texts were read there.
+            self._forget(tuple(tokens))
+            known.pop()
         if known:
             _restore(cache, known)
-        logits = known[-1].logits if known else None
+        logits = known[-1].logits if len(known) == len(ends) else None
         for end in ends[len(known) :]:
-            logits = self._read_block(cache, tokens[:end])
+            logits = self._read_block(cache, tokens[:end], ends=end == len(tokens))
         assert logits is not None
         return ReadDecoder(self._model, cache, logits, len(tokens))
 
@@ -101,15 +109,20 @@ class ReadBlocks:
             block.used = self._round
             yield block
 
-    def _read_block(self, cache: "DynamicCache", text: Sequence[int]) -> "torch.Tensor":
-        """Append to the cache what it lacks of a text, and give the logits behind it."""
+    def _forget(self, text: tuple[int, ...]) -> None:
+        self._room += self._blocks.pop(text).size
+
+    def _read_block(
+        self, cache: "DynamicCache", text: Sequence[int], ends: bool
+    ) -> "torch.Tensor | None":
+        """Append to the cache what it lacks of a text, and give the logits behind it if it `ends`."""
         import torch
 
         start = cache.get_seq_length()
         places = torch.arange(start, len(text), device=self._device)[None]
         tokens = torch.tensor([text[start:]], device=self._device)
         argument = {str(cache_argument(self._model)): cache}
-        with torch.inference_mode():
+        with torch.inference_mode(), float32_logits(self._model) if ends else nullcontext():
             output = forward(
                 self._model,
                 tokens,
@@ -118,7 +131,7 @@ class ReadBlocks:
                 logits_to_keep=1,
                 **argument,
             )
-            logits: torch.Tensor = output.logits[:, -1].float()
+            logits = output.logits[:, -1].float() if ends else None
         self.passes += 1
         read = [(each.keys[..., start:, :], each.values[..., start:, :]) for each in cache.layers]
         block = _Block(read, logits, self._round)
@@ -134,7 +147,7 @@ class ReadBlocks:
             oldest = next(iter(self._blocks), None)
             if oldest is None or self._blocks[oldest].used >= self._round - 1:
                 return False
-            self._room += self._blocks.pop(oldest).size
+            self._forget(oldest)
         self._room -= size
         return True
 

@@ -14,6 +14,7 @@ from wim.engines.local.blocks import ReadBlocks
 from wim.engines.local.choices import choice_tree
 from wim.engines.local.contrastive import ContrastiveDecoder, check_contrastive
 from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
+from wim.engines.local.head import float32_logits
 from wim.engines.local.loading import (
     causal_config,
     context_length,
@@ -85,7 +86,7 @@ class LocalEngine:
             self.batch_size = 1
         # In a batch a row's probabilities differ in the last bits with its neighbours. A CPU gains
         # nothing by reading prompts in batches, so there each is read alone.
-        self.choices_at_once = 1 if self.device == "cpu" else self.batch_size
+        self.choices_alone = self.device == "cpu"
         alone = self.device == "cpu" and self.batching is Batching.SHARED
         self.blocks = ReadBlocks(self.model, self.device) if alone else None
         logger.info(
@@ -129,9 +130,10 @@ class LocalEngine:
         for row in too_long:
             yield ChoiceLogprobs(row.request.key, None, len(row.tokens))
         self._begin_round()
-        for batch in _batches(fitting, self.choices_at_once):
-            decoder = self._prefilled(batch)
-            logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
+        for batch in _batches(fitting, 1 if self.choices_alone else self.batch_size):
+            with float32_logits(self.model):
+                decoder = self._prefilled(batch)
+                logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
             for row, values in zip(batch, logprobs.tolist(), strict=True):
                 yield ChoiceLogprobs(row.request.key, tuple(values), len(row.tokens))
 

@@ -36,10 +36,7 @@ def open_model(
     from transformers import AutoModelForCausalLM
 
     config = causal_config(folder)
-    options: dict[str, Any] = {}
-    if attention != "auto":
-        _check_attention(attention, dtype)
-        options["attn_implementation"] = attention
+    options: dict[str, Any] = dict(attention_options(attention, dtype))
     if quantization != "none":
         options["quantization_config"] = bits_and_bytes(quantization, dtype)
     packed = quantization != "none" and _has_experts(config)
@@ -122,12 +119,20 @@ def bits_and_bytes(quantization: Quantization, dtype: "torch.dtype") -> Any:
     )
 
 
-def _check_attention(attention: Attention, dtype: "torch.dtype") -> None:
+def attention_options(attention: Attention, dtype: "torch.dtype") -> dict[str, str]:
+    """from_pretrained's options of an attention; dtype: the precision that it is computed in.
+
+    Raises UserError for one that is not installed here, or not for this precision.
+    """
+    if attention == "flash_attention_2":
+        _check_flash_attention(dtype)
+    return {} if attention == "auto" else {"attn_implementation": attention}
+
+
+def _check_flash_attention(dtype: "torch.dtype") -> None:
     import torch
     from transformers.utils import is_flash_attn_2_available
 
-    if attention != "flash_attention_2":
-        return
     if not is_flash_attn_2_available():
         raise UserError(
             "models: attention: found flash_attention_2, which needs a GPU and the package "

@@ -18,6 +18,7 @@ from wim.settings.checks import (
     prices,
     rewards,
     rounds,
+    sharded,
     trained,
 )
 
@@ -38,7 +39,7 @@ GROUPS: tuple[tuple[Check, ...], ...] = (
         evaluations.problems,
     ),
     (comparisons.problems, no_effect.problems, gate.problems),
-    (online.problems, discovery.problems),
+    (online.problems, discovery.problems, sharded.problems),
     (rounds.problems,),
 )
 

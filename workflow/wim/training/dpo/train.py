@@ -88,6 +88,13 @@ class DpoTraining(Training):
     pairs: Path
     reference: Path | None
 
+    def open_model(self, folder: Path, **options: Any) -> Any:
+        """A language model; on a GPU TRL's head of it is a kernel that is compiled when it runs."""
+        from wim.cluster.gpu_checks import check_compiler
+
+        check_compiler()
+        return super().open_model(folder, **options)
+
     def digests(self) -> Mapping[str, str]:
         """Those of the pairs, and of a reference model that is not the one that is trained."""
         from wim.models.manifest import read_manifest

@@ -8,7 +8,7 @@ measures has modules of its own: the head, the order of pairs, and the stored re
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from wim.training.dpo.reference import ReferenceStore
 from wim.training.losses import LogRatios, pair_losses
 from wim.training.records.basin import Basin
 from wim.training.records.notes import diverged, ids_of_pairs
-from wim.training.run.trl_internals import DpoHooks
+from wim.training.run.trl_internals import DpoHooks, without_hash_of_weights
 
 logger = logging.getLogger("wim.training")
 
@@ -69,7 +69,8 @@ class PreferenceTrainer(DpoHooks, DPOTrainer):  # type: ignore[misc]
         self.reference = reference
         self.own_head = False
         self.context = context_length(trainer["model"].config)
-        super().__init__(**trainer)
+        with nullcontext() if reference is None else without_hash_of_weights():
+            super().__init__(**trainer)
         self._score_completions_alone()
         self.own_losses = {
             name: weight for name, weight in settings.loss_weights.items() if _own(name)

@@ -8,16 +8,9 @@ from pathlib import Path
 import torch
 
 from wim.atomic import is_full
+from wim.engines.memory import out_of_memory
 from wim.errors import UserError
 from wim.settings.optimization import OptimizationSettings
-
-# What torch reports when the CPU's memory runs out.
-_NO_MEMORY = (
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "out of memory",
-)
 
 
 @contextmanager
@@ -35,19 +28,11 @@ def explain_out_of_memory(
     try:
         yield
     except Exception as error:
-        if _out_of_memory(error):
+        if out_of_memory(error):
             raise UserError(_memory_message(settings, micro_batch)) from error
         if is_full(error):
             raise UserError(_space_message(working)) from error
         raise
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error).lower() for words in _NO_MEMORY
-    )
 
 
 def _memory_message(settings: OptimizationSettings, micro_batch: int) -> str:

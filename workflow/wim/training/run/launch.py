@@ -1,4 +1,4 @@
-"""Training on several GPUs of one node: a process each, started by `accelerate launch`.
+"""Training on several GPUs of one node: a process each, started by torchrun.
 
 Each process takes its share of every global batch, so the steps are those of one process. It holds
 the whole model (DDP) or a share of it (FSDP). Without CUDA the processes compute on the CPU (gloo),
@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import validate_call
 from pydantic_core import to_json
 
+from wim.cluster.gpu_checks import check_gpus
 from wim.cluster.locks import parent_has_turn
 from wim.cluster.orphans import end_with_starter, starter
 from wim.cluster.requeue import work_was_kept
@@ -35,6 +36,11 @@ from wim.training.run.sharding import ENVIRONMENT
 logger = logging.getLogger(__name__)
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 FAILED = "failed.json"
+# What torchrun's agent answers by ending all processes after 30 s. SIGTERM is not among them: the
+# processes end by themselves, when they have saved.
+ENDS_AT_ONCE = "SIGINT,SIGHUP,SIGQUIT"
+# accelerate's settings by environment are for a user's own launches.
+FOREIGN = ("ACCELERATE_", "FSDP_")
 
 
 def training_run(snakemake: Any) -> Run:
@@ -54,6 +60,7 @@ def training_run(snakemake: Any) -> Run:
         thinking=spec.get("thinking"),
         reasoning=spec.get("reasoning", "trained"),
         parallel=untracked.parallel,
+        attention=untracked.attention,
     )
 
 
@@ -75,9 +82,10 @@ def write_checkpoint_on(
         arguments: Those of `write`.
 
     Raises:
-        UserError: As `write` does, or a process died.
+        UserError: As `write` does, or a process died, or the job has not the GPUs it requested.
         SystemExit: With 128 + signal, after SIGTERM or SIGUSR1, when all processes have saved.
     """
+    check_gpus()
     processes = _visible_gpus() if gpus is None else max(1, gpus)
     if processes == 1:
         if gpus == 1:
@@ -124,13 +132,10 @@ def _launcher(processes: int, job: Path) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "accelerate.commands.launch",
-        "--multi_gpu",
-        f"--num_processes={processes}",
-        "--num_machines=1",
-        "--main_process_port=0",
-        "--mixed_precision=no",
-        "--dynamo_backend=no",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+        f"--signals-to-handle={ENDS_AT_ONCE}",
         "-m",
         "wim.training.run.launch",
         str(job),
@@ -151,7 +156,8 @@ def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int |
         for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
-    process = subprocess.Popen(command, env=os.environ | environment | starter(), preexec_fn=ignore)
+    own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+    process = subprocess.Popen(command, env={**own, **environment, **starter()}, preexec_fn=ignore)
 
     def forward(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)

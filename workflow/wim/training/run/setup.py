@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wim.engines.local.loading import bits_and_bytes
+from wim.engines.local.loading import attention_options, bits_and_bytes
 from wim.errors import UserError
 from wim.settings.dialogues import Reasoning
 from wim.settings.models import Thinking
 from wim.settings.optimization import OptimizationSettings, Parallel
-from wim.settings.precision import Quantization
-from wim.training.processes import world_size
+from wim.settings.precision import Attention, Quantization
+from wim.training.processes import use_own_gpu, world_size
 from wim.training.run.sharding import sharding_arguments
-from wim.training.run.weights import OpenModel, keep_4bit_differentiable, lora_config
+from wim.training.run.weights import (
+    OpenModel,
+    hold_adapters_in_float32,
+    keep_4bit_differentiable,
+    lora_config,
+)
 from wim.training.steps import accumulation_steps, autocast_bf16
 from wim.training.turns import TrainedTurns, checked_turns
 
@@ -47,6 +52,7 @@ class Run:
         thinking: Whether the model is prompted to reason, as in generating.
         reasoning: What becomes of reasoning; see DialogueSettings.reasoning.
         parallel: How several GPUs share a training.
+        attention: What computes the attention.
         launch: Trains in several processes in place of this one.
     """
 
@@ -63,6 +69,7 @@ class Run:
     thinking: Thinking = None
     reasoning: Reasoning = "trained"
     parallel: Parallel = "ddp"
+    attention: Attention = "auto"
     launch: Callable[[], None] | None = None
 
     @property
@@ -139,6 +146,8 @@ class TrainerParts:
             callbacks=self.callbacks,
             **options,
         )
+        if self.adapter is not None:
+            hold_adapters_in_float32(trainer.model)
         rows, evaluated = len(trainer.train_dataset), len(trainer.eval_dataset or [])
         logger.info(
             "%s: %d rows, %d held out, batches of %d x %d x %d",
@@ -203,10 +212,13 @@ def trainer_parts(
     resumable = Resumable(run.save_seconds, working, is_awaited)
     # The weights of a new head are random.
     set_seed(run.seed)
+    # Weights are packed on the GPU, at once.
+    use_own_gpu()
     quantized = {}
     if run.quantization != "none":
         quantized = {"quantization_config": bits_and_bytes(run.quantization, dtype)}
-    model = open_model(base, dtype=dtype, **quantized)
+    attention = attention_options(run.attention, torch.bfloat16 if half else torch.float32)
+    model = open_model(base, dtype=dtype, **attention, **quantized)
     if quantized:
         keep_4bit_differentiable(model)
     chat = ChatFormat.of_folder(base, run.thinking, str(run.manifest))

@@ -8,8 +8,8 @@ they compare losses, samples and metrics with TRL's own.
 Importing this module loads nothing; trainers are mixed in where they are defined.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 # The mixins precede a trainer of TRL, which has no types.
@@ -115,6 +115,23 @@ class OnlineHooks(_Trainer):  # type: ignore[misc]
     def scores(self) -> Any:
         """The scores of `batch`, in the same order."""
         raise NotImplementedError
+
+
+@contextmanager
+def without_hash_of_weights() -> Iterator[None]:
+    """A context in which a DPOTrainer that is made does not hash all of its model's weights.
+
+    The hash names TRL's own cache of the reference's log-probabilities, which is not used here; it
+    would read every weight back from the GPU.
+    """
+    from trl.trainer import dpo_trainer
+
+    hashed = dpo_trainer.hash_module
+    dpo_trainer.hash_module = lambda _: "unused"
+    try:
+        yield
+    finally:
+        dpo_trainer.hash_module = hashed
 
 
 def restore_counters(trainer: Any, tokens: int, summed_loss: float) -> None:

@@ -46,6 +46,19 @@ def keep_4bit_differentiable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def hold_adapters_in_float32(model: Any) -> None:
+    """Convert adapters that TRL has made bfloat16, as it does on weights of 4 and 8 bits.
+
+    There a step at a usual learning rate is smaller than half the distance of two bfloat16 numbers, so
+    that most weights would never move.
+    """
+    import torch
+
+    for weight in model.parameters():
+        if weight.requires_grad and weight.dtype is torch.bfloat16:
+            weight.data = weight.data.float()
+
+
 def open_scoring_model(folder: Path, **options: Any) -> Any:
     """A model with a head for one number, from a folder; the head is new if the folder has none."""
     from transformers import AutoModelForSequenceClassification
