@@ -5,7 +5,6 @@ each of which one job at a time holds by a lock that ends with its process.
 """
 
 import fcntl
-import getpass
 import logging
 import os
 import subprocess
@@ -87,7 +86,7 @@ def _taken(visible: Sequence[str], wanted: int, shares: bool) -> list[str]:
         wanted: How many.
         shares: Whether a job may be put beside others where each GPU has one; else it waits.
     """
-    folder = Path(tempfile.gettempdir(), f"wim-gpus-{getpass.getuser()}")
+    folder = Path(tempfile.gettempdir(), f"wim-gpus-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     told = False
     while True:
