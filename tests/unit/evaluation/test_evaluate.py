@@ -19,8 +19,22 @@ REWARD_OF = {"base": [0.0, 0.0, 1.0, 1.0], "wim": [1.0, 1.0, 0.0, 0.0]}
 METADATA = [{"category": "math"}, {"category": "math"}, {"dataset": "`vicuna`"}, {"category": 3}]
 
 
-def evaluated(folder: Path, settings: dict[str, Any], leaking: list[int]) -> tuple[Any, str]:
-    """The figures and the page of an evaluation of `wim` against `base`."""
+def evaluated(
+    folder: Path,
+    settings: dict[str, Any],
+    leaking: list[int],
+    kl: float | None = None,
+    curves: dict[str, Any] | None = None,
+) -> tuple[Any, str]:
+    """The figures and the page of an evaluation of `wim` against `base`.
+
+    kl: how far `wim` is from its start; None where that is not measured.
+    """
+    measured = [] if kl is None else [str(folder / "one@wim.json")]
+    for path in measured:
+        answer = {"value": kl, "low": kl, "high": kl, "n": 4}
+        figures = {"answer": answer, "token": 0.1, "reverse_token": 0.2, "tokens": 40}
+        Path(path).write_text(json.dumps(figures))
     prompts = [
         prompt(f"p{number}", split="eval", metadata=json.dumps(metadata))
         for number, metadata in enumerate(METADATA)
@@ -56,14 +70,27 @@ def evaluated(folder: Path, settings: dict[str, Any], leaking: list[int]) -> tup
         comparisons=[],
         rewards=list(map(str, rewards)),
         length_control=[],
-        kl=[],
+        kl=measured,
         ratings=[],
         labels=[],
         labelled=[],
     )
     named = EvaluationSettings.model_validate(settings)
-    evaluate(inputs, "one", named, list(REWARD_OF), 0, output)
+    evaluate(inputs, "one", named, list(REWARD_OF), 0, output, curves=curves)
     return json.loads((folder / "one.json").read_text()), (folder / "one.md").read_text()
+
+
+def test_a_frontier_has_the_gain_against_the_divergence(tmp_path: Path) -> None:
+    settings = {"kind": "frontier", "rewards": ["r"], "kl_limit": 4.0}
+    curves = {"wim": {"curve": "sigmoid", "beta": 0.1}}
+    figures, text = evaluated(tmp_path, settings, [0], 2.0, curves)
+    curve = figures["frontier"]["r"]["curves"]["sigmoid"]
+    # It wins two prompts by 1, and loses two by 1.
+    assert curve["points"]["wim"]["gain"]["value"] == curve["area"]["value"] == 0.0
+    assert curve["points"]["wim"]["kl"] == 2.0 and figures["frontier"]["r"]["kl_limit"] == 4.0
+    assert figures["rewards"]["r"]["wim"]["without_leaks"]["n"] == 3
+    assert "| sigmoid | `wim` | 0.1 |" in text and "## Reward: r" in text
+    assert (tmp_path / "one.svg").stat().st_size > 5_000
 
 
 def test_win_rates_are_given_by_category(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def evaluate(
     prompts = [prompt for prompt in prompts if prompt not in dropped]
     drawn = seed_of(seed, "evaluation", name) % 2**32
     counts: Mapping[str, int] = Counter(leaked.values())
+    divergences = _divergences(inputs.kl)
     head = {
         "evaluation": name,
         "kind": settings.kind,
@@ -127,7 +128,7 @@ def evaluate(
         "by": settings.judge or settings.reward,
         "prompts": len(prompts),
         "leaks": {"file": inputs.leaks, "what": settings.leaks, **counts},
-        "kl": (divergences := _divergences(inputs.kl)),
+        "kl": divergences,
     }
     examples: dict[str, list[Example]] = {}
     if settings.kind == "mt_bench":

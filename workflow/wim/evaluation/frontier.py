@@ -134,14 +134,14 @@ def _curve(
 def _largest_to_smallest(places: Mapping[str, Place], values: Values, seed: int) -> dict[str, Any]:
     """What the reward rises by from the largest beta to the smallest; of repeats by their means."""
     betas = [place.beta for place in places.values()]
-    at_smallest, at_largest = (
+    smallest, largest = (
         _mean_of_repeats([values[name] for name, place in places.items() if place.beta == beta])
         for beta in (min(betas), max(betas))
     )
     of = {"largest": max(betas), "smallest": min(betas)}
     if of["largest"] == of["smallest"]:
         return of | {"rise": asdict(Estimate(None, None, None, 0)), "p": 1.0}
-    one = difference(at_smallest, at_largest, seed)
+    one = difference(smallest, largest, seed)
     return of | {"rise": asdict(one.difference), "p": one.p_bootstrap}
 
 
