@@ -162,11 +162,11 @@ rule sweep:
 rule costs:
     """Sum up what the run has cost: hours, GPU-hours, tokens and money."""
     input:
-        rules.dpo_checkpoint.input,
-        rules.sft_checkpoint.input,
-        rules.reward_model.input,
-        rules.summary.output if CONFIG.arms or CONFIG.rewards else [],
-        rules.evaluation.input,
+        checkpoints=rules.dpo_checkpoint.input,
+        fine_tunings=rules.sft_checkpoint.input,
+        reward_models=rules.reward_model.input,
+        summary=rules.summary.output if CONFIG.arms or CONFIG.rewards else [],
+        evaluations=rules.evaluation.input,
     output:
         table=report(
             paths.report("costs.json"),

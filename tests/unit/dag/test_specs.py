@@ -37,7 +37,7 @@ WILDCARDS = SimpleNamespace(
 )
 STAGES = (
     *("prompts", "shards", "model", "dialogues", "ratings", "embeddings", "reward"),
-    *("audit", "summary", "rounds", "sweep"),
+    *("audit", "summary", "rounds", "sweep", "costs"),
 )
 TRAINING_STAGES = ("pairs", "training")
 

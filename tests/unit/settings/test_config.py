@@ -29,6 +29,8 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
 
 REQUIRED = {
     "models.<name>.source",
+    "prices.<name>.input",
+    "prices.<name>.output",
     "policies.<name>.model",
     "reward_models.<name>.arm",
     "rounds.stop.below",

@@ -59,6 +59,12 @@ def test_endpoints_and_served_models_may_judge(source) -> None:
         (NEAR | {"serve": "vllm 'serve --port {port}"}, "serve", "cannot be split"),
         (NEAR | {"serve": ""}, "serve", "text"),
         ({"source": "path:model", "api": {}}, "api", "serve"),
+        (NEAR | {"api": {"batch": True}}, "api.batch", "leave it out"),
+        (
+            FAR | {"api": {"url": URL, "batch": True, "tokens_per_minute": 9}},
+            "api.tokens_per_minute",
+            "leave it out",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_to_write(model, key, words) -> None:
@@ -97,6 +103,28 @@ def test_an_endpoint_is_not_trained() -> None:
     assert message.startswith("mine.yaml: dialogues.actor: found 'far', an endpoint")
     assert "`arms: {}`" in message
     assert load_config(config({"far": FAR}, dialogues=dialogues, arms={})).arms == {}
+
+
+def test_a_training_that_queries_its_judge_at_each_step_takes_no_batches() -> None:
+    far = FAR | {"api": {"url": URL, "batch": True}}
+    arms = {"wim": {"reward": "wim", "method": "online_dpo"}}
+    message = refusal(config({"far": far}, arms=arms))
+    assert message.startswith("mine.yaml: arms.wim.reward: found 'wim', whose judge")
+
+
+def test_a_batch_is_no_part_of_a_models_identity() -> None:
+    far = FAR | {"api": {"url": URL, "batch": True, "batch_requests": 9}}
+    first, other = (load_config(config({"far": each})).models["far"] for each in (FAR, far))
+    assert first.staging == other.staging and first.answering == other.answering
+
+
+@pytest.mark.parametrize("name", ["smollm2", "fra"])
+def test_a_price_is_of_a_model_behind_a_server(name: str) -> None:
+    prices = {name: {"input": 1, "output": 2}}
+    message = refusal(config({"far": FAR}, prices=prices))
+    assert message.startswith(f"mine.yaml: prices.{name}: found '{name}', ")
+    assert "write one of far" in message
+    assert load_config(config({"far": FAR}, prices={"far": prices[name]})).prices["far"].output == 2
 
 
 def test_a_served_model_may_be_trained() -> None:

@@ -19,7 +19,7 @@ from wim.settings.gate import LABELLED
 from wim.settings.prompts import staged_path
 
 # The numbers of an evaluation that trackers have. Not in wim.paths, which every stage's code has in it.
-TRACKED = "results/evaluation/tracked/{evaluation}.json"
+TRACKED = paths.evaluation("tracked/{evaluation}.json")
 
 
 @dataclass(frozen=True)

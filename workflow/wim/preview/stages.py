@@ -266,7 +266,9 @@ class Preview:
 
     def _model(self, rule: str, manifest: str, source: "ModelSource") -> "StagedModel":
         from wim.engines.staged import StagedModel
+        from wim.settings.named_models import without_batches
 
+        source = without_batches(source)
         return StagedModel(
             manifest=Path(manifest),
             source=source,

@@ -31,6 +31,14 @@ class NamedModel(ModelSource):
     """How an endpoint or a served model is queried. Unit: none."""
 
 
+def without_batches(source: ModelSource) -> ModelSource:
+    """A model that is queried at once, for work that does not wait for a batch."""
+    if not isinstance(source, NamedModel) or source.api is None:
+        return source
+    api = source.api.model_copy(update={"batch": False})
+    return source.model_copy(update={"api": api})
+
+
 NAMED_DEMO_MODELS = {
     name: NamedModel.model_validate(source.model_dump()) for name, source in DEMO_MODELS.items()
 }

@@ -207,6 +207,16 @@ def test_a_cancelled_batch_ends_the_job_and_the_next_asks_for_the_rest(
     assert set(times_answered(server).values()) == {1}
 
 
+def test_a_batch_that_is_gone_ends_the_job_that_created_it_and_is_asked_anew_by_the_next(
+    server, tmp_path: Path
+) -> None:
+    server.created = lambda batch: (server.batches.clear(), Reply(batch))[1]
+    with pytest.raises(UserError, match="does not know batch batch_0 any more"):
+        answers(engine(server, tmp_path))
+    server.created = Reply
+    assert texts(answers(engine(server, tmp_path))) == ANSWERS
+
+
 def test_an_api_without_batches_is_named(server, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(server, "_upload", lambda content: failed(404, "no such page"))
     with pytest.raises(UserError, match=r"models.far.api.batch: .* has no batch API"):

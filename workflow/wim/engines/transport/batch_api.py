@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 METADATA = "wim_submission"
 ENDED = ("completed", "expired", "cancelled", "failed")
 LONGEST_PAUSE = 60.0
+# Looks for a batch that may have been created, each after twice the pause.
+LOOKS = 4
 # Looks at a batch that may fail one after another.
 FAILURES = 10
 
@@ -62,9 +64,10 @@ class BatchApi:
                 metadata={METADATA: submission},
             )
         except (APIConnectionError, InternalServerError):
-            await asyncio.sleep(self.first_pause)
-            if batch := await self.find(submission):
-                return batch
+            for look in range(LOOKS):
+                await asyncio.sleep(2**look * self.first_pause)
+                if batch := await self.find(submission):
+                    return batch
             raise
 
     async def find(self, submission: str) -> "Batch | None":

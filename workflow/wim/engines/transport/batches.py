@@ -87,6 +87,7 @@ class Batches:
         self._results: dict[str, dict[str, Result]] = {}
         self._fetching: dict[str, asyncio.Lock] = {}
         self._used: dict[str, Submission] = {}
+        self._own: set[str] = set()
         self._read = False
 
     def close(self) -> None:
@@ -198,6 +199,7 @@ class Batches:
         from openai import APIConnectionError, APIStatusError
 
         submission = Submission(self.url, list(group))
+        self._own.add(submission.name)
         content = b"".join(request_line(name, one.fields) for name, one in group.items())
         try:
             file = await self._api.submit(submission.name, content)
@@ -241,8 +243,13 @@ class Batches:
             try:
                 batch = await self._api.ended(str(submission.batch))
                 fetched = await self._api.fetch(batch)
-            except NotFoundError:
-                return None
+            except NotFoundError as error:
+                if submission.name not in self._own:
+                    return None
+                raise UserError(
+                    f"models.{self.name}: {self.url} does not know batch {submission.batch} any more, "
+                    f"which it created in this job ({self.words(error.response.content)}); run again."
+                ) from None
             self._count(batch, fetched)
             self._check(batch, submission, fetched)
             self._results[submission.name] = fetched

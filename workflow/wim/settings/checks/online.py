@@ -60,6 +60,14 @@ def _of_arm(config: "Config", arm: str) -> Iterator[str]:
             f"arms.{arm}.reward: found '{config.arms[arm].reward}', which is of a classifier's label, "
             "and online_dpo computes none; write another reward, or method: dpo."
         )
+    judge = config.judges.get(reward.judge or "") if reward else None
+    model = config.models.get(config.origin_of(judge.model)) if judge else None
+    if model and model.api and model.api.batch:
+        yield (
+            f"arms.{arm}.reward: found '{config.arms[arm].reward}', whose judge is queried in "
+            "batches (api.batch), and each step of online_dpo would wait for one; write a judge "
+            "of another model, or method: dpo."
+        )
     if config.dialogues.mode != "completions":
         yield (
             f"arms.{arm}.method: online_dpo samples completions of prompts; write dialogues.mode: "
