@@ -102,32 +102,6 @@ def test_a_forced_stage_computes_its_rows_and_can_be_accepted_and_undone(project
     assert "nothing to undo" in wim(project, "force", "rate_candidates", "--undo")
 
 
-def test_a_forced_stage_of_samples_computes_its_rows_and_no_others(project: Project) -> None:
-    project.set("judges.tiny.sampling", {"max_new_tokens": 8, "temperature": 1.0})
-    project.set("judges.tiny.samples", 2)
-    sampled = rows_computed(project.run("--", "ratings"))["judged"]
-    assert sampled >= 2 * ROWS
-    wim(project, "force", "rate_samples")
-    assert rows_computed(project.run("--", "ratings"))["judged"] == sampled
-    # Rows of the stage with one sample, in the same folder, are not forced.
-    project.set("judges.tiny.samples", 1)
-    assert rows_computed(project.run("--", "ratings"))["judged"] == 0
-    wim(project, "force", "rate_samples", "--undo")
-    project.set("judges.tiny.samples", 2)
-    assert rows_computed(project.run("--", "ratings"))["judged"] == 0
-
-
-def test_an_accepted_engine_has_the_rows_of_samples_too(project: Project) -> None:
-    project.set("judges.tiny.sampling", {"max_new_tokens": 8, "temperature": 1.0})
-    project.set("judges.tiny.samples", 2)
-    project.run("--", "ratings")
-    project.edit_code("+ 0.5) / 2**52", "+ 0.25) / 2**52")
-    said = wim(project, "accept", "rate_samples", "generate_dialogues")
-    assert said.count("stored rows: before") == 2
-    shutil.rmtree(project.folder / "results/ratings")
-    assert rows_computed(project.run("--", "ratings"))["judged"] == 0
-
-
 def test_the_plan_does_not_depend_on_the_code_that_reads_the_changes(project: Project) -> None:
     project.edit_code("NAMED = 3", "NAMED = 4")
     assert project.planned("--", "pairs") == {}

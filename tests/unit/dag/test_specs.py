@@ -4,6 +4,7 @@ A stage runs again if its spec, its code or an input differs. What follows from 
 part, which tests/dag/test_reruns.py shows by dry runs.
 """
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ import pytest
 
 from support.workflow_runs import REPOSITORY
 from wim.dag.inputs import Inputs
+from wim.dag.rewards import Rewards
 from wim.dag.specs import Specs
+from wim.dag.study import Study
 from wim.dag.training_specs import TrainingSpecs
 from wim.settings.load import load_config
 
@@ -103,3 +106,23 @@ def test_a_setting_changes_the_specs_of_the_stages_that_use_it_and_no_other(
 
 def test_the_order_of_keys_changes_no_spec() -> None:
     assert specs_of(dict(reversed(list(CONFIG.items())))) == specs_of(CONFIG)
+
+
+def test_a_run_without_aspects_is_known_as_before_there_were_any() -> None:
+    found = specs_of(CONFIG)
+    assert not any("aspect" in each for each in found.values())
+    inputs = Inputs(load_config(CONFIG), Path(REPOSITORY))
+    assert "aspect" not in Study(inputs).spec(WILDCARDS)
+    assert "without_cosines" not in Specs(inputs).gate(WILDCARDS)
+
+
+def test_aspects_are_a_part_of_what_the_judge_and_its_rewards_are_known_by() -> None:
+    config = changed("judges.tiny.aspects", ["truthfulness", "honesty"])
+    config["judges"]["tiny"]["sampling"] = {"max_new_tokens": 80}
+    config["rewards"] = {"wim": {"judge": "tiny", "zeta": 0.0}}
+    inputs = Inputs(load_config(config), Path(REPOSITORY))
+    specs = Specs(inputs)
+    known = json.loads(specs.samples(WILDCARDS))["judge"]["aspects"]
+    assert list(known) == ["honesty", "truthfulness"]
+    assert json.loads(specs.reward_by_aspect(WILDCARDS))["aspects"] == list(known)
+    assert Rewards(inputs).embedded_judges == []

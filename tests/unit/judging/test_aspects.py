@@ -206,6 +206,7 @@ def test_a_judge_without_aspects_is_known_as_before() -> None:
         ({"aspects": {"is-clear": "?", "is_clear": "?"}}, "differ only in case"),
         ({"aspects": {"2": "Is it?", "clear": "Is it?"}}, "begins with a letter"),
         ({"aspects": ["honesty", "wit"]}, "found .*wit.*; write a list of helpfulness, honesty"),
+        ({"aspects": OWN, "sampling": {"max_new_tokens": 31}}, "31 tokens hold no words on 2"),
         ({"aspects": "ultrafeedback"}, "found 'ultrafeedback'; write a list of helpfulness"),
     ],
 )

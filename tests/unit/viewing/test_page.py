@@ -8,9 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from support.page_tables import BOUNDS, Two, write_page_of
+from support.builders import rating
+from support.page_tables import ARMS, BOUNDS, Two, write_page_of, write_tables
+from wim.tables.aspects import ASPECT_RATINGS
+from wim.tables.files import as_arrow, write_table
+from wim.tables.schemas import RATINGS
+from wim.viewing.page import page
 
 ROWS = [
     Two(("Alpha one.", "Beta two."), numbers=(0.0, 1.0)),
@@ -42,6 +48,36 @@ def test_the_page_holds_every_pair_candidate_judgement_and_reward(tmp_path: Path
     assert candidates["completion"][place] == "Gamma."
     assert content["rewards"]["wim"]["status"][without] == "truncated"
     assert content["sample"] is None
+
+
+def test_the_page_holds_every_sample_and_every_aspect_of_a_judgement(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path, ROWS)
+    first = Path(tables.ratings[0])
+    second = first.parents[1] / "j~2" / first.name
+    said = [rating("p0a", raw="Again.", wim="It lacks a source."), rating("p0b", wim="No.")]
+    write_table(second, RATINGS, as_arrow(RATINGS, said))
+    tables.ratings.append(str(second))
+    aspects = tmp_path / "aspects/base/j/000.parquet"
+    row = {
+        **{"candidate_id": "p0a", "judge": "j", "sample": 2, "aspect": "honesty", "status": "ok"},
+        **{"rating": 3, "rating_expected": 3.5, "rating_source": None, "wim": "It is too sure."},
+        **{"raw": "It is too sure.", "judge_digest": "d"},
+    }
+    schema = ASPECT_RATINGS.schema
+    write_table(aspects, ASPECT_RATINGS, pa.Table.from_pylist([row], schema=schema))
+    tables.aspects.append(str(aspects))
+    output = tmp_path / "page.html"
+    page(tables, ARMS, evaluations=[], controls=[], bounds=BOUNDS, seed=0, output=output)
+    ratings = content_of(output)["ratings"]
+    assert list(ratings) == ["j"]
+    columns = ratings["j"]
+    of = zip(columns["sample"], columns["aspect"], columns["candidate"], strict=True)
+    places = {each: place for place, each in enumerate(of)}
+    assert len(places) == 6 + 2 + 1
+    assert columns["wim"][places[2, None, 0]] == "It lacks a source."
+    assert columns["raw"][places[2, None, 0]] == "Again."
+    assert columns["rating_expected"][places[2, "honesty", 0]] == 3.5
+    assert columns["wim"][places[2, "honesty", 0]] == "It is too sure."
 
 
 def test_rewards_that_prefer_the_rejected_candidate_are_named_but_controls_are_not(

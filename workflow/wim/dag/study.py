@@ -125,7 +125,7 @@ class Study:
             recorded=[
                 [name, each.model_dump(mode="json")] for name, each in self._recorded.items()
             ],
-            rewards=[[name, each.model_dump(mode="json")] for name, each in config.rewards.items()],
+            rewards=[[name, each.measured()] for name, each in config.rewards.items()],
             seed=config.seed,
             **config.gate.form,
             **config.embeddings.identity(),

@@ -126,6 +126,10 @@ class NamedReward(RewardSettings):
             **({"seed": seed} if drawn else {}),
         }
 
+    def measured(self) -> dict[str, Any]:
+        """All of its settings, as the study is known by them; those of aspects only if written."""
+        return self.model_dump(mode="json", exclude=self._at_defaults(OF_ASPECTS))
+
     def _at_defaults(self, names: set[str]) -> set[str]:
         fields = type(self).model_fields
         return {name for name in names if getattr(self, name) == fields[name].get_default()}

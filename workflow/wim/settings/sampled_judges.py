@@ -20,6 +20,8 @@ from wim.settings.judging import TEMPLATES, JudgeSettings
 # Between a judge's name and the number of a sample after the first, in names of tables; no name has it.
 SAMPLE = "~"
 MOST_ASPECTS = 12
+# Fewer tokens for each aspect hold no sentence.
+ASPECT_TOKENS = 16
 
 
 class NamedJudge(JudgeSettings):
@@ -62,7 +64,9 @@ class NamedJudge(JudgeSettings):
     @classmethod
     def _aspects_in_words(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         try:
-            return read(value)
+            found = read(value)
+            # Their order has no meaning, and so is in no identity.
+            return sorted(found) if isinstance(found, list) else found
         except ValidationError:
             raise ValueError(
                 f"write a list of {', '.join(KNOWN)}, or for each aspect a line <name>: <question>, "
@@ -85,6 +89,11 @@ class NamedJudge(JudgeSettings):
             raise ValueError(
                 f"aspects: found {', '.join(self.aspects)}, of which two differ only in case, _ or "
                 "-, which a judge's answer cannot tell apart; rename one"
+            )
+        if self.sampling.max_new_tokens < ASPECT_TOKENS * len(self.aspects):
+            raise ValueError(
+                f"{self.sampling.max_new_tokens} tokens hold no words on {len(self.aspects)} aspects; "
+                f"write sampling: {{max_new_tokens: {60 * len(self.aspects)}}}"
             )
         return self
 
