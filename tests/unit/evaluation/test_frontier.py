@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 
 from wim.errors import UserError
 from wim.evaluation.evaluation_text import evaluation_text
-from wim.evaluation.frontier import Place, area_under, frontier, reachable
+from wim.evaluation.frontier import Place, area_under, by_falling_beta, frontier, reachable
 from wim.evaluation.frontier_figure import draw_frontier
 from wim.settings.frontier import curves_of
 from wim.settings.load import load_config
@@ -197,3 +197,8 @@ def test_arms_of_a_frontier_start_where_it_begins() -> None:
     written["arms"]["alone"]["start"] = "other"
     with pytest.raises(UserError, match="'base', and alone did not start from it"):
         load_config(written, "config")
+
+
+def test_points_come_by_falling_beta_whatever_the_order_of_their_names() -> None:
+    curve = {"points": {f"g-{beta}": {"beta": beta} for beta in (0.1, 10.0, 2.5)}}
+    assert [speaker for speaker, _ in by_falling_beta(curve)] == ["g-10.0", "g-2.5", "g-0.1"]

@@ -50,6 +50,11 @@ def reachable(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]
     return hull
 
 
+def by_falling_beta(curve: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The speakers and points of a curve, which a JSON file has in the order of names."""
+    return sorted(curve["points"].items(), key=lambda each: (-each[1]["beta"], each[0]))
+
+
 def area_under(points: Iterable[tuple[float, float]], limit: float) -> float:
     """The mean gain that is in reach at a divergence between 0 and `limit`.
 

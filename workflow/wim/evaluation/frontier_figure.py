@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wim.display.plotting import DASHES, GREY, PALETTE, figure_at
-from wim.evaluation.frontier import reachable
+from wim.evaluation.frontier import by_falling_beta, reachable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def draw_frontier(figures: Mapping[str, Any], path: Path) -> None:
             for number, (name, curve) in enumerate(one["curves"].items()):
                 points = [
                     (point, figures["kl"][speaker])
-                    for speaker, point in curve["points"].items()
+                    for speaker, point in by_falling_beta(curve)
                     if point["gain"]["value"] is not None
                 ]
                 _draw_curve(row[0], points, name, number)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wim.display.markdown import estimate_with_interval, markdown_table, shown
+from wim.evaluation.frontier import by_falling_beta
 from wim.statistics import Estimate
 
 
@@ -56,7 +57,7 @@ def _curve_row(name: str, curve: Mapping[str, Any]) -> dict[str, str]:
 
 def _point_rows(curves: Mapping[str, Any], kl: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for name, curve in curves.items():
-        for speaker, point in curve["points"].items():
+        for speaker, point in by_falling_beta(curve):
             yield {
                 "curve": name,
                 "speaker": f"`{speaker}`",
