@@ -16,7 +16,7 @@ GIVEN_WHEELS = "WIM_TEST_WHEELS"
 WITHOUT_NETWORK = ["unshare", "--map-root-user", "--net"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # Without the folder of wheels it collects gigabytes of them.
 def test_a_bundle_is_unpacked_and_planned_without_network(
     tmp_path: Path, tiny_model: Path, minilm: Path
 ) -> None:
