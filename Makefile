@@ -94,7 +94,7 @@ test-harness: setup harness-environment ## benchmarks by the real lm-evaluation-
 	WIM_HARNESS_PYTHON=$(CURDIR)/.venv-harness/bin/python $(PYTEST) tests/harness
 
 test-vllm: setup vllm-environment ## answers, numbers and the chain up to rewards by a real vLLM on the CPU
-	WIM_VLLM=$(CURDIR)/.venv-vllm/bin/vllm $(PYTEST) tests/vllm
+	WIM_VLLM=$(CURDIR)/.venv-vllm/bin/vllm $(PYTEST) tests/real_vllm
 
 format: setup ## put the code in its form
 	$(BIN)/ruff check --fix .

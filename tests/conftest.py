@@ -25,7 +25,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 # Folders whose tests need a cluster, a real server, lm-eval or vLLM.
-SLOW_FOLDERS = {"slurm", "servers", "harness", "vllm"}
+SLOW_FOLDERS = {"slurm", "servers", "harness", "real_vllm"}
 # Folders and files that take minutes, which begin first so that none is left alone at the end. The
 # files of dag/ share a finished project: one of them makes it while the others have yet to begin.
 LONGEST = ("slurm", "dag/test_reruns", "e2e/test_run_of_rounds", "e2e", "dag", "unit/training")

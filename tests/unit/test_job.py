@@ -68,7 +68,9 @@ import sys
 from types import SimpleNamespace
 from wim.job import job
 
-stub = SimpleNamespace(rule="stub", log=[sys.argv[1]], threads=1, params=SimpleNamespace(spec="{}"))
+stub = SimpleNamespace(
+    rule="stub", log=[sys.argv[1]], threads=1, params=SimpleNamespace(spec="{}"), resources={}
+)
 with job(stub):
     import torch
 

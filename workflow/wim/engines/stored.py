@@ -66,9 +66,9 @@ class StoredEngine:
         store: "RowStore",
         known_by: KnownBy,
         choosing: Mapping[str, object] | None = None,
-        at_once: int = AT_ONCE,
+        at_once: int | None = None,
     ) -> None:
-        self._at_once = at_once
+        self._at_once = at_once or AT_ONCE
         self._open_model = open_model
         self._model: Engine | None = None
         self._known_by = known_by

@@ -43,7 +43,6 @@ from wim.evaluation.worth import measured_worth
 from wim.provenance.digest import seed_of
 from wim.settings.evaluated import Evaluated
 from wim.settings.evaluations import EvaluationSettings
-from wim.settings.frontier import Curve
 from wim.tables.schemas import PROMPTS
 
 logger = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ def evaluate(
     seed: int,
     output: EvaluationFiles,
     form: str | None = None,
-    curves: Mapping[str, Curve] | None = None,
+    curves: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the figures of an evaluation; the same inputs give the same bytes.
 
@@ -214,7 +213,7 @@ def _divergences(paths: Sequence[str]) -> dict[str, Any]:
     return {policy.speaker: read_json(Path(path)) for path, policy in policies.items() if policy}
 
 
-def _places(curves: Mapping[str, Curve], kl: Mapping[str, Any]) -> dict[str, Place]:
+def _places(curves: Mapping[str, Mapping[str, Any]], kl: Mapping[str, Any]) -> dict[str, Place]:
     """Where the trained speakers are on a frontier; without those that said nothing."""
     return {
         speaker: Place(**curves[speaker], kl=one["answer"]["value"])
