@@ -73,6 +73,23 @@ def test_a_head_that_is_trained_gets_its_gradient() -> None:
     torch.testing.assert_close(weight.grad, expected.grad)
 
 
+def test_without_gradients_a_head_scores_the_same_whether_it_is_trained_or_frozen() -> None:
+    import torch
+
+    from wim.training.dpo.cpu_head import scores
+
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(300, 64), torch.randn(5000, 64)
+    targets = torch.randint(5000, (300,))
+    with torch.no_grad():
+        frozen, trained = (
+            scores(hidden, weight.clone().requires_grad_(wanted), None, targets, sum_squares=True)
+            for wanted in (False, True)
+        )
+    for mine, expected in zip(trained, frozen, strict=True):
+        assert torch.equal(mine, expected)
+
+
 def test_the_logits_of_a_batch_are_never_in_memory_whole(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,8 +104,13 @@ class CompletionScores(torch.autograd.Function):
 def scores(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, sum_squares: bool = False
 ) -> Scores:
-    """The scores of CompletionScores for a frozen head, of TRL's function for a trained one."""
-    if not weight.requires_grad and (bias is None or not bias.requires_grad):
+    """The scores of CompletionScores, or of TRL's function where the head itself gets a gradient.
+
+    Without gradients it is always the former, so that a reference's log-probabilities are the same
+    whichever training computes them first.
+    """
+    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+    if not (trained and torch.is_grad_enabled()):
         return CompletionScores.apply(hidden, weight, bias, targets, sum_squares)  # type: ignore[no-any-return, no-untyped-call]
     wanted = ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
     log_probs, entropy, squares, means, top = chunked_log_probabilities().apply(
