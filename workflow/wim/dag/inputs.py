@@ -180,7 +180,7 @@ class Inputs:
                 return str(place)
         raise UserError(
             f"config: {key}: found '{path}', and there is no such file or folder; write its path "
-            "from the working directory."
+            f"from the working directory, which is {Path.cwd()}."
         )
 
     # Prompts.

@@ -36,4 +36,4 @@ def _of_text(value: object, key: str) -> Iterator[str]:
     if isinstance(value, str) and (found := NUL_OR_SURROGATE.search(value)):
         kind = "NUL" if found[0] == "\0" else "half of a character that was escaped as in JSON"
         write = "take it out" if found[0] == "\0" else "write the character itself"
-        yield f"{key}: found {ascii(found[0])} in it, {kind}; {write}."
+        yield f"{key}: found {found[0]!a} in it, {kind}; {write}."
