@@ -1,7 +1,5 @@
 """Responses and critiques as vectors: those of sentence_transformers, each text once."""
 
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,9 @@ import numpy as np
 import pytest
 
 from support.builders import candidate, rating
-from wim.embedding.check_encoder import check_encoder
 from wim.embedding.embed import embed_critiques
 from wim.embedding.encoder import Encoder
-from wim.errors import UserError
 from wim.models.manifest import read_manifest
-from wim.models.stage import stage_model
-from wim.settings.models import ModelSource
 from wim.tables.files import as_arrow, read_embeddings, write_table
 from wim.tables.schemas import DIALOGUES, RATINGS
 
@@ -220,28 +214,3 @@ def test_a_shard_without_candidates_has_an_empty_table(minilm, tmp_path) -> None
     found = read_embeddings(output)
     assert found.num_rows == 0
     assert found.schema.field("response_embedding").type.list_size == 384
-
-
-def test_a_model_that_generates_text_is_no_encoder(tiny_model: Path, tmp_path: Path) -> None:
-    stage_model(ModelSource(source=f"path:{tiny_model}"), tmp_path / "tiny")
-    dialogues, ratings = rated(tmp_path, [("Paris.", "The year is missing.")])
-    output = tmp_path / "embeddings.parquet"
-    with pytest.raises(
-        UserError, match=r"tiny: found a model that generates text \(LlamaForCausal"
-    ):
-        embed_critiques(
-            dialogues, ratings, tmp_path / "tiny/manifest.json", "j", tmp_path / "store", output
-        )
-    assert not output.exists()
-
-
-def test_an_encoder_that_names_no_pooling_is_a_warning(
-    minilm: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        check_encoder(minilm)
-        assert caplog.messages == []
-        (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
-        check_encoder(tmp_path)
-    assert len(caplog.messages) == 1
-    assert "has no modules.json, so a text's vector is the mean of its" in caplog.messages[0]

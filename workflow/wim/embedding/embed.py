@@ -48,7 +48,6 @@ def embed_critiques(
         long: What becomes of a text that is longer than the encoder reads; see `Encoder`.
     """
     from wim.cluster.gpu_checks import check_gpus
-    from wim.embedding.check_encoder import check_encoder
     from wim.engines.memory import explain_memory
     from wim.models.manifest import read_manifest
     from wim.models.opening import opened_folder
@@ -61,7 +60,6 @@ def embed_critiques(
     with RowStore(store, vector_schema()) as vectors:
 
         def open_encoder() -> Encoder:
-            check_encoder(manifest.parent)
             check_gpus()
             return Encoder(opened_folder(manifest, scratch), long)
 

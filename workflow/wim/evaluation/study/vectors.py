@@ -22,19 +22,14 @@ def opened_encoder(
         store: The row store of embeddings.
         scratch, long: As in `embed_critiques`.
     """
-    from wim.embedding.check_encoder import check_encoder
     from wim.embedding.encoder import Encoder, StoredEncoder, vector_schema
     from wim.models.manifest import read_manifest
     from wim.models.opening import opened_folder
     from wim.store.rows import RowStore
 
-    def open_encoder() -> Encoder:
-        check_encoder(manifest.parent)
-        return Encoder(opened_folder(manifest, scratch), long)
-
     with RowStore(store, vector_schema()) as vectors:
         yield StoredEncoder(
-            open_encoder,
+            lambda: Encoder(opened_folder(manifest, scratch), long),
             vectors,
             read_manifest(manifest).digest,
             long,
