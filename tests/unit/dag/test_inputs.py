@@ -218,6 +218,8 @@ def test_a_file_that_is_not_there_and_one_with_braces_are_refused() -> None:
         inputs().file_at("none.jsonl", "prompts.files")
     with pytest.raises(UserError, match="for a wildcard; rename it"):
         inputs().file_at("{braces}.jsonl", "prompts.files")
+    with pytest.raises(UserError, match="chat_template: found ''; write a path, or leave the line"):
+        inputs().file_at("", "models.tiny.chat_template")
     embedded = inputs().file_at("config/prompts/demo.jsonl", "prompts.files")
     assert Path(embedded).name == "demo.jsonl"
 

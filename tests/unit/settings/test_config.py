@@ -370,6 +370,17 @@ FORMS = (
         ("arms: {a: {reward: wim, pairs: }}", ["arms.a.pairs: empty; write keys and values"]),
         ("seed:", ["seed: empty; write an integer", "leave the line out."]),
         ("[1, 2]", ["found [1, 2]; write", "its keys (seed, store, local_scratch"]),
+        (r'store: "a\0b"', [r"store: found '\x00' in it, NUL; take it out."]),
+        (
+            r'dialogues: {system: "smile \ud83d\ude00"}',
+            [r"dialogues.system: found '\ud83d' in it", "write the character itself."],
+        ),
+        (r'prompts: {files: ["\0"]}', ["prompts.files.0: found"]),
+        (r'arms: {"\0": {reward: wim}}', [r"arms.\x00: found '\x00' in it"]),
+        (
+            "{judges: {}, rewards: {w: {judge: j, zeta: 1}}}",
+            ["rewards.w.judge: found 'j'", "judges is empty; define it there."],
+        ),
     ],
 )
 def test_refusal_says_key_finding_and_remedy(text: str, parts: list[str]) -> None:

@@ -39,11 +39,27 @@ def test_each_repeated_key_is_named_with_both_lines(tmp_path: Path) -> None:
         "a: &one {seed: 1}\nb: *one\nc: *one\n",
         "one: &one {a: 1}\ntwo: &two {b: 1}\nboth:\n  <<: *one\n  <<: *two\n",
         "a: 1\n'1': 2\n1: 3\n",
-        "{not YAML",
+        '{\n\t"seed": 1\n}',
     ],
 )
 def test_the_same_key_elsewhere_is_no_repetition(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"seed: 1\nprompts:\n\tshards: 2\n", r"3: not YAML \(.*'\\t'.*\); indent with spaces\."),
+        (b"seed: 1\nprompts: {shards: 2\n", r"3: not YAML \(.*\); close what is open, or put"),
+        (b"seed: 1\nstore: a: b\n", r"2: not YAML \(mapping values.*\); .* put text in quotes\."),
+        ("seed: 1\n# Größe\n".encode("latin-1"), r"2: not UTF-8: found the byte 0xf6; save it as"),
+        ("seed: 1\n".encode("utf-16"), r"1: not UTF-8: found the byte 0xff; save it as UTF-8\."),
+    ],
+)
+def test_what_is_no_yaml_is_named_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=f"^{re.escape(str(tmp_path))}/mine.yaml:{said}"):
+        check_yaml_text([tmp_path / "mine.yaml"])
 
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -168,8 +168,10 @@ class Inputs:
         """A file or folder that the configuration names under `key`.
 
         Looked for from the working directory, then from the workflow's own folder. Raises UserError
-        if it is in neither, or if Snakemake would take its name for a pattern.
+        if it is in neither, is empty, or if Snakemake would take its name for a pattern.
         """
+        if not path.strip():
+            raise UserError(f"config: {key}: found '{path}'; write a path, or leave the line out.")
         if has_wildcards(path):
             raise UserError(
                 f"config: {key}: found '{path}', and Snakemake takes {{...}} in a file's name for a"
@@ -180,7 +182,7 @@ class Inputs:
                 return str(place)
         raise UserError(
             f"config: {key}: found '{path}', and there is no such file or folder; write its path "
-            "from the working directory."
+            f"from the working directory, which is {Path.cwd()}."
         )
 
     # Prompts.

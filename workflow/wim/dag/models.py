@@ -37,10 +37,14 @@ class Models:
     @property
     def used(self) -> list[str]:
         """All staged models that the workflow runs or trains, in alphabetical order."""
-        proposers = list(map(self.config.origin_of, self.inputs.proposers))
+        proposers = map(self.config.origin_of, self.inputs.proposers)
+        return sorted({*self.encoders, *self.of_stages, *proposers})
+
+    @property
+    def encoders(self) -> list[str]:
+        """The model that embeds texts, if a reward or the topics need that."""
         embeds = any("embeddings" in reward.reads for reward in self.config.rewards.values())
-        encoders = [self.config.embeddings.encoder] if embeds or proposers else []
-        return sorted({*encoders, *self.of_stages, *proposers})
+        return [self.config.embeddings.encoder] if embeds or self.inputs.proposers else []
 
     def source_files(self, wildcards: Wildcards) -> list[str]:
         """The files of a model that is on this machine, so that other weights are noticed."""

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from wim.cluster.orphans import no_starter, starter
 from wim.cluster.resource_checks import rules_without_gpu
+from wim.dag.encoder import check_encoder, warnings_of_encoder
 from wim.dag.harness import Harness
 from wim.dag.inputs import Inputs
 from wim.dag.missing import missing_shards
@@ -60,11 +61,14 @@ def check_start(workflow: Any, inputs: Inputs) -> None:
 def check_sources(inputs: Inputs) -> None:
     """Raise UserError for a model or loss that is used and whose files are not on this machine.
 
+    And for an encoder that is none.
+
     Called before planning: Snakemake ignores an error of an input function whose outputs exist.
     """
     models = Models(inputs)
     for name in models.used:
         models.files_of_source(name)
+    check_encoder(inputs)
     OwnLosses(inputs).check()
 
 
@@ -76,7 +80,8 @@ def warnings_of_run(inputs: Inputs, values: Mapping[str, Any]) -> list[str]:
         values: The configuration as it was written.
     """
     without_effect = settings_without_effect(inputs.config, values)
-    return [*(f"config: {line}" for line in without_effect), *missing_shards(inputs.shards)]
+    lines = [f"config: {line}" for line in without_effect]
+    return [*lines, *warnings_of_encoder(inputs), *missing_shards(inputs.shards)]
 
 
 def lock_directory() -> None:

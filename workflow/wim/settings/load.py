@@ -10,6 +10,7 @@ from wim.settings.evaluations import without_training
 from wim.settings.grid import in_terms_of_grids, with_arms_of_grids
 from wim.settings.reading import check_keys, validated, with_defaults
 from wim.settings.rounds import with_counts_of_rounds
+from wim.settings.unstorable_text import check_texts
 
 
 def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
@@ -24,6 +25,7 @@ def load_config(values: Mapping[str, Any], source: str = "config") -> Config:
     """
     try:
         check_keys(values)
+        check_texts(values)
         values = without_training(values)
         written = with_arms_of_grids(values, Config().model_dump(mode="json")["rewards"])
         try:

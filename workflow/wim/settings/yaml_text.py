@@ -1,9 +1,10 @@
 """Check the text of configuration files for what their values no longer show.
 
 A key that a section has twice, of which YAML keeps the last alone; and aliases of aliases, by which
-a few lines become more values than a computer can look at.
+a few lines become more values than a computer can look at. What is no YAML is named with its line.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from math import inf
 from pathlib import Path
@@ -18,7 +19,8 @@ MERGE = "tag:yaml.org,2002:merge"
 def check_yaml_text(files: Iterable[Path | str]) -> None:
     """Raise UserError, with one line for each, for keys that a file has twice in one section.
 
-    And for a file whose aliases make it more than MOST_VALUES values, or lead in circles.
+    And for a file that is no YAML or not UTF-8, and for one whose aliases make it more than
+    MOST_VALUES values, or lead in circles.
     """
     problems = [problem for file in files for problem in _problems(Path(file))]
     if problems:
@@ -28,16 +30,43 @@ def check_yaml_text(files: Iterable[Path | str]) -> None:
 def _problems(file: Path) -> Iterator[str]:
     import yaml
 
+    content = file.read_bytes()
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return  # Who reads the values says what is wrong with the file.
+        text = content.decode("utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        yield f"{file}:{line}: not UTF-8: found the byte 0x{content[error.start]:02x}; save it as UTF-8."
+        return
+    except yaml.YAMLError as error:
+        if not _is_json(text):
+            yield _not_yaml(file, error)
+        return
     known: dict[int, float] = {}
     if (count := _values(root, known)) > max(MOST_VALUES, len(known)):
         many = "values without end" if count == inf else f"{count} values"
         yield f"{file}: its aliases (*name) make {many} of it; write out what they stand for."
         return
     yield from _repeated_keys(root, file)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, which may have tabs where YAML has none."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _not_yaml(file: Path, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    found = getattr(error, "problem", None) or str(error).splitlines()[0]
+    place = f"{file}:{mark.line + 1}" if mark else str(file)
+    write = (
+        "indent with spaces" if "'\\t'" in found else "close what is open, or put text in quotes"
+    )
+    return f"{place}: not YAML ({found}); {write}."
 
 
 def _values(node: Any, known: dict[int, float]) -> float:

@@ -101,7 +101,7 @@ def _speakers(config: "Config", name: str) -> Iterator[str]:
         homes = [kind for kind, names in kinds.items() if speaker in names]
         checkpoint = checkpoint_of(config, speaker)
         if not homes and checkpoint is None and speaker not in config.models:
-            yield f"evaluations.{name}: found the speaker '{speaker}'; {_near(speaker, known)}"
+            yield f"evaluations.{name}: found the speaker {speaker!r}; {_near(speaker, known)}"
         elif len(homes) > 1:
             yield (
                 f"evaluations.{name}: the speaker '{speaker}' is defined under {' and '.join(homes)}"
@@ -162,4 +162,4 @@ def _measured(config: "Config", name: str) -> Iterator[str]:
 def _near(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"write one of: {', '.join(names)}."
+    return f"did you mean '{near[0]}'?" if near else f"write one of: {', '.join(names) or 'none'}."

@@ -96,6 +96,8 @@ def _unknown_name(
 ) -> str:
     near = difflib.get_close_matches(name, defined, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"write one of: {', '.join(defined)}."
+    if not defined:
+        hint = f"{kind} is empty; define it there."
     if not written:
         hint = f"this is a default; write {key.split('.')[0]} of your own."
     return f"{key}: found '{name}', which is not defined under {kind}; {hint}"
