@@ -771,7 +771,7 @@ class _Copies(TorchDispatchMode):
         if name in self.NAMES:
             # index_copy_ writes its source alone.
             written = args[3] if name == "index_copy_" else found
-            if written.dim() == 4:
+            if written.dim() == 4 and written.shape[-2] > 1:
                 self.count += 1
                 self.written += written.numel() * written.element_size()
         return found

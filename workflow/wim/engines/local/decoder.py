@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wim.engines.local.places import Places
@@ -226,7 +227,8 @@ class Decoder:
         tokens = max(each.mask.shape[-1] for each in others)
         tokens = max(tokens, *self.places.lengths)
         new = self.places.take([length for some in lengths for length in some])
-        parts = self._on_device(new).split([len(some) for some in lengths])
+        untaken = iter(new)
+        parts = [self._on_device(list(islice(untaken, len(some)))) for some in lengths]
         with torch.inference_mode():
             kept = min(tokens, self.mask.shape[-1])
             mask = self.mask.new_zeros(self.places.count, tokens)
