@@ -32,7 +32,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -45,8 +45,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wim.engines.base import Completion, Request
+from wim.engines.local import decoder as decoding
+from wim.engines.local import engine as running
 from wim.engines.local.decoder import Decoder
 from wim.engines.local.engine import LocalEngine
 from wim.engines.local.loading import open_model
@@ -639,9 +642,9 @@ def _joins_counted() -> Iterator[list[int]]:
     found: list[int] = []
     join = Decoder.join
 
-    def counted(own: Decoder, others: Sequence[Decoder]) -> None:
+    def counted(own: Decoder, others: Sequence[Decoder]) -> list[int]:
         found.append(sum(len(other.logits) for other in others))
-        join(own, others)
+        return join(own, others)
 
     with patch.object(Decoder, "join", counted):
         yield found
@@ -697,6 +700,81 @@ def generation(report: Report, size: Size, folder: Path, part: int) -> None:
                 )
         with report.part(f"{rows} rows, launches"):
             _launches(report, engine, requests[:rows], rows)
+
+
+def leaving(report: Report, size: Size, folder: Path, part: int) -> None:
+    """What late leaving, reserved room and prompts in parts bring: each undone alone, and all together.
+
+    copied_gb: what operations that copy keys and values have written, in a run of its own.
+    """
+    model = big_model(folder, size)
+    engine = LocalEngine(model, "auto")
+    # On a CPU too, rows are read as a GPU reads them.
+    engine.blocks = None
+    at_once = partial(patch.dict, decoding.ENDED_SHARE, {engine.device: 0.0})
+    late = partial(patch.dict, decoding.ENDED_SHARE, {engine.device: 0.25})
+    growing = partial(patch.object, Decoder, "reserve", lambda *_: None)
+    whole = partial(patch.object, running, "PREFILL_TOKENS", 2**40)
+    ways = {
+        "as it is": (late,),
+        "rows leave at once": (at_once,),
+        "the cache grows": (late, growing),
+        "prompts all at once": (late, whole),
+        "all of it undone": (at_once, growing, whole),
+    }
+    sampling = SAMPLED.model_copy(update={"max_new_tokens": size.new})
+    rows = size.batches[min(1, len(size.batches) - 1)]
+    requests = requests_of(2 * rows, size.big["vocab_size"], size.prompt, samples=2)
+    both = ("as it is", "all of it undone")
+    said: dict[bool, dict[str, Completion]] = {}
+    for name, continuous in [*((each, False) for each in ways), *((each, True) for each in both)]:
+        title = f"{rows} rows{', continuous' if continuous else ''}, {name}"
+        with report.part(title), ExitStack() as opened:
+            for undone in ways[name]:
+                opened.enter_context(undone())
+            engine.continuous = continuous
+            forget()
+            start = synchronized()
+            found = answers(engine, requests, sampling, rows)
+            took, memory = synchronized() - start, peaks()
+            with _Copies() as copies:
+                answers(engine, requests, sampling, rows)
+            tokens = sum(answer.completion_tokens for answer in found.values())
+            first = said.setdefault(continuous, found)
+            equal = sum(found[key] == first[key] for key in found)
+            report.figure(
+                title,
+                tokens_per_second=tokens / took,
+                copied_gb=copies.written / 1e9,
+                copies=copies.count,
+                equal=f"{equal} of {len(found)}",
+                **memory,
+            )
+            exact = engine.dtype is torch.float32
+            report.check(f"{title}, answers", equal == len(found) or not exact)
+
+
+class _Copies(TorchDispatchMode):
+    """Counts the operations that copy keys and values, and the bytes that they write."""
+
+    NAMES = ("cat", "index", "index_select", "clone", "copy_", "index_copy_")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = self.written = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name in self.NAMES:
+            # index_copy_ writes its source alone.
+            written = args[3] if name == "index_copy_" else found
+            if written.dim() == 4 and written.shape[-2] > 1:
+                self.count += 1
+                self.written += written.numel() * written.element_size()
+        return found
 
 
 def _our_tokens(
@@ -1552,6 +1630,7 @@ SECTIONS = {
     "encoder": Section(encoder, 120),
     "machine": Section(machine, 60, alone=True),
     "generation": Section(generation, 180, alone=True),
+    "leaving": Section(leaving, 150, alone=True),
     "dpo": Section(dpo, 120, alone=True),
     "quantized": Section(quantized, 100, alone=True),
     "memory": Section(memory, 60, alone=True),

@@ -42,7 +42,7 @@ def failed(found: dict[str, Any]) -> list[str]:
     [
         ("machine", "noise", "exactness", "scores", "encoder"),
         ("batching",),
-        ("generation", "graph", "choices", "memory", "processes"),
+        ("generation", "leaving", "graph", "choices", "memory", "processes"),
         ("losses", "checkpoints"),
         ("dpo", "quantized"),
     ],

@@ -11,10 +11,11 @@ from wim.errors import UserError
 from wim.sizing.architecture import KNOWN, Architecture, described_model
 from wim.sizing.hours import GPUS, Speed, decoding_seconds, training_seconds
 from wim.sizing.memory import (
-    GROWTH,
     LOSS_TOKENS,
     LOSS_VOCABULARY,
     PACKED,
+    PREFILL_TOKENS,
+    REFILL_ROOM,
     _kept_of_layer,
     adapter_parameters,
     cache_bytes,
@@ -69,9 +70,10 @@ def test_what_is_counted_in_the_engine_and_in_trl_is_still_so() -> None:
     from trl.kernels.chunked_logprob import TOKEN_CHUNK_SIZE
     from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
-    from wim.engines.local.cache import ROOM
+    from wim.engines.local import engine
 
-    assert (GROWTH, LOSS_TOKENS) == (ROOM + 1, TOKEN_CHUNK_SIZE)
+    assert (PREFILL_TOKENS, REFILL_ROOM) == (engine.PREFILL_TOKENS, engine.REFILL_ROOM)
+    assert LOSS_TOKENS == TOKEN_CHUNK_SIZE
     assert LOSS_VOCABULARY == _CHUNKED_LOGPROB_CHUNK_SIZE
 
 
@@ -141,6 +143,14 @@ def test_memory_grows_with_the_batch_and_shrinks_with_checkpointing() -> None:
         for each in (False, True)
     )
     assert checkpointed < plain
+
+
+def test_a_batch_beyond_what_is_read_at_once_adds_its_cache_alone() -> None:
+    prompt, new = 512, 128
+    few, many = (generation_memory(LLAMA, rows, prompt, new) for rows in (64, 256))
+    assert many.cache == 4 * few.cache == cache_bytes(LLAMA, 256, prompt + new + REFILL_ROOM)
+    assert many.activations == few.activations
+    assert few.activations > generation_memory(LLAMA, 8, prompt, new).activations
 
 
 def test_training_all_weights_holds_16_bytes_a_parameter_and_a_reference() -> None:

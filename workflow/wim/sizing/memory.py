@@ -1,6 +1,6 @@
 """Memory of each stage in bytes, tensor by tensor; the formulas are in docs/reference/sizing.md.
 
-The counts follow what the stages execute: the engine's growing cache, transformers' layers, and
+The counts follow what the stages execute: the engine's reserved cache, transformers' layers, and
 TRL's DPO with its loss in tiles. bench/memory.py checks them against runs.
 """
 
@@ -12,9 +12,9 @@ from wim.sizing.architecture import BYTES, Architecture
 # 4 bits and one float32 scale for 64 weights (QLoRA, arXiv 2305.14314, without double
 # quantisation); 8 bits with a scale for each row (LLM.int8, arXiv 2208.07339).
 PACKED = {"nf4": 0.5 + 4 / 64, "int8": 1.0}
-# Tokens by which the engine's cache grows: ROOM of wim.engines.local.cache, and the one that did
-# not fit.
-GROWTH = 65
+# Tokens of room in the engine's cache beside those of the longest row, and tokens of prompts that it
+# reads at once; both as in wim.engines.local.engine.
+REFILL_ROOM, PREFILL_TOKENS = 64, 16_384
 # Tokens, and entries of the vocabulary, that TRL projects at a time.
 LOSS_TOKENS, LOSS_VOCABULARY = 4096, 32768
 # A trained number with its gradient and AdamW's two moments, all in float32.
@@ -111,18 +111,21 @@ def generation_memory(
     whole_vocabulary: tokens are sampled among all, not among the most likely ones.
     """
     width = BYTES[dtype]
+    read = max(prompt, min(rows * prompt, PREFILL_TOKENS))
     # The running MLP holds its activated gate, its way up and their product, beside the residual
     # stream and its norm.
-    prefill = rows * prompt * width * (3 * model.intermediate + 2 * model.hidden)
+    prefill = read * width * (3 * model.intermediate + 2 * model.hidden)
     # Logits as they come, in float32 and scaled; noise of 64 bits where all may be sampled.
     logit = width + 8 + (32 if whole_vocabulary else 0)
     logits = rows * model.vocabulary * max(logit, lookahead * (width + 8))
-    first = cache_bytes(model, rows, prompt + GROWTH, dtype)
-    last = cache_bytes(model, rows, prompt + GROWTH * -(-max(new, 1) // GROWTH), dtype)
-    if first + prefill > last + logits:
+    first = cache_bytes(model, 1, read, dtype)
+    cache = cache_bytes(model, rows, prompt + max(new, 1) + REFILL_ROOM, dtype)
+    activations = float(logits)
+    if read < rows * prompt:
+        # Beside the cache of the batch, prompts are read with one of their own.
+        activations = max(logits, first + prefill)
+    elif first + prefill > cache + logits:
         cache, activations = first, prefill
-    else:
-        cache, activations = last, logits
     activations += _unpacked(model, width, quantization)
     weights = weights_bytes(model, dtype, quantization)
     spare = place.spare * (cache + activations)

@@ -142,11 +142,12 @@ def test_rows_that_take_the_places_of_ended_ones_say_what_they_say_alone(
     engine, joined, widths = on_a_gpu(tiny_model), [], []
     join = Decoder.join
 
-    def counted(own: Decoder, others: Sequence[Decoder]) -> None:
-        join(own, others)
+    def counted(own: Decoder, others: Sequence[Decoder]) -> list[int]:
+        order = join(own, others)
         joined.append(sum(len(other.logits) for other in others))
         widths.append(own.mask.shape[-1])
         assert len(own.logits) == len(own.mask) == len(own.cache.layers[0].keys) <= batch_size
+        return order
 
     monkeypatch.setattr(Decoder, "join", counted)
     assert answers(engine, requests, sampling, batch_size) == alone

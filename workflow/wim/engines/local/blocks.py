@@ -31,8 +31,8 @@ class ReadDecoder(Decoder):
 
         self.model, self.cache, self.logits = model, cache, logits
         self.joins = self.attends = True
-        self.mask = torch.tensor([[1] * tokens], device=logits.device)
-        self.positions = torch.tensor([[tokens]], device=logits.device)
+        mask = torch.ones(1, tokens, dtype=torch.long, device=logits.device)
+        self._begin(mask, torch.tensor([[tokens]], device=logits.device), [tokens])
 
 
 @dataclass

@@ -4,7 +4,7 @@ The cache of transformers copies all keys and values at every token; this one re
 the next ones. Importing this module loads transformers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -30,10 +30,21 @@ def room_for(tokens: int) -> int:
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A layer whose keys and values (rows, heads, tokens, width) are views into larger buffers."""
+    """A layer whose keys and values (rows, heads, tokens, width) are views into larger buffers.
+
+    The buffers have `reserved` tokens of room, if that is more than a text needs. So rows that leave
+    or join, and tokens at the beginning that no row has any more, move no other row.
+    """
 
     keys: torch.Tensor
     values: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reserved = 0
+        self._buffers: list[torch.Tensor] = []
+        # Where the view begins in the buffers.
+        self._begin = 0
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -42,50 +53,95 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self.keys, self.values = key_states[..., :0, :], value_states[..., :0, :]
-            self.buffers: list[torch.Tensor] = []
-        self.keys = self._appended(0, self.keys, key_states)
-        self.values = self._appended(1, self.values, value_states)
+        rows, start = len(key_states), self.keys.shape[-2]
+        end = start + key_states.shape[-2]
+        if not self._holds(rows, end):
+            self._move(rows, start, end)
+        self._show(rows, end)
+        self.keys[..., start:, :] = key_states
+        self.values[..., start:, :] = value_states
         return self.keys, self.values
 
-    def _appended(self, which: int, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        start, end = old.shape[-2], old.shape[-2] + new.shape[-2]
-        buffer = self.buffers[which] if which < len(self.buffers) else None
-        # Selecting or repeating rows makes new tensors, which are not in a buffer.
-        fits = (
-            buffer is not None
-            and buffer.data_ptr() == old.data_ptr()
-            and buffer.shape[0] == old.shape[0]
-            and buffer.shape[-2] >= end
-        )
-        if buffer is None or not fits:
-            rows, heads, _, width = new.shape
-            buffer = new.new_empty(rows, heads, room_for(end), width)
-            buffer[..., :start, :] = old
-            self.buffers[which : which + 1] = [buffer]
-        buffer[..., start:end, :] = new
-        return buffer[..., :end, :]
+    def crop(self, tokens_to_remove: int) -> None:
+        """Take back so many tokens, as a negative number; the same contract as DynamicLayer's."""
+        if self.is_initialized:
+            self._show(len(self.keys), self.keys.shape[-2] + tokens_to_remove)
 
-    def join(self, others: Sequence["RoomyLayer"], skipped: int) -> None:
-        """Append other layers' rows; the shorter ones are padded on the left with zeros.
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Have the only row so many times; it is copied when something is appended."""
+        if self.is_initialized:
+            self._buffers = []
+            self.keys = self.keys.expand(repeats, -1, -1, -1)
+            self.values = self.values.expand(repeats, -1, -1, -1)
 
-        skipped: tokens at the beginning of these rows that are padding in all of them.
+    def reserve(self, rows: int, tokens: int) -> None:
+        """Have room for so many rows of so many tokens."""
+        self.reserved = tokens
+        if self.is_initialized:
+            held, length = len(self.keys), self.keys.shape[-2]
+            self._move(rows, length, length)
+            self._show(held, length)
+
+    def fit(self, rows: int, tokens: int) -> None:
+        """Have so many rows of so many tokens, aligned at the end.
+
+        Places that are added at the beginning hold any finite numbers. Rows that are added hold
+        nothing until they are `put`.
         """
-        keys = [self.keys[..., skipped:, :], *(other.keys for other in others)]
-        values = [self.values[..., skipped:, :], *(other.values for other in others)]
-        self.buffers = [_stacked(keys), _stacked(values)]
-        self.keys, self.values = (buffer[..., :-ROOM, :] for buffer in self.buffers)
+        if not self.is_initialized:
+            return
+        before = self.keys.shape[-2] - tokens
+        if rows > len(self._buffers[0]) or self._begin + before < 0:
+            self._move(max(rows, len(self._buffers[0])), tokens, tokens)
+        else:
+            self._begin += before
+        self._show(rows, tokens)
 
+    def put(self, other: "RoomyLayer", rows: torch.Tensor) -> None:
+        """Replace these rows by another layer's, which are padded on the left with zeros."""
+        if not self.is_initialized:
+            return
+        missing = self.keys.shape[-2] - other.keys.shape[-2]
+        for own, new in ((self.keys, other.keys), (self.values, other.values)):
+            own[:, :, :missing].index_fill_(0, rows, 0)
+            own[:, :, missing:].index_copy_(0, rows, new)
 
-def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The rows of tensors (rows, heads, tokens, width), aligned at the end, with ROOM after it."""
-    longest = max(each.shape[-2] for each in tensors)
-    _, heads, _, width = tensors[0].shape
-    found = tensors[0].new_zeros(sum(map(len, tensors)), heads, longest + ROOM, width)
-    row = 0
-    for each in tensors:
-        found[row : row + len(each), :, longest - each.shape[-2] : longest] = each
-        row += len(each)
-    return found
+    def replace(self, rows: torch.Tensor, others: torch.Tensor) -> None:
+        """Replace these rows by others of the same layer; only these are copied."""
+        if self.is_initialized:
+            for own in (self.keys, self.values):
+                own.index_copy_(0, rows, own.index_select(0, others))
+
+    def _holds(self, rows: int, tokens: int) -> bool:
+        """Whether the buffers have the rows of the view, and room for so many tokens."""
+        if not self._buffers or rows != len(self.keys):
+            return False
+        return all(self._begin + tokens <= buffer.shape[-2] for buffer in self._buffers)
+
+    def _move(self, rows: int, start: int, tokens: int) -> None:
+        """Take larger buffers, in which the present tokens end at `start`; one after the other."""
+        room = self.reserved
+        if tokens > room:
+            # A batch that needs more than was reserved for it does so again.
+            room = room_for(tokens + tokens // 4 if room else tokens)
+        for place, name in enumerate(("keys", "values")):
+            old = getattr(self, name)
+            held, heads, length, width = old.shape
+            kept = min(length, start)
+            buffer = old.new_empty(rows, heads, room, width)
+            # What nobody sees has a weight of zero, and must be finite.
+            buffer[:held, :, : start - kept] = 0
+            buffer[:held, :, start - kept : start] = old[:, :, length - kept :]
+            self._buffers[place : place + 1] = [buffer]
+            # So that the former buffer is free before the next is made.
+            setattr(self, name, buffer)
+            del old
+        self._begin = 0
+
+    def _show(self, rows: int, tokens: int) -> None:
+        self.keys, self.values = (
+            buffer[:rows, :, self._begin : self._begin + tokens] for buffer in self._buffers
+        )
 
 
 def growing_cache(model: Any) -> DynamicCache:

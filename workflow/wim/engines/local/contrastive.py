@@ -40,6 +40,8 @@ class ContrastiveDecoder(Decoder):
 
         self._passed: list[torch.Tensor] = []
         super().__init__(model, rows, device, batching)
+        # A token of a row takes passes of several, and those of all rows are chosen together.
+        self.ended_share = 0.0
         # The states of the rows' contexts are of one length.
         self.joins = False
         parts = [part.expand(len(rows), -1, -1) for part in self._passed]
@@ -74,7 +76,8 @@ class ContrastiveDecoder(Decoder):
             rows = torch.arange(len(best), device=best.device)
             self.logits = logits[rows, best]
             self.states = torch.cat([self.states, states[rows, best][:, None]], dim=1)
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(best), 1)], dim=-1)
+            self._append_to_mask(1)
+            self.places.tokens += 1
             self.positions = self.positions + 1
             chosen: torch.Tensor = tokens[rows, best]
         return chosen
@@ -112,10 +115,11 @@ class ContrastiveDecoder(Decoder):
     def advance(self, tokens: "torch.Tensor") -> None:
         """Do nothing: next_tokens has appended them."""
 
-    def keep(self, index: "torch.Tensor") -> None:
+    def keep(self, rows: list[int], awaiting: bool = False) -> list[int]:
         """See Decoder.keep."""
-        super().keep(index)
-        self.states, self.logits = self.states[index], self.logits[index]
+        order = super().keep(rows, awaiting)
+        self.states, self.logits = self.states[order], self.logits[order]
+        return order
 
 
 def check_contrastive(model: Any, tokens: list[int], device: str, batching: Batching) -> None:

@@ -30,6 +30,11 @@ from wim.settings.sampling import Sampling
 logger = logging.getLogger(__name__)
 # Rows join a batch once at most this share of it is still being generated.
 FULL_ENOUGH = 0.75
+# Tokens of prompts that pass through the model at once, and at least one prompt.
+PREFILL_TOKENS = 16_384
+# Tokens of room, beside those of the longest row, in a batch that others join; a cache that is full
+# moves to its beginning.
+REFILL_ROOM = 64
 
 
 @dataclass
@@ -132,7 +137,7 @@ class LocalEngine:
         self._begin_round()
         for batch in _batches(fitting, 1 if self.choices_alone else self.batch_size):
             with float32_logits(self.model):
-                decoder = self._prefilled(batch)
+                decoder = self._prefilled(batch, tree.depth)
                 logprobs = tree.logprobs(decoder.logits, decoder.lookahead)
             for row, values in zip(batch, logprobs.tolist(), strict=True):
                 yield ChoiceLogprobs(row.request.key, tuple(values), len(row.tokens))
@@ -166,16 +171,39 @@ class LocalEngine:
             [row for row, fit in zip(rows, fits, strict=True) if not fit],
         )
 
-    def _prefilled(self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder) -> Decoder:
+    def _prefilled(
+        self, batch: list[TokenizedRequest], new_tokens: int, kind: type[Decoder] = Decoder
+    ) -> Decoder:
+        """A batch with room for so many tokens more in each row."""
+        chunks = self._chunks(batch, kind)
+        first, *others = self._read(next(chunks), kind)
+        first.reserve(len(batch), max(len(row.tokens) for row in batch) + new_tokens)
+        if others:
+            first.join(others)
+        for chunk in chunks:
+            first.join(self._read(chunk, kind))
+        return first
+
+    def _read(self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder) -> list[Decoder]:
+        """Rows that have passed through the model, in one batch or each by itself."""
         tokens = [row.tokens for row in batch]
-        if self.batching is Batching.UNCACHED and kind is Decoder:
-            return UncachedDecoder(self.model, tokens, self.device)
-        if self.blocks is not None and kind is Decoder:
-            first, *others = [self.blocks.read(row) for row in tokens]
-            if others:
-                first.join(others)
-            return first
-        return kind(self.model, tokens, self.device, self.batching)
+        if kind is Decoder and self.batching is Batching.UNCACHED:
+            return [UncachedDecoder(self.model, tokens, self.device)]
+        if kind is Decoder and self.blocks is not None:
+            return [self.blocks.read(row) for row in tokens]
+        return [kind(self.model, tokens, self.device, self.batching)]
+
+    def _chunks(
+        self, batch: list[TokenizedRequest], kind: type[Decoder] = Decoder
+    ) -> Iterator[list[TokenizedRequest]]:
+        """The rows that are read at once, if rows can join others that were read before."""
+        joins = kind is Decoder and self.batching is Batching.SHARED
+        start = 0
+        while start < len(batch):
+            longest = max(len(row.tokens) for row in batch[start:])
+            count = max(1, PREFILL_TOKENS // longest) if joins else len(batch)
+            yield batch[start : start + count]
+            start += count
 
     def _begin_round(self) -> None:
         if self.blocks is not None:
@@ -192,13 +220,15 @@ class LocalEngine:
 
         kind = ContrastiveDecoder if sampling.penalty_alpha else Decoder
         rows = _taken(waiting, self.batch_size)
-        decoder = self._prefilled(rows, kind)
-        refilled = self.continuous and decoder.joins
+        refilled = self.continuous and bool(waiting)
+        # Rows that take the places of others end later.
+        room = sampling.max_new_tokens + (REFILL_ROOM if refilled else 0)
+        decoder = self._prefilled(rows, room, kind)
+        refilled = refilled and decoder.joins
         while rows:
             if refilled and waiting and len(rows) <= self.batch_size * FULL_ENOUGH:
-                joining = _taken(waiting, self.batch_size - len(rows))
-                decoder.join([self._prefilled(joining, kind)])
-                rows += joining
+                for chunk in self._chunks(_taken(waiting, self.batch_size - len(rows))):
+                    rows = _at([*rows, *chunk], decoder.join(self._read(chunk)))
             seeds, steps = (
                 torch.tensor(each, device=self.device)
                 for each in ([row.request.seed for row in rows], [len(row.sampled) for row in rows])
@@ -215,10 +245,9 @@ class LocalEngine:
                 else:
                     going.append(place)
             if going and len(going) < len(rows):
-                index = torch.tensor(going, device=self.device)
-                tokens = tokens[index]
-                decoder.keep(index)
-            rows = [rows[place] for place in going]
+                going = decoder.keep(going, awaiting=refilled and bool(waiting))
+                tokens = tokens[torch.tensor(going, device=self.device)]
+            rows = _at(rows, going)
             if rows:
                 decoder.advance(tokens)
 
@@ -250,6 +279,10 @@ def _batches(rows: list[TokenizedRequest], size: int) -> Iterator[list[Tokenized
 def _longest_first(rows: list[TokenizedRequest]) -> list[TokenizedRequest]:
     """Rows by length, the longest first, so that a lack of memory shows at once."""
     return sorted(rows, key=lambda row: (-len(row.tokens), row.request.key))
+
+
+def _at(rows: list[TokenizedRequest], order: list[int]) -> list[TokenizedRequest]:
+    return [rows[place] for place in order]
 
 
 def _taken(waiting: deque[TokenizedRequest], count: int) -> list[TokenizedRequest]:

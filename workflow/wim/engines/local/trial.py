@@ -145,7 +145,7 @@ class _Trial:
             distance(decoder.lookahead(self.end), truth[:, 1:]),
         ]
         # The shorter row goes on alone, from where it was before the look ahead.
-        decoder.keep(torch.tensor([0], device=self.device))
+        decoder.keep([0])
         decoder.advance(torch.tensor(self.end[:1], device=self.device))
         return max(*differences, distance(decoder.logits, truth[:1, 1]))
 
