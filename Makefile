@@ -75,9 +75,8 @@ check: setup ## ruff, snakefmt, snakemake --lint, mypy, lint-imports, generated 
 	$(BIN)/python -m wim.settings.docs --check
 
 # Each process on one thread, as the threads of several get in each other's way; products with the bits
-# that jobs give them; and without the
-# compiler that a quantisation library sets up when it is imported, which costs each job over a second
-# and is never used.
+# that jobs give them; and without the compiler that a quantisation library sets up when it is imported,
+# which costs each job over a second and is never used.
 PYTEST := OMP_NUM_THREADS=1 MKL_CBWR=AUTO TORCHDYNAMO_DISABLE=1 $(BIN)/python -m pytest \
 	--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

@@ -30,7 +30,8 @@ RUNS = {
     "+ one pair at a time, not checkpointed": ("bf16", "base", "head", "length", "one"),
     "+ reference stored, first arm": ("bf16", "base", "head", "length", "one", "store"),
     "+ reference known, next arms": ("bf16", "base", "head", "length", "one", "store", "known"),
-    "all parts, float32": ("head", "length", "one", "store"),
+    "all parts, float32, first arm": ("head", "length", "one", "store"),
+    "all parts, float32, next arms": ("head", "length", "one", "store", "known"),
 }
 
 
