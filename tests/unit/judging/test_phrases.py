@@ -18,7 +18,7 @@ PHRASES = KnownPhrases("Nothing is missing")
 FOLDER = Path(phrases.__file__).parent
 KINDS = {
     *("alone", "labels", "openers", "nothing_missing", "exceptions", "turns", "lacks"),
-    *("apologies", "joins", "unable", "refusals"),
+    *("apologies", "joins", "unable", "refusals", "reasons"),
 }
 
 
