@@ -1,4 +1,4 @@
-"""The documentation's relative links lead to files, and to headings that are there."""
+"""The documentation's links lead to files and headings, and its commands are there."""
 
 import re
 from pathlib import Path
@@ -61,3 +61,75 @@ def test_every_file_that_the_development_page_names_exists() -> None:
     places = (ROOT / "workflow/wim", ROOT / "rules", ROOT)
     assert len(named) > 50
     assert [name for name in named if not any((each / name).exists() for each in places)] == []
+
+
+# What a reader types: blocks of code, indented ones, and code within a sentence.
+BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.M)
+SHELL = ("", "bash", "sh")
+TYPED = re.compile(r"((?:^    \S.*\n)+)|`([^`\n]+)`", re.M)
+# Options of snakemake that take values: one, or all words up to the next option.
+ONE = {"--configfile", "--profile", "--workflow-profile", "--directory", "--report"}
+ONE |= {"--cores", "--snakefile"}
+SEVERAL = {"--config", "--set-resources", "--default-resources", "-R", "-U"}
+
+
+def commands(program: str) -> set[str]:
+    """What the pages have the reader type after a program's name, a line each."""
+    found = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        codes = [code for language, code in BLOCK.findall(text) if language in SHELL]
+        codes += map("".join, TYPED.findall(prose(page)))
+        for line in "\n".join(codes).replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|;|\|", line.partition(" #")[0]):
+                words = part.strip()
+                if words.startswith(f"{program} "):
+                    found.add(words.removeprefix(f"{program} ").strip())
+    return found
+
+
+def targets(words: list[str]) -> list[str]:
+    """The rules that a command of snakemake names; files and placeholders are none."""
+    found, place, after = [], 0, False
+    while place < len(words):
+        word, place = words[place], place + 1
+        if word == "--":
+            after = True
+        elif not after and word.startswith("-"):
+            place += word in ONE
+            while word in SEVERAL and place < len(words) and not words[place].startswith("-"):
+                place += 1
+        elif re.fullmatch(r"[a-z_]+", word):
+            found.append(word)
+    return found
+
+
+def test_every_target_of_snakemake_that_a_page_names_is_a_rule() -> None:
+    rules = "\n".join(
+        path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *ROOT.glob("rules/*.smk")]
+    )
+    known = set(re.findall(r"^(?:rule|checkpoint) (\w+):", rules, re.M))
+    # `wim bundle` takes targets too, and `wim plan` all of a command.
+    typed = {
+        *commands("snakemake"),
+        *(line.removeprefix("bundle ") for line in commands("wim") if line.startswith("bundle ")),
+        *(line.removeprefix("plan -- ") for line in commands("wim") if line.startswith("plan -- ")),
+    }
+    named = {target: line for line in typed for target in targets(line.split())}
+    assert len(named) > 15
+    assert {target: line for target, line in named.items() if target not in known} == {}
+
+
+def test_every_command_of_wim_that_a_page_names_is_one() -> None:
+    text = (ROOT / "workflow/wim/cli.py").read_text(encoding="utf-8")
+    known = set(re.findall(r'add_parser\(\s*"([a-z-]+)"', text))
+    named = {words[0] for line in commands("wim") if re.match(r"[a-z]", (words := line.split())[0])}
+    assert len(named) > 8
+    assert named - known == set()
+
+
+def test_every_target_of_make_that_a_page_names_is_one() -> None:
+    known = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = {line.split()[0] for line in commands("make") if re.match(r"[a-z]", line)}
+    assert len(named) > 8
+    assert named - known == set()

@@ -93,7 +93,7 @@ def test_a_staged_model_is_checked_against_its_manifest_and_may_be_a_link(here: 
     found.add_staged([job])
     assert set(found.files) == {f"run/{path}", "run/results/models/judge/config.json"}
     (model / "config.json").write_text("[]")
-    with pytest.raises(UserError, match=r"config\.json: not the file that the model's manifest"):
+    with pytest.raises(UserError, match=r"config\.json: its SHA-256 is"):
         bundled(here).add_staged([job])
 
 

@@ -150,7 +150,9 @@ def test_what_is_damaged_or_something_else_is_not_uploaded(
     hub: HubServer, checkpoint: Path, dataset: Path, tmp_path: Path
 ) -> None:
     (checkpoint / "a.safetensors").write_bytes(b"other")
-    assert "a.safetensors: not the file" in pushed(hub, checkpoint, "someone/x", "--yes", status=1)
+    assert "a.safetensors: its SHA-256 is" in pushed(
+        hub, checkpoint, "someone/x", "--yes", status=1
+    )
     (dataset / "pairs/train.parquet").unlink()
     assert "train.parquet: not the file" in pushed(hub, dataset, "someone/x", "--yes", status=1)
     assert "neither a data set nor" in pushed(hub, tmp_path, "someone/x", "--yes", status=1)

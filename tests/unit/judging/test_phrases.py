@@ -18,7 +18,7 @@ PHRASES = KnownPhrases("Nothing is missing")
 FOLDER = Path(phrases.__file__).parent
 KINDS = {
     *("alone", "labels", "openers", "nothing_missing", "exceptions", "turns", "lacks"),
-    *("apologies", "joins", "unable", "refusals"),
+    *("apologies", "joins", "unable", "refusals", "reasons"),
 }
 
 
@@ -109,3 +109,7 @@ def test_phrases_belong_to_a_judge_only_where_there_are_any() -> None:
 def test_a_judge_that_repeats_itself_without_end_is_read() -> None:
     assert meaning_of("None. " * 2000) == "nothing_missing"
     assert meaning_of("None. " * 2000 + "The date is missing.") == "critique"
+
+
+def test_a_refusal_that_never_ends_its_sentence_is_read() -> None:
+    assert meaning_of("I cannot rate this, " + "which is as it is for all, " * 1000) == "refusal"

@@ -31,6 +31,46 @@ CHATML = "".join(
     for turn in (*TURNS, answer("1815."))
 )
 LLAMA_2 = "<s>[INST] Who wrote Emma? [/INST] Jane Austen. </s><s>[INST] When? [/INST] 1815. </s>"
+MARKED = {
+    "Llama 3": (
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWho wrote Emma?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\nJane Austen.<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\nWhen?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n1815.<|eot_id|>"
+    ),
+    "gpt-oss": (
+        "<|start|>user<|message|>Who wrote Emma?<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>Jane Austen.<|end|>"
+        "<|start|>user<|message|>When?<|end|>"
+        "<|start|>assistant<|channel|>analysis<|message|>After 1811.<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>1815.<|return|>"
+    ),
+    "Zephyr": (
+        "<|user|>\nWho wrote Emma?</s>\n<|assistant|>\nJane Austen.</s>\n"
+        "<|user|>\nWhen?</s>\n<|assistant|>\n1815.</s>\n"
+    ),
+    "Phi 3": (
+        "<|user|>\nWho wrote Emma?<|end|>\n<|assistant|>\nJane Austen.<|end|>\n"
+        "<|user|>\nWhen?<|end|>\n<|assistant|>\n1815.<|end|>\n<|endoftext|>"
+    ),
+    "Gemma": (
+        "<bos><start_of_turn>user\nWho wrote Emma?<end_of_turn>\n"
+        "<start_of_turn>model\nJane Austen.<end_of_turn>\n"
+        "<start_of_turn>user\nWhen?<end_of_turn>\n<start_of_turn>model\n1815.<end_of_turn>\n"
+    ),
+    "Command R": (
+        "<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Who wrote Emma?<|END_OF_TURN_TOKEN|>"
+        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>Jane Austen.<|END_OF_TURN_TOKEN|>"
+        "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>When?<|END_OF_TURN_TOKEN|>"
+        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>1815.<|END_OF_TURN_TOKEN|>"
+    ),
+    "DeepSeek": (
+        "<\uff5cbegin\u2581of\u2581sentence\uff5c><\uff5cUser\uff5c>Who wrote Emma?"
+        "<\uff5cAssistant\uff5c>Jane Austen.<\uff5cend\u2581of\u2581sentence\uff5c>"
+        "<\uff5cUser\uff5c>When?<\uff5cAssistant\uff5c>1815."
+        "<\uff5cend\u2581of\u2581sentence\uff5c>"
+    ),
+}
 CHAT = json.dumps([user("Who wrote Emma?"), answer("Jane Austen.")])
 
 
@@ -77,6 +117,8 @@ def test_both_answers_of_a_preference_have_one_prompt(tmp_path: Path) -> None:
         (CHATML.removesuffix("1815.<|im_end|>\n"), None),
         (LLAMA_2, "1815."),
         (LLAMA_2.removesuffix(" 1815. </s>"), None),
+        *((text, "1815.") for text in MARKED.values()),
+        *((text[: text.rindex("1815.")], None) for text in MARKED.values()),
     ],
 )
 def test_transcripts_of_every_form_are_the_same_prompt(
@@ -117,6 +159,8 @@ PLAIN = [
     "[{'role': 'user', 'content': f()}]",
     "What does <|im_start|>user\n mean, and <|im_start|>assistant\n?",
     "What is [INST] x [/INST] for?",
+    "What are <|user|> and <|assistant|> for?",
+    "<start_of_turn>user begins a turn in Gemma, and <start_of_turn>model another one.",
     "USERS: a list. ASSISTANT: who?",
     '[{"role": "king", "age": 7}]',
     '["Human: a\\n\\nAssistant: b"]',

@@ -15,7 +15,7 @@ def add_bundle_arguments(command: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="what is to be run there, as in snakemake, such as: all gate (all)",
+        help="what is to be run there, as in snakemake, such as: all reward_gate (all)",
     )
     command.add_argument(
         "--configfile", type=Path, metavar="FILE", help="as in snakemake; its file is packed"

@@ -9,10 +9,10 @@ from pathlib import Path
 from wim import paths
 from wim.bundling.unpack import ENVIRONMENT, is_safe
 from wim.errors import UserError
-from wim.models.manifest import NAME, read_manifest, remedy
+from wim.models.manifest import NAME, read_manifest
+from wim.models.opening import opened_folder
 from wim.plan.dry_run import DryRun, dry_run
 from wim.plan.reasons import Job
-from wim.provenance.digest import digest_file
 from wim.provenance.snakemake_records import RECORDS
 
 # The workflow's own files and folders.
@@ -102,14 +102,8 @@ class Bundled:
         return str(self.project) in text or str(self.here) in text
 
     def _add_model(self, manifest: Path) -> None:
-        folder = manifest.parent
-        self.add(manifest, str(manifest))
-        for name, sha256 in read_manifest(manifest).files.items():
-            if not (folder / name).is_file() or digest_file(folder / name) != sha256:
-                raise UserError(
-                    f"{folder / name}: not the file that the model's manifest lists. "
-                    f"{remedy(manifest)}"
-                )
+        folder = opened_folder(manifest)
+        for name in [NAME, *read_manifest(manifest).files]:
             self.add(folder / name, str(manifest))
 
 

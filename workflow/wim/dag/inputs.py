@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from wim import experiment_paths, paths
+from wim.dag.judges import Judges
 from wim.dag.snakemake_internals import has_wildcards
 from wim.errors import UserError
 from wim.fetch.folders import file_names
 from wim.paths import at
-from wim.settings.config import Config
 from wim.settings.evaluated import (
     SEPARATOR,
     Evaluated,
@@ -21,9 +21,8 @@ from wim.settings.evaluated import (
     model_of,
     temperatures_of,
 )
-from wim.settings.label_judges import LabelJudge
 from wim.settings.prompts import staged_path
-from wim.settings.sampled_judges import SAMPLE, sample_names
+from wim.settings.sampled_judges import SAMPLE
 
 # What a judge of aspects said in each of them.
 ASPECTS = paths.table("aspects", "{policy}/{judge}/{shard}")
@@ -43,10 +42,9 @@ def one_of(names: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Inputs(Judges):
     """What the rules read, by a configuration. `folder` is the workflow's own, with its defaults."""
 
-    config: Config
     folder: Path
 
     @property
@@ -97,62 +95,9 @@ class Inputs:
         ]
 
     @property
-    def rating_judges(self) -> dict[str, LabelJudge]:
-        """The judges that rate one candidate at a time."""
-        return {name: each for name, each in self.config.judges.items() if each.rates}
-
-    @property
-    def single_judges(self) -> list[str]:
-        """The judges that rate each candidate once, as a whole, in words or by a reward model."""
-        return [
-            name
-            for name, each in self.rating_judges.items()
-            if each.samples == 1 and not each.aspects and each.label is None
-        ]
-
-    @property
-    def label_judges(self) -> list[str]:
-        """The judges whose number is the probability of a classifier's label."""
-        return [name for name, each in self.rating_judges.items() if each.label is not None]
-
-    @property
-    def sampling_judges(self) -> list[str]:
-        """The judges that rate each candidate several times, as a whole."""
-        judges = self.rating_judges.items()
-        return [name for name, each in judges if each.samples > 1 and not each.aspects]
-
-    @property
-    def aspect_judges(self) -> list[str]:
-        """The judges that rate each candidate in several aspects, once or several times."""
-        return [name for name, each in self.rating_judges.items() if each.aspects]
-
-    @property
     def judge_pattern(self) -> str:
         """A regular expression of judges, and of their samples after the first."""
         return rf"({one_of(self.config.judges)})({SAMPLE}\d+)?"
-
-    def ratings_by_sample(self, judges: Iterable[str]) -> list[str]:
-        """The tables of a shard by sample, of as many as any of these judges makes.
-
-        Those after a judge's own last have no row, since a rule has as many outputs for each judge.
-        """
-        most = max((self.config.judges[name].samples for name in judges), default=1)
-        return [paths.RATINGS.replace("{judge}", name) for name in sample_names("{judge}", most)]
-
-    @property
-    def critics(self) -> list[str]:
-        """The judges that say in words what is missing."""
-        return [name for name, each in self.config.judges.items() if each.criticises]
-
-    @property
-    def pair_judges(self) -> list[str]:
-        """The judges that compare two candidates."""
-        return [name for name, each in self.config.judges.items() if each.compares]
-
-    @property
-    def grading_judges(self) -> list[str]:
-        """The judges of answers to questions of several turns."""
-        return [name for name, each in self.config.judges.items() if each.grades]
 
     @property
     def online_arms(self) -> list[str]:

@@ -7,14 +7,11 @@ few policies is therefore their upper concave hull, together with the start itse
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wim.evaluation.compared.bootstrap import interval, resampled_counts
 from wim.evaluation.compared.paired import ALPHA, difference, holm
 from wim.statistics import RESAMPLES, Estimate, rank_correlation
-
-if TYPE_CHECKING:
-    pass
 
 Values = Mapping[str, Mapping[str, float]]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from wim.errors import UserError
 from wim.fetch.hub import user_is_offline
-from wim.models.manifest import NAME, read_manifest, remedy
+from wim.models.manifest import NAME
+from wim.models.opening import opened_folder
 from wim.provenance.digest import digest_file
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def prepare_upload(folder: Path, repository: str, public: bool) -> Upload:
         _check_dataset(folder)
     elif (folder / NAME).is_file():
         kind = "model"
-        _check_model(folder)
+        opened_folder(folder / NAME)
     else:
         raise UserError(
             f"{folder}: neither a data set nor a checkpoint; write the folder `dataset` that "
@@ -90,14 +91,6 @@ def _check_dataset(folder: Path) -> None:
             raise UserError(
                 f"{path}: not the file that {CROISSANT} lists; delete {folder.parent} and run "
                 "`snakemake export` again."
-            )
-
-
-def _check_model(folder: Path) -> None:
-    for name, sha256 in read_manifest(folder / NAME).files.items():
-        if not (folder / name).is_file() or digest_file(folder / name) != sha256:
-            raise UserError(
-                f"{folder / name}: not the file that the manifest lists. {remedy(folder / NAME)}"
             )
 
 

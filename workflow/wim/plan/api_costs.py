@@ -13,7 +13,10 @@ from wim.settings.models import thinking_room
 if TYPE_CHECKING:
     from wim.settings.config import Config
 
-QUERYING = ("generate_dialogues", "rate_candidates", "rate_samples", "compare_candidates")
+QUERYING = (
+    *("generate_dialogues", "rate_candidates", "rate_samples", "rate_aspects"),
+    "compare_candidates",
+)
 # Tokens of a chat's own marks, of a judge's templates, and of an answer that is one of a few choices.
 CHAT, TEMPLATE, CHOICE = 40, 120, 10
 
@@ -139,7 +142,8 @@ def _expected_rows(job: Job, config: "Config") -> int | None:
 
 
 def _samples(job: Job, config: "Config") -> int:
-    return config.judges[job.wildcards["judge"]].samples if job.rule == "rate_samples" else 1
+    several = job.rule in ("rate_samples", "rate_aspects")
+    return config.judges[job.wildcards["judge"]].samples if several else 1
 
 
 def _assumed(job: Job, model: str, config: "Config") -> Tokens:
@@ -163,5 +167,10 @@ def _assumed(job: Job, model: str, config: "Config") -> Tokens:
     read = prompts.mean + CHAT + TEMPLATE + answer
     if judge.method != "structured":
         return Tokens(read, critique + room, source)
-    # The number is queried once more, with the critique in view.
-    return Tokens(2 * read + critique, critique + CHOICE + 2 * room, source)
+    # Each number, of an aspect or the only one, is queried once more, with the critique in view.
+    numbers = max(1, len(judge.questions))
+    return Tokens(
+        read + numbers * (read + critique),
+        critique + numbers * CHOICE + (1 + numbers) * room,
+        source,
+    )

@@ -10,6 +10,12 @@ from wim.prompts.messages import ROLES, clean_text
 from wim.tables.schemas import Message
 
 LLAMA = {"[INST]": "user", "[/INST]": "assistant"}
+# Names of speakers in the markers of Gemma and Command R, beside the usual ones.
+SPEAKERS = {**ROLES, "model": "assistant", "chatbot": "assistant"}
+# What such templates write before a conversation and behind a turn.
+ENDS = r"<\|(?:im_end|endoftext|end|return|eot_id|begin_of_text)\|>|</s>"
+# What gpt-oss thinks before an answer.
+THOUGHT = r"<\|start\|>assistant<\|channel\|>(?:analysis|commentary)<\|message\|>.*?<\|end\|>"
 SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
 
 
@@ -45,7 +51,7 @@ class Form:
 
 
 # Anthropic's HH-RLHF (arXiv:2204.05862) and its like; OpenAssistant's Guanaco; Vicuna; ChatML, as of
-# Qwen; Llama 2 and Mistral.
+# Qwen; Llama 2 and Mistral; Llama 3; gpt-oss; Phi and Zephyr; Gemma; Command R; DeepSeek.
 FORMS = (
     Form(re.compile(r"(?:\A|\n\n)(?P<name>Human|Assistant):")),
     Form(re.compile(r"(?:\A|\n\n)(?P<name>User|Assistant):")),
@@ -53,12 +59,41 @@ FORMS = (
     Form(re.compile(r"(?:\A|\s)(?P<name>USER|ASSISTANT):(?!\S)"), markers=re.compile("</s>")),
     Form(
         re.compile(r"<\|im_start\|>(?P<name>system|user|assistant)(?:\n|\Z)"),
-        markers=re.compile(r"<\|im_end\|>|<\|endoftext\|>"),
+        markers=re.compile(ENDS),
     ),
     Form(
         re.compile(r"(?P<name>\[/?INST\])"),
         roles={name.lower(): role for name, role in LLAMA.items()},
         markers=re.compile(r"</?s>"),
+    ),
+    Form(
+        re.compile(r"<\|start_header_id\|>(?P<name>system|user|assistant)<\|end_header_id\|>"),
+        markers=re.compile(ENDS),
+    ),
+    Form(
+        re.compile(
+            r"<\|start\|>(?P<name>system|developer|user|assistant)"
+            r"(?:<\|channel\|>final)?(?:<\|message\|>|\Z)"
+        ),
+        markers=re.compile(rf"{THOUGHT}|{ENDS}", re.DOTALL),
+    ),
+    Form(
+        re.compile(r"<\|(?P<name>system|user|assistant)\|>(?:\s|\Z)"),
+        markers=re.compile(ENDS),
+    ),
+    Form(
+        re.compile(r"<start_of_turn>(?P<name>system|user|model)(?:\n|\Z)"),
+        roles=SPEAKERS,
+        markers=re.compile(r"<bos>|<eos>|<end_of_turn>"),
+    ),
+    Form(
+        re.compile(r"<\|START_OF_TURN_TOKEN\|><\|(?P<name>SYSTEM|USER|CHATBOT)_TOKEN\|>"),
+        roles=SPEAKERS,
+        markers=re.compile(r"<BOS_TOKEN>|<EOS_TOKEN>|<\|END_OF_TURN_TOKEN\|>"),
+    ),
+    Form(
+        re.compile(r"<\uff5c(?P<name>User|Assistant)\uff5c>"),
+        markers=re.compile(r"<\uff5c(?:begin|end)\u2581of\u2581sentence\uff5c>"),
     ),
 )
 SHOWN = "Human: and Assistant:, ### Human: and ### Assistant:, or the markers of a chat template"

@@ -64,8 +64,8 @@ class PromptSettings(Section):
 
     transcripts: Literal["refuse", "read", "text"] = "refuse"
     """What a text becomes that is a whole conversation: one that begins with `Human:` or `User:` and
-    has turns of `Assistant:`, as in HH-RLHF, the same with `### `, or with the markers of ChatML or
-    Llama 2; or messages written as JSON or as Python prints them. refuse: an error that names it;
+    has turns of `Assistant:`, as in HH-RLHF, the same with `### `, or with the markers of a chat
+    template; or messages written as JSON or as Python prints them. refuse: an error that names it;
     read: its turns become messages, and the prompt is what comes before the assistant's last turn (of
     JSON as of any conversation); text: a prompt like any other, markers and all. Unit: none."""
 

@@ -11,9 +11,10 @@ the language's `parts`. The keys:
 - openers: words in front of a claim or a refusal that change nothing of it.
 - nothing_missing: phrases that a critique opens with if nothing is missing.
 - exceptions: behind them in the same sentence, words by which something is missing after all.
-- turns: the same at the start of the next sentence; lacks: the same anywhere in a later one.
+- turns: the same at the start of the next sentence; lacks: a lack, named in that sentence or a later one.
 - apologies: what may be in front of a refusal, and alone is one; joins: what links the two.
-- unable: a refusal behind an apology; refusals: one without.
+- unable: a refusal behind an apology; refusals: one without; reasons: what makes a
+  critique of either, as a lack named in the same sentence is what the judge complains of.
 
 What they say is part of the code of the stages that read critiques, and an edit reruns these.
 """

@@ -39,6 +39,7 @@ class Phrases:
     joins: Any
     unable: Any
     refusals: Any
+    reasons: Any
 
 
 def normal(text: str) -> str:
@@ -95,6 +96,7 @@ def _compiled(content: Mapping[str, Any]) -> Phrases:
         joins=pattern("joins"),
         unable=pattern("unable"),
         refusals=pattern("refusals"),
+        reasons=pattern_of(lines("reasons"), spaced=False, whole=False),
     )
 
 

@@ -15,6 +15,7 @@ _MARKER = regex.compile(r"[\s>]*(#{1,6}\s|[*+\p{Pd}•·‣◦]\s|\(?\d{1,2}[.)]
 _EMPHASIS = regex.compile(r"(?<!\w)[*_`~]+|[*_`~]+(?!\w)")
 _HEADING = regex.compile(r"\s*(#{1,6}\s.*|([*_]{1,3})(?=\S).*\2:?\s*)")
 _COLON = regex.compile(r"\s*[:?]+\s*|\s+\p{Pd}+\s+")
+_CLAUSES = regex.compile(r"[;:()]|\s\p{Pd}+\s")
 _UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 )
@@ -63,7 +64,8 @@ class KnownPhrases:
         if claim is None:
             return False
         first, *later = [end for end in ends if end >= claim] or [len(whole)]
-        if self._excepts(whole[claim:first], language):
+        rest = whole[claim:first]
+        if self._excepts(rest, language) or _any_lacks(rest, language):
             return False
         starts = [first, *later]
         following = [
@@ -89,12 +91,23 @@ def _claim(text: str, language: Phrases) -> int | None:
     return claim.end() if claim else None
 
 
+def _any_lacks(text: str, language: Phrases) -> bool:
+    """Whether what follows a claim in its sentence names what is missing."""
+    clauses = (_EDGES.sub("", clause) for clause in _CLAUSES.split(text))
+    return any(language.lacks.search(clause) for clause in clauses)
+
+
 def _refuses(text: str, language: Phrases) -> bool:
     text = _behind(text, language.openers)
-    if not language.apologies.match(text):
-        return language.refusals.match(text) is not None
-    rest = _behind(text, language.apologies, language.joins, language.openers)
-    return not rest or any(each.match(rest) for each in (language.unable, language.refusals))
+    apology = language.apologies.match(text) is not None
+    if apology:
+        text = _behind(text, language.apologies, language.joins, language.openers)
+        if not text:
+            return True
+    patterns = (language.unable, language.refusals) if apology else (language.refusals,)
+    if not any(each.match(text) for each in patterns):
+        return False
+    return language.reasons.search(text, endpos=sentence_ends(text)[0]) is None
 
 
 def _behind(text: str, *patterns: Any) -> str:
@@ -156,6 +169,7 @@ def _in_any_language(nothing_missing: Sequence[str], refusals: Sequence[str]) ->
         joins=nowhere,
         unable=nowhere,
         refusals=_literal(refusals),
+        reasons=any_of("reasons"),
     )
 
 
