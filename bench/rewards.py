@@ -143,8 +143,9 @@ def main(arguments: Sequence[str]) -> None:
         | ({"learns_from": list(sets)} if settings["kind"] == "critique_head" else {})
         for name, settings in REWARDS.items()
     }
-    # JSON is YAML.
-    write_json(options.folder / "study.yaml", {"study": {"recorded": sets}, "rewards": rewards})
+    # JSON is YAML. No arm is trained on any of these rewards.
+    study = {"study": {"recorded": sets}, "rewards": rewards, "arms": {}}
+    write_json(options.folder / "study.yaml", study)
     write_json(options.folder / "panels.yaml", {"study": {"recorded": panels}})
 
 
