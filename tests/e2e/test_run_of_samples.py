@@ -1,6 +1,7 @@
 """Judges that judge each response twice, and rewards that read the critique, from judge to pairs."""
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -156,3 +157,19 @@ def test_samples_that_would_be_the_same_are_refused(once: Project, tmp_path: Pat
     project.set("rewards.wim.at_least", 3)
     output = project.run("-n", status=1)
     assert "rewards.wim.at_least: found 3, and judges.twice.samples is 2" in output
+
+
+def test_forced_samples_are_judged_again_and_no_other_judge_is(
+    twice: tuple[Project, str], tmp_path: Path
+) -> None:
+    project = twice[0].again(tmp_path / "project")
+    before = project.results()
+    forced = project.call([sys.executable, "-m", "wim.cli", "force", "rate_samples"])
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert project.planned("--", "ratings") == {"rate_samples": 1}
+    output = project.run("--", "ratings")
+    assert jobs_done(output) == {"rate_samples": 1}
+    rows = len(ratings(project, "twice"))
+    # A critique of each sample; numbers only of those that are usable.
+    assert 2 * rows <= rows_computed(output)["judged"]
+    assert project.results() == before

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from wim.critiques.head import FOLDS, HEADS, fitted, fitted_heads, fold_of
+from wim.critiques.head import FOLDS, HEADS, _pairs, can_be_fitted, fitted, fitted_heads, fold_of
 from wim.errors import UserError
 from wim.provenance.digest import row_id
 from wim.tables.files import read_table, write_table
@@ -94,3 +94,31 @@ def test_heads_are_a_table(tmp_path: Path) -> None:
     rows = pa.Table.from_pylist([vars(head) for head in heads], schema=HEADS.schema)
     write_table(path, HEADS, rows)
     assert read_table(path, HEADS).to_pylist() == [vars(head) for head in heads]
+
+
+def test_a_logistic_head_needs_two_numbers_of_a_prompt() -> None:
+    known = examples(20).groupby("prompt").head(1)
+    assert can_be_fitted(known, "ridge")
+    assert not can_be_fitted(known, "logistic")
+    fitted(known, "ridge", "place")
+    with pytest.raises(UserError, match=r"rewards\.x: found 20 .* no two of one prompt .*ridge"):
+        fitted(known, "logistic", "rewards.x")
+    assert can_be_fitted(examples(20), "logistic")
+
+
+def test_a_prompt_with_thousands_of_responses_is_fitted_to_some_of_its_pairs() -> None:
+    many = pd.concat([examples(1000).assign(prompt=row_id("one")), examples(20, source="t")])
+    head = fitted(many, "logistic", "place")
+    assert (head.examples, head.prompts) == (len(many), 21)
+    others = np.random.default_rng(9).normal(size=(200, DIMENSION))
+    assert np.corrcoef(head.values(others, ["ok"] * 200), others @ DIRECTION)[0, 1] > 0.9
+
+
+def test_the_pairs_of_a_group_are_all_of_those_whose_numbers_differ() -> None:
+    numbers = [1.0, 1.0, 2.0, 3.0, 3.0, 5.0]
+    rows = pd.DataFrame({"source": "s", "prompt": "p", "group": "0", "number": numbers})
+    again = pd.concat([rows, rows.head(1).assign(group="1")], ignore_index=True)
+    found = [tuple(pair) for pair in _pairs(again)]
+    assert found == [(b, a) for a in range(6) for b in range(6) if numbers[b] > numbers[a]]
+    equal = rows.assign(number=1.0)
+    assert _pairs(equal).shape == (0, 2)

@@ -376,3 +376,48 @@ def test_a_pair_of_equal_responses_says_nothing_and_is_left_out(
     assert "left out 1 times: two responses that are equal" in caplog.text
     with pytest.raises(UserError, match="found no labelled pair"):
         read(tmp_path, [{**ROW, "output_1": "What?"}])
+
+
+@pytest.mark.parametrize("empty", ["chosen", "rejected"])
+def test_a_row_without_one_side_is_refused_and_not_left_out_in_silence(
+    tmp_path: Path, empty: str
+) -> None:
+    row = {"prompt": "Why?", "chosen": ["Yes"], "rejected": ["No"], "subset": "s"}
+    with pytest.raises(UserError, match=r"row 2 has \d chosen and \d rejected responses"):
+        read(tmp_path, [row, {**row, empty: []}])
+
+
+def test_what_one_file_repeats_is_not_said_of_the_next(tmp_path: Path) -> None:
+    def vote(answers: str) -> dict[str, object]:
+        one, other = (
+            [{"role": "user", "content": "Q"}, {"role": "assistant", "content": answer}]
+            for answer in answers
+        )
+        return {
+            "winner": "model_a", "judge": "expert", "turn": 1, "conversation_a": one,
+            "conversation_b": other,
+        }  # fmt: skip
+
+    votes, own = tmp_path / "votes.json", tmp_path / "own.json"
+    # The second is left out, the third is a pair of its own.
+    votes.write_text(json.dumps([vote("xy"), vote("xy"), vote("yx")]))
+    own.write_text(json.dumps([ROW]))
+    assert len(read_labels([votes, own])) == 3
+
+
+def test_two_annotators_who_always_disagree_tell_of_ties_alone(tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "input": f"{place}?", "label": label, "annotator": name}
+        for place in range(4)
+        for name, label in (("anna", 1), ("ben", 2))
+    ]
+    pairs = read(tmp_path, rows)
+    assert {pair.better for pair in pairs} == {"tie"}
+    found = annotators_of(pairs)
+    assert found is not None
+    assert found.agreement.value == 0
+    assert found.ceiling.value == 0
+    judged = [PairJudgement(pair.pair_id, "a", "a", ("ok", "ok")) for pair in pairs]
+    figures = pair_statistics(pairs, judged)
+    assert (figures.label_ties, figures.accuracy.n, figures.accuracy.value) == (4, 0, None)
+    assert figures.right_in_both_orders.value == 0

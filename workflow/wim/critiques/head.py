@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Fit = Literal["ridge", "logistic"]
 FOLDS = 5
+# Of so many pairs of one group a logistic head is fitted to at most, evenly chosen: a prompt with
+# thousands of responses has millions.
+MOST_PAIRS = 2000
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -82,6 +85,14 @@ def fitted_heads(examples: "pd.DataFrame", fit: Fit, place: str) -> list[Head]:
     return [fitted(examples[folds != fold], fit, place, fold) for fold in range(FOLDS)]
 
 
+def can_be_fitted(examples: "pd.DataFrame", fit: Fit) -> bool:
+    """Whether there are two prompts and two numbers; for a logistic head two numbers of a prompt."""
+    if examples["prompt"].nunique() < 2 or examples["number"].nunique() < 2:
+        return False
+    of_group = examples.groupby(["source", "prompt", "group"])["number"].nunique()
+    return fit == "ridge" or bool((of_group > 1).any())
+
+
 def fitted(examples: "pd.DataFrame", fit: Fit, place: str, fold: int = -1) -> Head:
     """A head that is fitted to examples.
 
@@ -98,7 +109,8 @@ def fitted(examples: "pd.DataFrame", fit: Fit, place: str, fold: int = -1) -> He
         fold: Of which prompts none are among the examples; -1 where this is not said.
 
     Raises:
-        UserError: There are fewer than two prompts, or no two numbers differ.
+        UserError: There are fewer than two prompts, or no two numbers differ, for a logistic head
+            of one prompt.
     """
     import numpy as np
 
@@ -115,6 +127,12 @@ def fitted(examples: "pd.DataFrame", fit: Fit, place: str, fold: int = -1) -> He
     numbers = (ordered["number"] - by_source.transform("mean")) / spread.where(spread > 0, 1.0)
     prompts = ordered["prompt"].to_numpy(str)
     pairs = _pairs(ordered)
+    if fit == "logistic" and not len(pairs):
+        raise UserError(
+            f"{place}: found {len(examples)} usable critiques, and no two of one prompt with "
+            "different numbers, which a logistic head learns from. Write fit: ridge, or name "
+            "critiques of several responses to a prompt."
+        )
     solve = _ridge if fit == "ridge" else _logistic
     target = numbers.to_numpy(np.float64)
     penalty = _chosen_penalty(solve, vectors, target, prompts, pairs)
@@ -132,19 +150,28 @@ def fitted(examples: "pd.DataFrame", fit: Fit, place: str, fold: int = -1) -> He
 
 
 def _pairs(examples: "pd.DataFrame") -> "Array":
-    """Places (pairs, 2) of examples of one group, that with the higher number first."""
+    """Places (pairs, 2) of examples of one group, that with the higher number first.
+
+    A group with more than MOST_PAIRS has that many, evenly chosen.
+
+    Args:
+        examples: In the order of `fitted`, by number within a group.
+    """
     import numpy as np
 
     groups = examples.groupby(["source", "prompt", "group"], sort=False).indices.values()
     numbers = examples["number"].to_numpy(np.float64)
-    found = [
-        (high, low)
-        for rows in groups
-        for place, low in enumerate(rows)
-        for high in rows[place + 1 :]
-        if numbers[high] > numbers[low]
-    ]
-    return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for rows in groups:
+        # They are in order, so those with a higher number are the last ones.
+        first_higher = np.searchsorted(numbers[rows], numbers[rows], side="right")
+        higher = len(rows) - first_higher
+        ends = np.cumsum(higher)
+        chosen = np.linspace(0, ends[-1] - 1, min(ends[-1], MOST_PAIRS)).round().astype(np.int64)
+        low = np.searchsorted(ends, chosen, side="right")
+        high = first_higher[low] + chosen - (ends - higher)[low]
+        found.append(np.column_stack([rows[high], rows[low]]))
+    return np.concatenate(found)
 
 
 def _ridge(

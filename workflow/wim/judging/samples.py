@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wim.engines.failures import check_answers
-from wim.engines.staged import StagedModel, unopened
+from wim.engines.staged import StagedModel
 from wim.engines.stored import StoredEngine, open_engine
 from wim.judging.base import Judge
 from wim.judging.rate import judge_of
+from wim.judging.sample_tables import each_sample, sample_of, write_samples
 from wim.judging.structured import StructuredJudge
 from wim.provenance.code_changes import rows_of
 from wim.settings.judging import JudgeSettings
-from wim.settings.sampled_judges import SAMPLE, sample_names
-from wim.tables.ratings import Status
+from wim.settings.sampled_judges import SAMPLE
 from wim.tables.schemas import Candidate, Rating
 from wim.templates import read_templates
 
@@ -59,65 +58,19 @@ def rate_samples(
         UserError: Every judgement of a sample is an error.
     """
     from wim.dialogues.conversations import read_judged
-    from wim.tables.files import as_arrow, write_table
-    from wim.tables.schemas import RATINGS
 
     candidates = read_judged(dialogues, conversations, reasoning)
     with rows_of(STAGE), open_engine(model) as engine:
-        rater = _judge(judge, engine, templates, settings, seed, model.identity)
+        rater = judge_of_samples(judge, engine, templates, settings, seed, model.identity)
         found = rated(rater, candidates, samples)
         new, unanswered = len(engine.computed), dict(engine.unanswered)
-    for name, rows, output in zip(sample_names(judge, samples), found, outputs, strict=False):
-        counts = {status: sum(row.status == status for row in rows) for status in Status}
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        logger.info("ratings by %s: %d rows: %s", name, len(rows), told or "none")
-        reasons = [
-            unanswered.get(row.candidate_id)
-            or row.raw.removeprefix("(no answer: ").removesuffix(")")
-            for row in rows
-            if row.status == Status.ERROR
-        ]
-        check_answers(f"ratings by {name}", len(rows), reasons)
-        if rows and not any(Status(row.status).usable for row in rows):
-            logger.warning("ratings by %s: none of %d is usable: %s", name, len(rows), told)
-        write_table(output, RATINGS, as_arrow(RATINGS, rows), failed=len(reasons))
-    for output in outputs[samples:]:
-        write_table(output, RATINGS, as_arrow(RATINGS, []))
+    write_samples(judge, found, unanswered, outputs)
     logger.info(
         "ratings by %s: %d samples of %d rows, %d judged", judge, samples, len(candidates), new
     )
 
 
-def rows_wanted(
-    dialogues: Path,
-    model: StagedModel,
-    templates: list[Path],
-    judge: str,
-    settings: JudgeSettings,
-    samples: int,
-    seed: int,
-    conversations: bool = False,
-    reasoning: bool = False,
-) -> tuple[int, int]:
-    """The number of judgements that rate_samples would write, and of requests that the store lacks.
-
-    No model is opened.
-
-    Args:
-        dialogues, model, templates, judge, settings, samples, seed, conversations, reasoning: As
-            in rate_samples.
-    """
-    from wim.dialogues.conversations import read_judged
-
-    (lookup,) = unopened([model])
-    candidates = read_judged(dialogues, conversations, reasoning)
-    with rows_of(STAGE), open_engine(lookup) as engine:
-        rater = _judge(judge, engine, templates, settings, seed, lookup.identity)
-        rated(rater, candidates, samples)
-        return samples * len(candidates), len(engine.computed)
-
-
-def _judge(
+def judge_of_samples(
     name: str,
     engine: StoredEngine,
     templates: list[Path],
@@ -125,6 +78,7 @@ def _judge(
     seed: int,
     model_digest: str,
 ) -> Judge:
+    """The judge of the method that the settings name, for several samples."""
     texts = read_templates(templates)
     if settings.method == "structured":
         return StructuredSamples(name, engine, texts, settings, seed, model_digest)
@@ -141,18 +95,3 @@ def rated(judge: Judge, candidates: Sequence[Candidate], samples: int) -> list[l
         for rating in judge.rate(each_sample(candidates, samples))
     ]
     return [ratings[sample::samples] for sample in range(samples)]
-
-
-def each_sample(candidates: Sequence[Candidate], samples: int) -> list[Candidate]:
-    """Each candidate as often as it is judged, one after the other, each time by an id of its own."""
-    return [
-        row if sample == 1 else replace(row, candidate_id=f"{row.candidate_id}{SAMPLE}{sample}")
-        for row in candidates
-        for sample in range(1, samples + 1)
-    ]
-
-
-def sample_of(candidate_id: str) -> tuple[str, int]:
-    """The candidate that such an id is of, and the number of the sample, from 1."""
-    candidate, _, sample = candidate_id.partition(SAMPLE)
-    return candidate, int(sample or 1)

@@ -67,20 +67,18 @@ def _ratings(job: Job, config: "Config", store: Path) -> tuple[int, int]:
 
 
 def _samples(job: Job, config: "Config", store: Path) -> tuple[int, int]:
-    from wim.judging import rate_aspects, samples
+    from wim.judging.samples_wanted import rows_wanted
     from wim.settings.gate import seed_of_policy
 
     # The rows are those of the stage with one sample.
     (model,) = _models(job, config, Path(config.store, "rate_candidates"))
     policy, judge = job.wildcards["policy"], job.wildcards["judge"]
-    rows_wanted = rate_aspects.rows_wanted if config.judges[judge].aspects else samples.rows_wanted
     return rows_wanted(
         dialogues=_inputs(job, ".parquet")[0],
         model=model,
         templates=_inputs(job, ".jinja"),
         judge=judge,
         settings=config.judges[judge],
-        samples=config.judges[judge].samples,
         seed=seed_of_policy(policy, config.seed),
         conversations=config.judges_conversations(policy),
         reasoning=config.judges_reasoning(policy),

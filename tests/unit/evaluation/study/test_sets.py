@@ -124,3 +124,48 @@ def test_numbers_are_on_the_scale_of_the_workflows_judges(tmp_path: Path) -> Non
     rows = [row("A", 1, human_score=1), row("B", 3, human_score=2), row("C", 2, human_score=2)]
     assert read(tmp_path, rows, scale=[1, 5]).judgements["rating"].tolist() == [1.0, 5.5, 3.25]
     assert read(tmp_path, rows).judgements["rating"].tolist() == [1.0, 10.0, 5.5]
+
+
+def test_several_labels_of_a_response_count_by_their_mean(tmp_path: Path) -> None:
+    said = [("A", 5), ("A", 1), ("B", 4), ("B", 4)]
+    labels = [{"instruction": "Why?", "response": text, "score": score} for text, score in said]
+    assert winners(read(tmp_path, [row("A", 1), row("B", 5)], labels)) == [("B", "A")]
+    assert winners(read(tmp_path, [row("A", 1), row("B", 5)], labels[::-1])) == [("B", "A")]
+    # The same judgement comes again with another person's label.
+    rows = [row(text, 3, human_score=score, feedback="Vague.") for text, score in said]
+    rows.insert(0, row("B", 3, feedback="Vague."))
+    recorded = read(tmp_path, rows)
+    assert (len(recorded.judgements), recorded.repeated) == (2, 3)
+    assert winners(recorded) == [("B", "A")]
+
+
+def test_labelled_pairs_that_contradict_each_other_tell_nothing(tmp_path: Path) -> None:
+    pair = {"input": "Why?", "output_1": "A", "output_2": "B", "label": 1}
+    turned = {"input": "Why?", "output_1": "B", "output_2": "A", "label": 1}
+    rows = [row("A", 1), row("B", 5), row("C", 5)]
+    other = {"input": "Why?", "output_1": "C", "output_2": "A", "label": 1}
+    assert winners(read(tmp_path, rows, [pair, turned, other])) == [("C", "A")]
+    with pytest.raises(UserError, match=r"labels\.json: of no two responses do the labels say"):
+        read(tmp_path, rows, [pair, turned])
+    agreeing = {**turned, "label": 2}
+    assert winners(read(tmp_path, rows, [pair, agreeing])) == [("A", "B")]
+
+
+def test_rows_of_labels_that_are_no_objects_are_listed(tmp_path: Path) -> None:
+    labels = [{"instruction": "Why?", "response": "A", "score": 3}, "B", None]
+    with pytest.raises(UserError, match="row 2, row 3: no prompt, response and number"):
+        read(tmp_path, [row("A", 1), row("B", 5)], labels)
+
+
+@pytest.mark.parametrize("texts", [("A", "\ud83d"), ("A\0", "B\0\0"), ("", "B")])
+def test_odd_texts_are_read(tmp_path: Path, texts: tuple[str, str]) -> None:
+    one, other = texts
+    rows = [
+        row(one, 1, f"Why\0\udc00 {one}?", human_score=1, feedback=f"{one} is vague."),
+        row(other, 3, f"Why\0\udc00 {one}?", human_score=2, feedback="\ud800 is vague."),
+    ]
+    recorded = read(tmp_path, rows)
+    assert len(winners(recorded)) == 1
+    for text in recorded.judgements["completion"]:
+        assert "\0" not in text
+        text.encode()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.errors import UserError
+from wim.prompts.messages import LONE_SURROGATE
 
 SHOWN = 60
 
@@ -22,7 +23,7 @@ class FileRow:
     def text(self, *keys: str) -> str | None:
         """The first of the keys that holds a text."""
         found = (self.values.get(key) for key in keys)
-        return next((value for value in found if isinstance(value, str)), None)
+        return next((readable(value) for value in found if isinstance(value, str)), None)
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ def _of_lines(text: str) -> list[tuple[str, Any]]:
 def _shown(text: str) -> str:
     start = text.strip()[:SHOWN]
     return f"{start!r}" if start else "an empty file"
+
+
+def readable(text: str) -> str:
+    """A text without what neither Parquet nor a tokenizer takes: NUL and lone surrogates."""
+    return LONE_SURROGATE.sub("\ufffd", text.replace("\0", ""))
 
 
 def number(value: object) -> float | None:

@@ -96,6 +96,8 @@ def judgebench(row: LabelRow) -> Iterator[Labelled]:
 def rewardbench(row: LabelRow) -> Iterator[Labelled]:
     """RewardBench and RewardBench 2: each chosen response with each rejected one."""
     chosen, rejected = row.texts("chosen"), row.texts("rejected")
+    if not chosen or not rejected:
+        row.refuse(f"has {len(chosen)} chosen and {len(rejected)} rejected responses")
     context = row.prompt("prompt")
     whole = row_id([list(context), chosen, rejected]) if len(chosen) + len(rejected) > 2 else ""
     for first, second in product(dict.fromkeys(chosen), dict.fromkeys(rejected)):

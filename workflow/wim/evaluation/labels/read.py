@@ -30,8 +30,8 @@ def read_labels(paths: Iterable[Path], form: str | None = None) -> list[Labelled
 
     Args:
         paths: The files, as `read_rows` reads them.
-        form: The name of their form, `pairs` for the project's own, which LLMBar's is a part of; None tells each file's by the
-            keys of its first row.
+        form: The name of their form, `pairs` for the project's own, which LLMBar's is a part of;
+            None tells each file's by the keys of its first row.
 
     Raises:
         UserError: A file is missing or has no pair, a row is of another form, or rows repeat a
@@ -53,8 +53,7 @@ def read_labels(paths: Iterable[Path], form: str | None = None) -> list[Labelled
                         left_out[VOTED] += 1
             except LeftOut as found:
                 left_out[str(found)] += 1
-        if of is OWN:
-            reading.check_repeated()
+        reading.check_repeated(refused=of is OWN)
         for cause, count in sorted(left_out.items()):
             logger.warning("%s: left out %d times: %s", path, count, cause)
     pairs = [pair.labelled() for pair in reading.pairs.values()]
@@ -140,13 +139,16 @@ class _Reading:
         self.pairs[name] = _Pair(name, labelled, row, list(labelled.votes))
         return True
 
-    def check_repeated(self) -> None:
+    def check_repeated(self, refused: bool) -> None:
         """List the file's rows that repeat a pair: in a UserError if any is the same again.
 
         Rows that are only reversed are in published sets, and stay pairs of their own.
+
+        Args:
+            refused: Whether the file's form is one in which no pair comes again.
         """
         again, self.again = self.again, []
-        if not again:
+        if not again or not refused:
             return
         listed = f"{again[0].row.path}: {'; '.join(map(str, again))}."
         if all(each.reversed for each in again):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from wim.errors import UserError
+from wim.evaluation.formats.rows import readable
 from wim.evaluation.judged_pairs import Winner
-from wim.prompts.messages import LONE_SURROGATE, read_conversation
+from wim.prompts.messages import read_conversation
 from wim.prompts.rows import found_text
 from wim.prompts.text_files import COMPRESSIONS
 from wim.tables.schemas import Message
@@ -88,8 +89,7 @@ class LabelRow:
     def _as_text(self, value: object) -> str:
         if not isinstance(value, str):
             self.refuse("has no texts to compare")
-        # Neither Parquet nor a tokenizer takes these.
-        return LONE_SURROGATE.sub("\ufffd", value.replace("\0", ""))
+        return readable(value)
 
 
 def read_rows(path: Path, expected: str) -> list[tuple[str, Mapping[str, Any]]]:

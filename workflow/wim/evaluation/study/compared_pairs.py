@@ -85,9 +85,8 @@ def _lead(
 ) -> float:
     """By how much a response is better than another; 0 where nothing says so."""
     if recorded.better:
-        best = recorded.better.get((one.name, other.name)) or recorded.better.get(
-            (other.name, one.name)
-        )
+        names = (min(one.name, other.name), max(one.name, other.name))
+        best = recorded.better.get(names)
         return 0.0 if best is None else 1.0 if best == one.name else -1.0
     if recorded.labels != OTHERS:
         lead = one.label - other.label

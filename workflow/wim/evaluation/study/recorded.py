@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wim.errors import UserError
-from wim.evaluation.formats.rows import FileRow, FileRows, number, read_rows, some
+from wim.evaluation.formats.rows import FileRow, FileRows, number, read_rows, readable, some
 from wim.settings.study import RecordedSettings
 
 NAMES: Mapping[str, Sequence[str]] = {
@@ -162,9 +162,9 @@ def texts_of(row: FileRow, columns: Mapping[Any, str]) -> tuple[str | None, str 
         asked, _, answered = prompt.partition(ANSWERED)
         within = answered.partition("\n###")[0].strip()
         return asked.rpartition(ASKED)[2].strip(), within if response is None else response
-    about = row.values.get("input")
+    about = row.text("input") or ""
     used = next((name for name in names if isinstance(row.values.get(name), str)), None)
-    joined = used is not None and used != "input" and isinstance(about, str) and about.strip()
+    joined = used is not None and used != "input" and about.strip()
     if prompt is not None and joined:
         prompt = f"{prompt}\n\n{about}"
     return prompt, response
@@ -184,6 +184,7 @@ def _without_result(critique: Any) -> tuple[str | None, float | None]:
     """A critique without the number that it ends with as `[RESULT] 4`, and that number."""
     if not isinstance(critique, str) or not critique.strip():
         return None, None
+    critique = readable(critique)
     marked = RESULT.search(critique)
     if marked is None:
         return critique.strip(), None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wim.errors import UserError
 from wim.evaluation.formats.rows import number, some
+from wim.evaluation.judged_pairs import LabelledPair
 from wim.evaluation.labels.read import read_labels
 from wim.evaluation.study.recorded import (
     FORM,
@@ -96,8 +97,15 @@ def read_set(
     scale = _scale(settings, judgements)
     frame = _frame(judgements, scale)
     better, values = _read_labels(labels, settings) if labels else ({}, {})
-    if values:
-        frame["label"] = frame["response"].map(values)
+    if labels and not (better or values):
+        raise UserError(
+            f"study.recorded.{name}: {labels}: of no two responses do the labels say that one is "
+            "better: all are ties, or contradict each other. Label pairs of which one is better, or "
+            f"leave study.recorded.{name}.labels out."
+        )
+    # Rows that repeat a judgement may have labels by others.
+    own = [(_response_of(one), one.label) for one in recorded if one.label is not None]
+    frame["label"] = frame["response"].map(values or _means(own)).astype("float64")
     if better or values:
         assert labels is not None
         where = f"the labels of {labels.name}"
@@ -161,10 +169,9 @@ def _frame(judgements: Sequence[Judgement], scale: tuple[float, float] | None) -
                 "subset": one.subset,
                 "tokens": one.tokens or len((one.critique or "").split()),
                 "number": one.number,
-                "label": one.label,
             }
         )
-    numeric = ("rating", "rating_expected", "nothing_missing_logprob", "number", "label")
+    numeric = ("rating", "rating_expected", "nothing_missing_logprob", "number")
     return pd.DataFrame(rows).astype(dict.fromkeys(numeric, "float64"))
 
 
@@ -176,6 +183,10 @@ def prompt_id(prompt: str) -> str:
 def response_id(prompt: str, response: str) -> str:
     """The id of a response to the prompt of an id."""
     return row_id([prompt, response.strip()])
+
+
+def _response_of(one: Judgement) -> str:
+    return response_id(prompt_id(one.prompt), one.response)
 
 
 def _read(one: Judgement, phrases: KnownPhrases, numbered: bool) -> tuple[Status, str]:
@@ -195,19 +206,16 @@ def _on_scale(value: float, scale: tuple[float, float]) -> float:
 def _read_labels(
     path: Path, settings: RecordedSettings
 ) -> tuple[dict[tuple[str, str], str], dict[str, float]]:
-    """Which of two responses is better, or a number for each response, by ids."""
+    """Which of two responses is better, or a number for each response, by ids.
+
+    A response with several numbers has their mean.
+    """
     content = read_table_rows(path, "labelled pairs, or rows of a response and a number")
     first = content.rows[0]
     if texts_of(first, settings.columns)[1] is None:
-        better = {}
-        for pair in read_labels([path]):
-            if pair.better == "tie":
-                continue
-            prompt = prompt_id("\n\n".join(message["content"] for message in pair.context))
-            a, b = (response_id(prompt, each) for each in (pair.response_a, pair.response_b))
-            better[a, b] = a if pair.better == "a" else b
-        return better, {}
-    values, unread = {}, []
+        return _better_of(read_labels([path])), {}
+    values: list[tuple[str, float]] = []
+    unread = list(content.unreadable)
     for row in content.rows:
         asked, response = texts_of(row, settings.columns)
         names = (*NAMES["label"], *NAMES["number"])
@@ -217,13 +225,33 @@ def _read_labels(
         if asked is None or response is None or label is None:
             unread.append(row.place)
         else:
-            values[response_id(prompt_id(asked), response)] = label
+            values.append((response_id(prompt_id(asked), response), label))
     if unread:
         raise UserError(
             f"{path}: {some(unread)}: no prompt, response and number; expected {FORM}, where the "
             "number is what is right."
         )
-    return {}, values
+    return {}, _means(values)
+
+
+def _means(values: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """The mean of the numbers of each name."""
+    found: dict[str, list[float]] = {}
+    for name, value in values:
+        found.setdefault(name, []).append(value)
+    return {name: sum(each) / len(each) for name, each in found.items()}
+
+
+def _better_of(pairs: Sequence[LabelledPair]) -> dict[tuple[str, str], str]:
+    """Which of two responses was labelled the better one more often; no ties."""
+    leads: dict[tuple[str, str], int] = {}
+    for pair in pairs:
+        prompt = prompt_id("\n\n".join(message["content"] for message in pair.context))
+        a, b = (response_id(prompt, each) for each in (pair.response_a, pair.response_b))
+        lead = {"a": 1, "b": -1, "tie": 0}[pair.better]
+        key = (min(a, b), max(a, b))
+        leads[key] = leads.get(key, 0) + (lead if a <= b else -lead)
+    return {(a, b): a if lead > 0 else b for (a, b), lead in leads.items() if lead}
 
 
 def statuses_of(judgements: "pd.DataFrame") -> dict[str, int]:

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wim.critiques.head import FOLDS, Head, fitted, fold_of
+from wim.critiques.head import FOLDS, Head, can_be_fitted, fitted, fold_of
 from wim.evaluation.study.encoded_set import EncodedSet
 from wim.settings.critique_rewards import NamedReward
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     Array = np.ndarray[Any, Any]
 
@@ -56,7 +55,7 @@ def split_head(
     if parts:
         apart = examples[~examples["prompt"].isin(set(prompts))]
         names = ", ".join(each.name for each in others if each.recorded.has_numbers)
-        if _enough(apart):
+        if can_be_fitted(apart, reward.fit):
             left_out = examples["prompt"].nunique() - apart["prompt"].nunique()
             head = fitted(apart, reward.fit, place)
             split = f"by source: fitted to {names}" + (
@@ -66,7 +65,8 @@ def split_head(
     examples = target.examples(reward)
     folds = prompts.map(fold_of)
     if not target.recorded.has_numbers or not all(
-        _enough(examples[examples["prompt"].map(fold_of) != fold]) for fold in folds.unique()
+        can_be_fitted(examples[examples["prompt"].map(fold_of) != fold], reward.fit)
+        for fold in folds.unique()
     ):
         return None
     heads = [
@@ -78,7 +78,3 @@ def split_head(
     return SplitHead(
         values, f"by prompt: {FOLDS} folds of this set's own critiques and numbers", heads
     )
-
-
-def _enough(examples: "pd.DataFrame") -> bool:
-    return examples["prompt"].nunique() > 1 and examples["number"].nunique() > 1
