@@ -1,4 +1,4 @@
-"""A run is bundled, and unpacked and planned where there is no network at all."""
+"""A run is bundled, and unpacked, planned and begun where there is no network at all."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from support.workflow_runs import REPOSITORY, job_counts, tiny_config
@@ -17,7 +18,7 @@ WITHOUT_NETWORK = ["unshare", "--map-root-user", "--net"]
 
 
 @pytest.mark.soak  # Without the folder of wheels it collects gigabytes of them.
-def test_a_bundle_is_unpacked_and_planned_without_network(
+def test_a_bundle_is_unpacked_planned_and_run_without_network(
     tmp_path: Path, tiny_model: Path, minilm: Path
 ) -> None:
     if not shutil.which("unshare") or subprocess.run([*WITHOUT_NETWORK, "true"]).returncode:
@@ -26,7 +27,10 @@ def test_a_bundle_is_unpacked_and_planned_without_network(
     here.mkdir()
     for name, model in (("tiny", tiny_model), ("encoder", minilm)):
         (here / name).symlink_to(model)
-    rewards = {"rewards": {"wim": {"judge": "tiny"}}, "arms": {"wim": {"reward": "wim"}}}
+    rewards = {
+        "rewards": {"wim": {"judge": "tiny", "zeta": 1.0}},
+        "arms": {"wim": {"reward": "wim"}},
+    }
     config = tiny_config(Path("tiny"), Path("encoder"), shards=2, **rewards)
     (here / "mine.yaml").write_text(json.dumps(config))
     lines = [json.dumps({"prompt": f"Question {number}?"}) for number in range(6)]
@@ -56,6 +60,7 @@ def test_a_bundle_is_unpacked_and_planned_without_network(
     cd there
     source .venv/bin/activate
     snakemake --directory run --configfile run/mine.yaml --dry-run
+    snakemake --directory run --configfile run/mine.yaml --cores 1 --quiet all -- dialogues
     """
     done = subprocess.run(
         [*WITHOUT_NETWORK, "bash", "-c", script],
@@ -69,3 +74,5 @@ def test_a_bundle_is_unpacked_and_planned_without_network(
     planned = job_counts(done.stdout + done.stderr)
     assert planned["generate_dialogues"] == 2
     assert "stage_model" not in planned and "ingest_prompts" not in planned
+    spoken = pq.read_table(tmp_path / "there/run/results/dialogues/base").to_pydict()
+    assert len(set(spoken["prompt_id"])) == len(lines)

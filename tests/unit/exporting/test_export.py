@@ -174,6 +174,18 @@ def test_samples_are_one_judges_and_aspects_and_unusable_words_count_for_nothing
     assert [labels_of(rows, bar)[0].desirable for bar in (6, 6.1)] == [True, False]
 
 
+def test_llamafactory_gets_no_empty_answer_which_it_would_take_for_undesirable(
+    tmp_path: Path,
+) -> None:
+    tables = write_tables(tmp_path / "tables", [Two(("", "No."))])
+    inputs = SimpleNamespace(**{**vars(tables), "pairs": tables.pairs[0], "manifests": []})
+    made = tmp_path / "exports"
+    export_pairs(inputs, ExportSettings(desirable_from=7), {"arm": "wim"}, made)
+    assert len(rows_of(made / "trl/labels_train.jsonl")) == 2
+    turns = rows_of(made / "llamafactory/labels_train.json")
+    assert [row["conversations"][-1]["value"] for row in turns] == ["No."]
+
+
 def test_trl_takes_labelled_answers_as_unpaired_preferences(
     tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -264,49 +276,3 @@ def test_equal_tables_give_equal_exports(exported: Path, tmp_path: Path) -> None
     again = export(tmp_path)
     for path in exported.rglob("*.*"):
         assert (again / path.relative_to(exported)).read_bytes() == path.read_bytes(), path
-
-
-def test_llamafactorys_own_converter_reads_the_same_texts(exported: Path) -> None:
-    converter = pytest.importorskip("llamafactory.data.converter")
-    parser = pytest.importorskip("llamafactory.data.parser")
-    folder = exported / "llamafactory"
-    for attributes in parser.get_dataset_list(["pairs_train", "completions_train"], str(folder)):
-        rows = rows_of(folder / attributes.dataset_name)
-        convert = converter.get_dataset_converter(
-            attributes.formatting, attributes, SimpleNamespace(media_dir="")
-        )
-        first = convert(rows[0])
-        assert first["_system"] == "Be brief."
-        assert [each["content"] for each in first["_prompt"]] == [
-            each["content"] for each in TALK[1:]
-        ]
-        answers = [each["content"] for each in first["_response"]]
-        ranked = attributes.ranking
-        assert answers == (["Lake Geneva.", 'Lake "Como", {{x}}\n'] if ranked else ["Lake Geneva."])
-
-
-def test_axolotls_own_prompt_strategy_reads_the_same_texts(exported: Path) -> None:
-    strategies = pytest.importorskip("axolotl.prompt_strategies.dpo.chat_template")
-    settings = yaml.safe_load((exported / "axolotl/datasets.yaml").read_text())["datasets"][0]
-    rendered: list[list[Message]] = []
-
-    class Tokenizer:
-        """Renders messages so that each can be told apart."""
-
-        chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
-
-        def apply_chat_template(self, messages: list[Message], **_: object) -> str:
-            rendered.append(messages)
-            return "".join(f"<{each['role']}>{each['content']}</>" for each in messages)
-
-    class Settings(dict):  # type: ignore[type-arg]
-        __getattr__ = dict.get
-
-    transform, *_ = strategies.default(Settings(datasets=[settings]), dataset_idx=0)
-    row = rows_of(exported / "axolotl/pairs_train.jsonl")[0]
-    found = transform(row, tokenizer=Tokenizer())
-    assert found["chosen"].startswith("Lake Geneva.")
-    assert any(
-        [each["content"] for each in messages] == [each["content"] for each in TALK]
-        for messages in rendered
-    )

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wim.atomic import whole_folder
 from wim.display.json_files import read_json
 from wim.exporting.card import DatasetFile, croissant, dataset_card
-from wim.exporting.formats import AXOLOTL, FORMATS, llamafactory_info, plain_rating
+from wim.exporting.formats import (
+    AXOLOTL,
+    FORMATS,
+    Format,
+    Row,
+    llamafactory_info,
+    plain_rating,
+)
 from wim.exporting.rows import (
     ExportedCompletion,
     ExportedLabel,
@@ -127,10 +134,7 @@ def _write_format(
         for kind, rows in (
             ("pairs", [form.pair(each) for each in pairs if each.split == split]),
             ("completions", [form.completion(each) for each in completions if each.split == split]),
-            (
-                "labels",
-                [form.label(each) for each in labels if each.split == split] if form.label else [],
-            ),
+            ("labels", _labelled([each for each in labels if each.split == split], form)),
         ):
             if rows:
                 file = folder / f"{kind}_{split}{form.suffix}"
@@ -144,6 +148,13 @@ def _write_format(
         (folder / "dataset_info.json").write_text(text, encoding="utf-8")
     if name == "axolotl":
         (folder / "datasets.yaml").write_text(AXOLOTL, encoding="utf-8")
+
+
+def _labelled(labels: Iterable[ExportedLabel], form: Format) -> list[Row]:
+    """The labelled answers that a format has a row for."""
+    if form.label is None:
+        return []
+    return [row for each in labels if (row := form.label(each)) is not None]
 
 
 def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 TRL 1.16: conversational prompt-completion, preference and unpaired preference ("Dataset formats").
 LLaMA-Factory 0.9.5: sharegpt with `ranking` or `kto_tag` (data/README.md). axolotl 0.19: the types chat_template.default of
 preferences and chat_template of conversations. OpenRLHF 0.11: RewardDataset and SFTDataset with
---apply_chat_template. NeMo-RL 0.3: PreferenceDataset and OpenAIFormatDataset.
+--data.apply_chat_template. NeMo-RL 0.3: PreferenceDataset and OpenAIFormatDataset.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +43,10 @@ def _turn(message: Message) -> Row:
     return {"from": FROM.get(message["role"], message["role"]), "value": message["content"]}
 
 
-def _llamafactory_label(one: ExportedLabel) -> Row:
+def _llamafactory_label(one: ExportedLabel) -> Row | None:
+    # Its processor takes an answer that says nothing for the undesirable one, whatever its tag.
+    if not one.completion:
+        return None
     turns = [_turn(each) for each in [*one.prompt, answer(one.completion)]]
     return {"conversations": turns, "kto_tag": one.desirable}
 
@@ -115,13 +118,14 @@ class Format:
     Attributes:
         pair, completion: A row of its file.
         listed: Whether a file is a JSON list; else it has a row in each line.
-        label: A row of its file of labelled answers; None where it has no form for conversations.
+        label: A row of its file of labelled answers, None for one that it cannot say; None where it
+            has no form for conversations.
     """
 
     pair: Callable[[ExportedPair], Row]
     completion: Callable[[ExportedCompletion], Row]
     listed: bool = False
-    label: Callable[[ExportedLabel], Row] | None = None
+    label: Callable[[ExportedLabel], Row | None] | None = None
 
     @property
     def suffix(self) -> str:
