@@ -51,7 +51,8 @@ demo-chat: setup ## two experts in dialogue, from topics to a checkpoint; its re
 	$(BIN)/snakemake --directory chat --configfile config/presets/demo-chat.yaml -- dpo_checkpoint all
 
 demo-frontier: setup ## reward against KL, with two losses at four betas; in frontier/
-	$(BIN)/snakemake --directory frontier --configfile config/presets/demo-frontier.yaml -- evaluation
+	$(BIN)/snakemake --directory frontier --configfile config/presets/demo-frontier.yaml \
+		--set-threads generate_dialogues=1 train_dpo=1 measure_kl=1 -- evaluation
 
 demo-learns: setup ## a reward that is learnt, its control, and their evaluation; in learns/
 	$(BIN)/snakemake --directory learns --configfile config/presets/demo-learns.yaml

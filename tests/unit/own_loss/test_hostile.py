@@ -3,142 +3,21 @@
 import ast
 import builtins
 import random
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from support.hostile_losses import HOSTILE, returning, written
 from support.workflow_runs import REPOSITORY
 from wim.own_loss.expressions import LossRefused
 from wim.own_loss.formula import LOG_PROBABILITIES, Apply, Formula, Number, Variable
 from wim.own_loss.parse import parse_loss
 from wim.own_loss.vocabulary import FUNCTIONS
 
-SIGNATURE = ", ".join((*LOG_PROBABILITIES, "beta"))
 WRITTEN = [path.read_text() for path in sorted((REPOSITORY / "config/losses").glob("*.py"))]
-
-
-def written(body: str) -> str:
-    return f"def my_loss({SIGNATURE}):\n    " + "\n    ".join(body.splitlines())
-
-
-def returning(expression: str) -> str:
-    return written(f"p = policy_chosen_logps\nreturn {expression}")
-
-
-HOSTILE = {
-    "import": "import os\n" + returning("p"),
-    "import in the function": written("import os\nreturn policy_chosen_logps"),
-    "import from": "from os import system\n" + returning("p"),
-    "import of more": "import torch, os\n" + returning("p"),
-    "import under another name": "import os as torch\n" + returning("p"),
-    "statement at the top": "open('pwned', 'w').write('x')\n" + returning("p"),
-    "call at the top": "X = open('pwned', 'w')\n" + returning("p"),
-    "dunder import": returning("__import__('os').system('touch pwned')"),
-    "globals of a method": returning("p.sum.__globals__"),
-    "chain of attributes": returning("p.__class__.__base__.__subclasses__()"),
-    "globals of a function": returning("torch.sigmoid.__globals__['os'].system('touch pwned')"),
-    "attribute of a module": returning("torch.os.system('touch pwned')"),
-    "data of a tensor": returning("p.data"),
-    "getattr": returning("getattr(p, 'sum')()"),
-    "torch.load": returning("torch.load('pwned')"),
-    "torch.save": returning("torch.save(p, 'pwned')"),
-    "torch.hub": returning("torch.hub.load('a/b', 'c')"),
-    "open": returning("open('pwned', 'w')"),
-    "tofile": returning("p.numpy().tofile('pwned')"),
-    "numpy": returning("p.numpy()"),
-    "exec": written("exec('import os')\nreturn policy_chosen_logps"),
-    "eval": returning("eval('p')"),
-    "compile": returning("torch.compile(p)"),
-    "while": written("while True:\n    beta = beta\nreturn policy_chosen_logps"),
-    "for": written("for i in range(10**9):\n    beta = beta\nreturn policy_chosen_logps"),
-    "comprehension": returning("[p for _ in range(10**9)]"),
-    "generator": returning("torch.sum(p for _ in range(10**9))"),
-    "large tensor": returning("torch.zeros(10**12)"),
-    "large tensor by repetition": returning("p.repeat(10**12)"),
-    "large tensor by expansion": returning("p.expand(10**6, 10**6)"),
-    "outer product": returning("p[:, None] * p[None, :]"),
-    "outer product by name": returning("torch.outer(p, p)"),
-    "another dimension": returning("torch.softmax(p, dim=7)"),
-    "dimension that is computed": returning("p.mean(dim=p)"),
-    "large number": returning("p * " + "9" * 5000),
-    "infinity": returning("p * 1e999"),
-    "text": returning("p * 'x'"),
-    "formatted text": returning("f'{p}'"),
-    "bytes": returning("b'x'"),
-    "complex number": returning("p * 1j"),
-    "true": returning("p * True"),
-    "a parameter that shadows": f"def my_loss({SIGNATURE}, open=1):\n    return open",
-    "a name that shadows": written("print = beta\nreturn policy_chosen_logps * print"),
-    "a module that is shadowed": written("torch = beta\nreturn policy_chosen_logps * torch"),
-    "a function that shadows": f"def eval({SIGNATURE}):\n    return policy_chosen_logps",
-    "builtins by name": written("__builtins__ = beta\nreturn policy_chosen_logps"),
-    "recursion": returning(f"my_loss({SIGNATURE})"),
-    "function in a function": written("def f(x):\n    return x\nreturn f(policy_chosen_logps)"),
-    "lambda": returning("(lambda x: x)(p)"),
-    "decorator": "@open('pwned', 'w')\n" + returning("p"),
-    "default that calls": f"def my_loss({SIGNATURE}, tau=open('pwned', 'w')):\n    return tau",
-    "default of beta that calls": f"def my_loss({SIGNATURE}=open('pwned', 'w')):\n    return beta",
-    "annotation that calls": "def my_loss(policy_chosen_logps: open('pwned', 'w'), "
-    + SIGNATURE.split(", ", 1)[1]
-    + "):\n    return beta",
-    "annotation of a step": written("x: open('pwned', 'w') = beta\nreturn policy_chosen_logps"),
-    "annotation of the return": f"def my_loss({SIGNATURE}) -> exec('1'):\n    return beta",
-    "class": "class my_loss:\n    pass",
-    "async": f"async def my_loss({SIGNATURE}):\n    return policy_chosen_logps",
-    "yield": returning("(yield p)"),
-    "await": f"async def f():\n    pass\n{returning('p')}",
-    "walrus": returning("(x := p)"),
-    "global": written("global torch\nreturn policy_chosen_logps"),
-    "delete": written("del beta\nreturn policy_chosen_logps"),
-    "try": written("try:\n    x = 1\nexcept:\n    x = 2\nreturn policy_chosen_logps"),
-    "with": written("with open('pwned', 'w') as f:\n    f = 1\nreturn policy_chosen_logps"),
-    "match": written("match beta:\n    case 1:\n        x = 1\nreturn policy_chosen_logps"),
-    "if": written("if beta > 1:\n    beta = 1\nreturn policy_chosen_logps"),
-    "assignment to an attribute": written("self.x = beta\nreturn policy_chosen_logps"),
-    "assignment to an item": written("policy_chosen_logps[0] = 1\nreturn policy_chosen_logps"),
-    "in place": written("policy_chosen_logps.zero_()\nreturn policy_chosen_logps"),
-    "in place, returned": returning("p.mul_(2)"),
-    "backward": returning("p.backward()"),
-    "hook": returning("p.register_hook(exec)"),
-    "apply": returning("p.apply_(exec)"),
-    "map": returning("p.map_(p, exec)"),
-    "arguments by star": returning("torch.add(*p)"),
-    "arguments by two stars": returning("torch.add(**p)"),
-    "parameters by star": "def my_loss(*args):\n    return args",
-    "out": returning("torch.add(p, p, out=p)"),
-    "method through a module": returning("torch.nn.functional.threshold(p, 1, 1)"),
-    "the module itself": returning("torch"),
-    "a function itself": returning("torch.exp"),
-    "self": returning("self"),
-    "attribute of self": f"def my_loss(self, {SIGNATURE}):\n    return self.model",
-    "beta of no self": returning("p * self.beta"),
-    "nested brackets": returning("(" * 500 + "p" + ")" * 500),
-    "nested minus": returning("-" * 5000 + "p"),
-    "long sum": returning("+".join(["p"] * 5000)),
-    "long text": "#" * 10**6 + "\n" + returning("p"),
-    "null": "\0" + returning("p"),
-    "tabs and spaces": "def f():\n\tx = 1\n        return x",
-    "nothing": "",
-    "no function": "x = 1",
-    "no return": written("x = beta"),
-    "return of nothing": written("return"),
-    "two values": returning("p, p"),
-    "step behind the return": written("return beta\nbeta = 1"),
-    "unknown name": returning("secret"),
-    "floor division": returning("p // 2"),
-    "remainder": returning("p % 2"),
-    "matrix product": returning("p @ p"),
-    "and": returning("p and p"),
-    "chained": returning("0 < p < 1"),
-    "membership": returning("p in p"),
-    "identity": returning("p is p"),
-    "branch": returning("p if beta else -p"),
-    "printing": written("print(beta)\nreturn policy_chosen_logps"),
-    "surrogate": "x = '\ud800'",
-    "constant for a parameter": "beta = 0.1\n" + returning("p"),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +31,10 @@ def nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> objec
 def without_execution() -> Iterator[None]:
     """A block in which no text can be executed, no module imported and no file opened."""
 
-    def executed(*_: object, **__: object) -> None:
+    def executed(name: object = None, *_: object, **__: object) -> object:
+        # Which the parser itself imports, where a name has other letters than plain ones.
+        if name == "unicodedata":
+            return unicodedata
         raise AssertionError("a text was executed")
 
     # Not compile: ast.parse is a call of it, with a flag that executes nothing.

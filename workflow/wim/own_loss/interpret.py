@@ -109,17 +109,25 @@ KEPT: Mapping[str, frozenset[str]] = {
 """Arguments that torch takes as plain numbers as well, and is then more precise or faster."""
 
 
+def _option(given: Tensor | None, default: float) -> float:
+    """One number for all pairs, through which no gradient would pass."""
+    if given is None:
+        return default
+    if given.dim() or given.requires_grad:
+        raise TypeError("an option is one number for all pairs, without a gradient")
+    return float(given)
+
+
 def _softplus(x: Tensor, beta: Tensor | None, threshold: Tensor | None) -> Tensor:
-    scale = 1.0 if beta is None else float(beta)
-    return functional.softplus(x, scale, 20.0 if threshold is None else float(threshold))
+    return functional.softplus(x, _option(beta, 1.0), _option(threshold, 20.0))
 
 
 def _elu(x: Tensor, alpha: Tensor | None) -> Tensor:
-    return functional.elu(x, 1.0 if alpha is None else float(alpha))
+    return functional.elu(x, _option(alpha, 1.0))
 
 
 def _leaky_relu(x: Tensor, slope: Tensor | None) -> Tensor:
-    return functional.leaky_relu(x, 0.01 if slope is None else float(slope))
+    return functional.leaky_relu(x, _option(slope, 0.01))
 
 
 def _clamp(x: Tensor, low: Value | None, high: Value | None) -> Tensor:
@@ -130,6 +138,12 @@ def _clamp(x: Tensor, low: Value | None, high: Value | None) -> Tensor:
             each if each is None or isinstance(each, Tensor) else x.new_tensor(each)
             for each in (low, high)
         )
+        # Of other shapes than the bounds' torch has a value and no gradient.
+        given = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+            x, *(each for each in (low, high) if each is not None)
+        )
+        x, bounds = given[0], list(given[1:])
+        low, high = (None if each is None else bounds.pop(0) for each in (low, high))
     return torch.clamp(x, min=low, max=high)  # type: ignore[arg-type]
 
 
@@ -178,6 +192,11 @@ def _truth(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *each: of(*(one.bool() for one in each))
 
 
+def _of_numbers(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of numbers, and of truths as numbers: it has no gradient through a truth."""
+    return lambda *each: of(*(_kind(one) if isinstance(one, Tensor) else one for one in each))
+
+
 _NAMED: Mapping[str, Callable[..., Tensor]] = {
     "logsigmoid": functional.logsigmoid, "relu": torch.relu, "silu": functional.silu,
     "gelu": functional.gelu, "softsign": functional.softsign, "selu": functional.selu,
@@ -190,11 +209,12 @@ _NAMED: Mapping[str, Callable[..., Tensor]] = {
     "log_softmax": lambda x, _: torch.log_softmax(x.flatten(), 0).reshape(x.shape),
     "logical_and": _truth(torch.logical_and), "logical_or": _truth(torch.logical_or),
     "logical_not": _truth(torch.logical_not),
+    "pow": _of_numbers(torch.pow), "logaddexp": _of_numbers(torch.logaddexp),
 }  # fmt: skip
 _SAME_NAME = (
     *("abs", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "square", "sign"),
     *("sigmoid", "tanh", "erf", "sin", "cos", "atan", "sinh", "cosh", "neg", "reciprocal"),
-    *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "logaddexp"),
+    *("add", "sub", "mul", "div", "maximum", "minimum"),
     *("lt", "le", "gt", "ge", "eq", "ne", "max", "min", "median"),
 )
 TORCH: Mapping[str, Callable[..., Tensor]] = {

@@ -16,6 +16,8 @@ from wim.own_loss.vocabulary import ANNOTATIONS, BINARY, IMPORTS, MODULES
 MAX_CHARACTERS = 20_000
 MAX_NODES = 4_000
 MAX_DEPTH = 60
+# Of a number as a float; longer ones are no numbers of a loss, and very long ones cannot be shown.
+MAX_BITS = 1024
 SIGNATURE = f"def my_loss({', '.join(LOG_PROBABILITIES)}, {BETA})"
 TAKEN = frozenset({*dir(builtins), *MODULES, "self"})
 
@@ -84,6 +86,9 @@ def _check_size(tree: ast.Module) -> None:
         node, depth, line = pending.pop()  # type: ignore[assignment]
         nodes += 1
         line = getattr(node, "lineno", line)
+        value = getattr(node, "value", None)
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise refused(line, "a number that is too large", "write a smaller one")
         if depth > MAX_DEPTH:
             raise refused(line, "an expression nested too deeply", "name its parts in steps")
         if nodes > MAX_NODES:
@@ -170,7 +175,11 @@ def _parameters(arguments: ast.arguments) -> tuple[dict[str, float], str]:
         if default is None or parameter.arg in LOG_PROBABILITIES:
             raise refused(parameter, f"the parameter {parameter.arg}", f"write {SIGNATURE}: ...")
         own[parameter.arg] = _constant(default)
-    absent = [name for name in LOG_PROBABILITIES if name not in {each.arg for each in named}]
+    names = [each.arg for each in named]
+    for place, parameter in enumerate(named):
+        if parameter.arg in names[:place]:
+            raise refused(parameter, f"a second parameter {parameter.arg}", "leave it out")
+    absent = [name for name in LOG_PROBABILITIES if name not in names]
     if absent:
         place_of = named[0] if named else None
         raise refused(
