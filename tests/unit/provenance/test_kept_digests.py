@@ -1,8 +1,9 @@
-"""Digests of code are computed once in a working directory, and whenever the code has changed."""
+"""Digests of code are computed once, and whenever the code has changed."""
 
 import ast
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ ENTRY = REPOSITORY / "workflow/scripts/score_candidates.py"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the package, in a working directory that Snakemake has used."""
+    """A copy of the package, in a working directory that Snakemake has used; no compiled code."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     folder = tmp_path / "wim"
     shutil.copytree(code.PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", folder)
@@ -43,6 +45,21 @@ def test_a_second_process_reads_no_code(package: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ast, "parse", parse)
     assert by_a_new_process() == computed
+
+
+def test_digests_kept_beside_compiled_code_serve_every_working_directory(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = tmp_path / "__pycache__"
+    compiled.mkdir()
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(kept_digests, "BYTECODE", compiled)
+    computed = by_a_new_process()
+    (tmp_path / "fresh").mkdir()
+    monkeypatch.chdir(tmp_path / "fresh")
+    monkeypatch.setattr(ast, "parse", None)
+    assert by_a_new_process() == computed
+    assert list((tmp_path / "fresh").iterdir()) == kept_files() == []
 
 
 @pytest.mark.parametrize(
