@@ -10,8 +10,9 @@ import torch
 
 from support.small_architectures import model_types, word_tokenizer, write_small_model
 from wim.engines.base import Request
-from wim.engines.local.decoder import Batching, forward
+from wim.engines.local.decoder import Batching
 from wim.engines.local.engine import LocalEngine
+from wim.engines.local.forward import forward
 from wim.errors import UserError
 from wim.settings.sampling import Sampling
 

@@ -8,8 +8,8 @@ import torch
 
 from wim.engines.base import Request
 from wim.engines.local.blocks import BLOCK, MOST_BYTES, ReadBlocks
-from wim.engines.local.decoder import forward
 from wim.engines.local.engine import LocalEngine
+from wim.engines.local.forward import forward
 from wim.settings.sampling import Sampling
 
 LENGTHS = [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 7, 300]

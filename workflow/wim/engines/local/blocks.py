@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wim.engines.local.decoder import Decoder, cache_argument, forward
+from wim.engines.local.decoder import Decoder
+from wim.engines.local.forward import cache_argument, forward
 from wim.engines.local.head import float32_logits
 
 if TYPE_CHECKING:

@@ -1,12 +1,11 @@
 """A batch of token sequences that a causal language model continues, one token at a time."""
 
-import inspect
 from collections.abc import Sequence
 from enum import Enum
-from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from wim.engines.local.forward import cache_argument, forward
 from wim.engines.local.places import Places
 from wim.engines.local.sampling import choose_tokens
 from wim.settings.sampling import Sampling
@@ -304,27 +303,6 @@ class UncachedDecoder(Decoder):
             output = forward(self.model, row, use_cache=False, logits_to_keep=kept)
             logits: torch.Tensor = output.logits[:, -kept:].float()
         return logits
-
-
-def forward(model: Any, tokens: "torch.Tensor", **given: Any) -> Any:
-    """A model's output; arguments that its architecture does not know are left out."""
-    names, takes_others = _arguments(type(model).forward)
-    known = given if takes_others else {name: given[name] for name in given if name in names}
-    return model(tokens, **known)
-
-
-def cache_argument(model: Any) -> str | None:
-    """The name of the argument that takes a cache; None where a model takes none."""
-    names, _ = _arguments(type(model).forward)
-    return next((name for name in ("past_key_values", "cache_params") if name in names), None)
-
-
-@cache
-def _arguments(function: Any) -> tuple[frozenset[str], bool]:
-    """The names of the arguments of an architecture's pass, and whether it takes others too."""
-    parameters = inspect.signature(function).parameters
-    others = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return frozenset(parameters), others
 
 
 def _shared_prefix(rows: list[list[int]]) -> int:

@@ -8,7 +8,8 @@ row by itself. What shows only in long rows, as windows do, is known from the la
 import logging
 from typing import TYPE_CHECKING, Any
 
-from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder, cache_argument, forward
+from wim.engines.local.decoder import Batching, Decoder, UncachedDecoder
+from wim.engines.local.forward import cache_argument, forward
 from wim.errors import UserError
 
 if TYPE_CHECKING:
