@@ -48,7 +48,9 @@ def stored_rows(project: Project, stage: str) -> int:
     them written again.
     """
     parts = (project.folder / "store" / stage).glob("part-*.parquet")
-    return len({key for part in parts for key in pq.read_table(part, ["key"])["key"].to_pylist()})
+    return len(
+        {key for part in parts for key in pq.read_table(part, columns=["key"])["key"].to_pylist()}
+    )
 
 
 def table(project: Project, name: str) -> pd.DataFrame:

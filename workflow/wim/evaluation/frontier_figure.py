@@ -51,11 +51,16 @@ def _draw_curve(axes: "Axes", points: Sequence[Point], name: str, number: int) -
         label=_plain(name),
         **_style(number),
     )
+    betas: dict[tuple[float, float], list[str]] = {}
     for point, kl in points:
+        place = (kl["answer"]["value"], point["gain"]["value"])
+        betas.setdefault(place, []).append(f"{point['beta']:g}")
+    for place, equal in betas.items():
         axes.annotate(
-            f"{point['beta']:g}",
-            (kl["answer"]["value"], point["gain"]["value"]),
-            xytext=(5, 5),
+            ", ".join(equal),
+            place,
+            # Above the points of one curve and below those of the next.
+            xytext=(5, -12 if number % 2 else 5),
             textcoords="offset points",
             fontsize=8.5,
             color=PALETTE[number % len(PALETTE)],

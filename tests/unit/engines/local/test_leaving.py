@@ -81,7 +81,7 @@ def test_rows_that_have_ended_and_stay_for_a_while_change_no_other(
     for sampling in SAMPLINGS.values():
         engine.continuous = False
         alone = tokens_of(engine, requests(), sampling, 1)
-        assert len({len(tokens or ()) for tokens in alone.values()}) > 4
+        assert len({len(tokens or ()) for tokens in alone.values()}) > 1, "some end before others"
         refilled = (False, True) if engine.batching is Batching.SHARED else (False,)
         for share in (0.25, 1.0):
             for engine.continuous in refilled:
