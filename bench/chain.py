@@ -3,9 +3,10 @@
     python bench/chain.py [--prompts 48]
 
 Both get the staged models of an earlier run (`results/models`), the same prompts, settings and
-number of pairs, and run from prompts to a merged checkpoint: generation in bfloat16 in sorted
-batches of 32, critique, log-probability of "Nothing is missing", number, embeddings, pairs, TRL's
-DPO. Wall times are of whole commands, imports included. Prints both and their ratio.
+number of pairs, and run from prompts to a merged checkpoint: generation in sorted batches of 32,
+critique, log-probability of "Nothing is missing", number, embeddings, pairs, TRL's DPO. The script
+computes in the faster precision, as the workflow has measured it. Wall times are of whole commands,
+imports included. Prints both and their ratio.
 """
 
 import argparse
@@ -22,7 +23,7 @@ MODELS = REPOSITORY / "results/models"
 NEW_TOKENS, CRITIQUE_TOKENS, BATCH = 48, 40, 32
 
 
-def by_hand(prompts: list[str], pairs: int, output: Path) -> None:
+def by_hand(prompts: list[str], pairs: int, output: Path, precision: str) -> None:
     """The chain as one would write it in an afternoon: one process, no tables, no reuse."""
     import torch
     from jinja2 import Template
@@ -33,7 +34,7 @@ def by_hand(prompts: list[str], pairs: int, output: Path) -> None:
 
     folder = MODELS / "smollm2"
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision)).eval()
     templates = REPOSITORY / "config/templates/structured"
     critique, rating = (
         Template((templates / f"{name}.jinja").read_text()) for name in ("critique", "rating")
@@ -119,7 +120,7 @@ def by_hand(prompts: list[str], pairs: int, output: Path) -> None:
             warmup_steps=0.1,
             num_train_epochs=1,
             max_length=512,
-            bf16=True,
+            bf16=precision == "bfloat16",
             gradient_checkpointing=False,
             use_cpu=True,
             logging_steps=1,
@@ -157,7 +158,10 @@ def main() -> None:
     lines = (REPOSITORY / "config/prompts/demo.jsonl").read_text(encoding="utf-8").splitlines()
     chosen = lines[: options.prompts]
     if options.by_hand:
-        by_hand([json.loads(line)["prompt"] for line in chosen], options.pairs, options.by_hand)
+        from wim.engines.machine import fitting_precision
+
+        prompts = [json.loads(line)["prompt"] for line in chosen]
+        by_hand(prompts, options.pairs, options.by_hand, fitting_precision("generation"))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
